@@ -1,0 +1,105 @@
+"""Results. Everything here can be deleted and computed again from the study tables.
+
+Nothing is overwritten: a run adds the scores and cells that changed at its
+revision, so that any number can say what it was before and what moved it.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from patients.models.scope import ScopedQuerySet
+
+
+class Run(models.Model):
+    """One refresh: results as of a revision of the data."""
+
+    revision = models.BigIntegerField(unique=True)
+    full = models.BooleanField()
+    code_version = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    scores_computed = models.PositiveIntegerField(default=0)
+    cells_computed = models.PositiveIntegerField(default=0)
+    cells_changed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-revision"]
+
+    def __str__(self) -> str:
+        return f"run at r{self.revision}"
+
+
+class Score(models.Model):
+    """A score of one visit at the revision that last changed it; the newest row counts.
+
+    ``value`` is unrounded (ten places); ``inputs`` lists what went in and what
+    was clamped; ``why_not`` says why there is no value.
+    """
+
+    patient = models.ForeignKey("patients.Patient", models.CASCADE, related_name="scores", db_constraint=False)
+    visit = models.ForeignKey("patients.Visit", models.CASCADE, related_name="scores", db_constraint=False)
+    variant = models.CharField(max_length=24)
+    revision = models.BigIntegerField()
+    value = models.DecimalField(max_digits=16, decimal_places=10, null=True)
+    reported = models.IntegerField(null=True)
+    inputs = models.JSONField(default=list)
+    why_not = models.CharField(max_length=200, blank=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["visit", "variant", "-revision"]
+        constraints = [
+            models.UniqueConstraint(name="one_score_per_revision", fields=["visit", "variant", "revision"]),
+            models.CheckConstraint(
+                name="score_has_either_a_value_or_a_reason",
+                condition=Q(value__isnull=False, why_not="") | (Q(value__isnull=True) & ~Q(why_not="")),
+            ),
+        ]
+        indexes = [models.Index(fields=["patient", "variant", "-revision"], name="score_by_patient")]
+
+    def __str__(self) -> str:
+        return f"{self.variant} {self.value}"
+
+
+class Cell(models.Model):
+    """One comparison or description at the revision that last changed it; the newest row counts.
+
+    The key is population, measure, groups, analyte and weeks. ``result`` holds
+    every statistic (:mod:`analytics.contrasts`); ``inputs`` is a hash of the
+    numbers that went in.
+    """
+
+    population = models.CharField(max_length=12)
+    measure = models.CharField(max_length=12)
+    group1 = models.CharField(max_length=4)
+    group2 = models.CharField(max_length=4, blank=True)
+    analyte = models.CharField(max_length=24)
+    week_from = models.SmallIntegerField()
+    week_to = models.SmallIntegerField()
+    revision = models.BigIntegerField()
+    inputs = models.CharField(max_length=64)
+    result = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="one_cell_per_revision",
+                fields=[
+                    "population",
+                    "measure",
+                    "group1",
+                    "group2",
+                    "analyte",
+                    "week_from",
+                    "week_to",
+                    "revision",
+                ],
+            ),
+        ]
+        indexes = [models.Index(fields=["revision"], name="cell_by_revision")]
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.group1}-{self.group2} {self.analyte} {self.week_from}-{self.week_to}"

@@ -1,0 +1,124 @@
+"""Subjects of the study, and who they are, kept apart."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from patients.models.scope import ScopedQuerySet
+from trial import protocol
+from trial.triggers import trail
+
+
+class PatientQuerySet(ScopedQuerySet):
+    site_path = "site"
+
+
+class Patient(models.Model):
+    """A subject under a code that says nothing about the person."""
+
+    class Status(models.TextChoices):
+        SCREENING = "screening", _("in screening")
+        ENROLLED = "enrolled", _("enrolled")
+        SCREEN_FAILED = "screen_failed", _("screen failure")
+
+    subject_id = models.CharField(_("subject"), max_length=24, unique=True)
+    site = models.ForeignKey("trial.Site", models.PROTECT, verbose_name=_("site"))
+    sex = models.CharField(_("sex"), max_length=1, choices=[(s.value, protocol.SEX_LABELS[s]) for s in protocol.Sex])
+    birth_date = models.DateField(_("date of birth"), null=True, blank=True)
+    age_at_recruitment = models.DecimalField(
+        _("age at recruitment"), max_digits=5, decimal_places=2, null=True, blank=True
+    )
+    diagnosis = models.CharField(
+        _("diagnosis"), max_length=20, choices=[(d.value, protocol.DIAGNOSIS_LABELS[d]) for d in protocol.Diagnosis]
+    )
+    recruited_on = models.DateField(_("recruited on"), null=True, blank=True)
+    planned_course = models.CharField(
+        _("planned course"),
+        max_length=12,
+        blank=True,
+        choices=[(c.value, protocol.COURSE_LABELS[c]) for c in protocol.Course],
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ENROLLED)
+    version = models.PositiveIntegerField(default=1)
+
+    objects = PatientQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["subject_id"]
+        triggers = trail(patient="id")
+        indexes = [models.Index(fields=["site", "subject_id"], name="patient_by_site")]
+        constraints = [
+            models.CheckConstraint(
+                name="subject_id_is_letters_digits_and_dashes",
+                condition=Q(subject_id__regex=r"^[A-Z0-9][A-Z0-9_.-]{0,23}$"),
+            ),
+            models.CheckConstraint(name="sex_is_known", condition=Q(sex__in=[s.value for s in protocol.Sex])),
+            models.CheckConstraint(
+                name="diagnosis_is_known", condition=Q(diagnosis__in=[d.value for d in protocol.Diagnosis])
+            ),
+            models.CheckConstraint(
+                name="planned_course_is_known",
+                condition=Q(planned_course__in=["", *(c.value for c in protocol.Course)]),
+            ),
+            models.CheckConstraint(
+                name="patient_status_is_known",
+                condition=Q(status__in=["screening", "enrolled", "screen_failed"]),
+            ),
+            models.CheckConstraint(
+                name="patient_has_a_birth_date_or_an_age",
+                condition=Q(birth_date__isnull=False) | Q(age_at_recruitment__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="age_is_between_0_and_120",
+                condition=Q(age_at_recruitment__isnull=True)
+                | Q(age_at_recruitment__gte=0, age_at_recruitment__lte=120),
+            ),
+            models.CheckConstraint(
+                name="recruited_after_birth",
+                condition=Q(birth_date__isnull=True)
+                | Q(recruited_on__isnull=True)
+                | Q(recruited_on__gt=models.F("birth_date")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject_id
+
+    @property
+    def diagnosis_code(self) -> str:
+        """``LF`` or ``LC``."""
+        return protocol.DIAGNOSIS_CODES[protocol.Diagnosis(self.diagnosis)]
+
+    def age_on(self, day: date) -> int | None:
+        """Return the age in whole years on a day, or None when it cannot be known."""
+        if self.birth_date is not None:
+            before_birthday = (day.month, day.day) < (self.birth_date.month, self.birth_date.day)
+            return day.year - self.birth_date.year - before_birthday
+        if self.age_at_recruitment is None:
+            return None
+        if self.recruited_on is None:
+            return int(self.age_at_recruitment)
+        return int(self.age_at_recruitment + Decimal((day - self.recruited_on).days) / Decimal("365.25"))
+
+
+class PatientIdentity(models.Model):
+    """Who a subject is: seen only with a permission of its own, never exported."""
+
+    patient = models.OneToOneField(Patient, models.PROTECT, related_name="identity")
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    hospital_number = models.CharField(_("hospital number"), max_length=40, blank=True)
+    phone = models.CharField(_("telephone"), max_length=40, blank=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "patient identities"
+        triggers = trail(patient="patient_id")
+
+    def __str__(self) -> str:
+        return f"identity of {self.patient_id}"

@@ -1,0 +1,185 @@
+"""Sites, people, the trail and long work."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from trial import roles
+from trial.triggers import entry_triggers, revision_triggers, trail
+
+
+class Site(models.Model):
+    """A hospital of the study. Dates of its patients are days in its time zone."""
+
+    code = models.CharField(_("code"), max_length=8, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="Asia/Shanghai")
+
+    class Meta:
+        ordering = ["code"]
+        triggers = trail()
+        constraints = [
+            models.CheckConstraint(name="site_code_is_capital_letters", condition=Q(code__regex=r"^[A-Z]{1,8}$")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class User(AbstractUser):
+    """A person, or the service account under which the software itself writes."""
+
+    role = models.CharField(
+        _("role"), max_length=20, blank=True, choices=[(r.value, label) for r, label in roles.ROLE_LABELS.items()]
+    )
+    site = models.ForeignKey(Site, models.PROTECT, null=True, blank=True, verbose_name=_("site"))
+
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+        triggers = trail(hidden=("password", "last_login"))
+        constraints = [
+            models.CheckConstraint(
+                name="site_role_has_a_site",
+                condition=~Q(role__in=sorted(roles.SITE_ROLES)) | Q(site__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="role_is_known", condition=Q(role__in=["", *(role.value for role in roles.Role)])
+            ),
+        ]
+
+    def may(self, permission: roles.Permission) -> bool:
+        """Return whether this person holds a permission."""
+        return roles.allowed(self, permission)
+
+    @property
+    def sees_all_sites(self) -> bool:
+        return bool(self.role) and roles.Role(self.role) not in roles.SITE_ROLES
+
+    @property
+    def shown_name(self) -> str:
+        return self.get_full_name() or self.username
+
+    @property
+    def initials(self) -> str:
+        parts = [part for part in (self.first_name, self.last_name) if part] or [self.username]
+        return "".join(part[0] for part in parts).upper()[:2]
+
+
+class Revision(models.Model):
+    """One transaction that changed study data, like a commit.
+
+    Written by the trail alone. ``number`` is given at commit: without gaps and
+    in the order in which the transactions became visible.
+    """
+
+    number = models.BigIntegerField(unique=True, null=True, editable=False)
+    sealed = models.BooleanField(default=False, editable=False)
+    txid = models.BigIntegerField(editable=False)
+    made_at = models.DateTimeField(editable=False)
+    actor = models.ForeignKey(User, models.PROTECT, related_name="revisions", editable=False)
+    reason = models.TextField(editable=False)
+    source = models.TextField(editable=False)
+    request_id = models.TextField(editable=False)
+
+    class Meta:
+        ordering = [F("number").desc(nulls_last=True)]
+        triggers = revision_triggers()
+        indexes = [models.Index(fields=["actor", "-number"], name="revision_by_actor")]
+
+    def __str__(self) -> str:
+        return f"r{self.number}"
+
+
+class AuditEntry(models.Model):
+    """One row that a revision wrote: before, after, and whose it is."""
+
+    class Op(models.TextChoices):
+        INSERT = "I", _("entered")
+        UPDATE = "U", _("changed")
+        DELETE = "D", _("deleted")
+
+    # only the trail writes here, so the check of the foreign key would cost and prove nothing
+    revision = models.ForeignKey(
+        Revision, models.PROTECT, related_name="entries", db_constraint=False, editable=False
+    )
+    table = models.CharField(max_length=63, editable=False)
+    row = models.BigIntegerField(editable=False)
+    op = models.CharField(max_length=1, choices=Op, editable=False)
+    patient_id = models.BigIntegerField(null=True, editable=False)
+    old = models.JSONField(null=True, editable=False)
+    new = models.JSONField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        triggers = entry_triggers()
+        indexes = [
+            models.Index(fields=["table", "row", "-id"], name="entry_by_row"),
+            models.Index(
+                fields=["patient_id", "-revision"], name="entry_by_patient", condition=Q(patient_id__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.table} {self.row}"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: User) -> JobQuerySet:
+        """Keep the jobs this person started."""
+        return self.filter(started_by=user)
+
+
+class Job(models.Model):
+    """Long work that a worker does: an import or an export, with its progress."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("waiting")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=40)
+    started_by = models.ForeignKey(User, models.PROTECT)
+    parameters = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    steps_done = models.PositiveBigIntegerField(default=0)
+    steps_total = models.PositiveBigIntegerField(default=0)
+    step = models.CharField(max_length=200, blank=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="job_status_is_known", condition=Q(status__in=["queued", "running", "done", "failed"])
+            ),
+            models.CheckConstraint(
+                name="job_is_finished_when_done_or_failed",
+                condition=Q(status__in=["queued", "running"], finished_at__isnull=True)
+                | Q(status__in=["done", "failed"], finished_at__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "heartbeat_at"], name="job_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @property
+    def percent(self) -> int:
+        """Share done, 0 to 100."""
+        if self.status == self.Status.DONE:
+            return 100
+        return min(99, 100 * self.steps_done // self.steps_total) if self.steps_total else 0

@@ -1,0 +1,129 @@
+"""Who may do what: the one table of role and permission.
+
+Every view names the permission it needs with :func:`requires`, so that the
+whole URLconf can be listed and tested against this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import wraps
+from types import MappingProxyType
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+
+class Permission(StrEnum):
+    """One thing a person may do."""
+
+    VIEW_CLINICAL = "view_clinical"
+    VIEW_IDENTITY = "view_identity"
+    REGISTER_SUBJECTS = "register_subjects"
+    ENTER_CLINICAL_DATA = "enter_clinical_data"
+    RECORD_INFUSIONS = "record_infusions"
+    VIEW_ANALYSIS = "view_analysis"
+    IMPORT_FILES = "import_files"
+    EXPORT_FILES = "export_files"
+    EXPORT_IDENTIFIED = "export_identified"
+    VIEW_AUDIT = "view_audit"
+    MANAGE_ACCOUNTS = "manage_accounts"
+    USE_ACCOUNT = "use_account"
+
+
+class Role(StrEnum):
+    COORDINATOR = "coordinator"
+    HEPATOLOGIST = "hepatologist"
+    STATISTICIAN = "statistician"
+    MONITOR = "monitor"
+    DATA_MANAGER = "data_manager"
+    ACCOUNT_ADMIN = "account_admin"
+
+
+ROLE_LABELS: Mapping[Role, Any] = MappingProxyType(
+    {
+        Role.COORDINATOR: _("Coordinator"),
+        Role.HEPATOLOGIST: _("Hepatologist"),
+        Role.STATISTICIAN: _("Statistician"),
+        Role.MONITOR: _("Monitor"),
+        Role.DATA_MANAGER: _("Data manager"),
+        Role.ACCOUNT_ADMIN: _("Account admin"),
+    }
+)
+
+SITE_ROLES: frozenset[Role] = frozenset({Role.COORDINATOR, Role.HEPATOLOGIST})
+"""Roles that see one site; the others with clinical rights see all."""
+
+P = Permission
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.COORDINATOR: frozenset(
+            {
+                P.VIEW_CLINICAL,
+                P.VIEW_IDENTITY,
+                P.REGISTER_SUBJECTS,
+                P.ENTER_CLINICAL_DATA,
+                P.RECORD_INFUSIONS,
+                P.VIEW_AUDIT,
+                P.USE_ACCOUNT,
+            }
+        ),
+        Role.HEPATOLOGIST: frozenset(
+            {P.VIEW_CLINICAL, P.VIEW_IDENTITY, P.VIEW_ANALYSIS, P.VIEW_AUDIT, P.USE_ACCOUNT}
+        ),
+        Role.STATISTICIAN: frozenset(
+            {P.VIEW_CLINICAL, P.VIEW_ANALYSIS, P.EXPORT_FILES, P.VIEW_AUDIT, P.USE_ACCOUNT}
+        ),
+        Role.MONITOR: frozenset({P.VIEW_CLINICAL, P.VIEW_AUDIT, P.USE_ACCOUNT}),
+        Role.DATA_MANAGER: frozenset(
+            {
+                P.VIEW_CLINICAL,
+                P.REGISTER_SUBJECTS,
+                P.ENTER_CLINICAL_DATA,
+                P.RECORD_INFUSIONS,
+                P.VIEW_ANALYSIS,
+                P.IMPORT_FILES,
+                P.EXPORT_FILES,
+                P.EXPORT_IDENTIFIED,
+                P.VIEW_AUDIT,
+                P.USE_ACCOUNT,
+            }
+        ),
+        Role.ACCOUNT_ADMIN: frozenset({P.MANAGE_ACCOUNTS, P.USE_ACCOUNT}),
+    }
+)
+
+View = Callable[..., HttpResponse]
+
+
+def allowed(user: Any, permission: Permission) -> bool:
+    """Return whether ``user`` is signed in, active and holds ``permission``."""
+    if not getattr(user, "is_authenticated", False) or not user.is_active or not user.role:
+        return False
+    return permission in PERMISSIONS[Role(user.role)]
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Let a view run only for users who hold ``permission``.
+
+    Anonymous users are sent to the login and come back; others get a 403. The
+    permission stays readable as ``view.permission``.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not allowed(request.user, permission):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

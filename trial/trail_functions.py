@@ -1,0 +1,183 @@
+"""The PostgreSQL functions behind the trail, one string each.
+
+Migrations install them; the start-up check compares what the database holds
+with this text. A change here needs a migration that installs them again.
+
+Names inside the functions start with an underscore so that no column of a
+study table can ever be taken for a variable, and rows are turned into JSON as
+``to_jsonb(new_rows.*)``: with a plain alias a column of that name would win.
+"""
+
+from __future__ import annotations
+
+REVISION_LOCK = 7_305_041
+"""Advisory lock under which revision numbers are given, one commit at a time."""
+
+CHANNEL = "cordline"
+"""NOTIFY channel that tells listeners of a new revision or job."""
+
+AUDIT = """
+#variable_conflict use_variable
+DECLARE
+    _patient text := TG_ARGV[0];
+    _hidden text[] := string_to_array(TG_ARGV[1], ',');
+    _revision bigint;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NOT EXISTS (SELECT FROM new_rows) THEN
+            RETURN NULL;
+        END IF;
+        _revision := trial_current_revision(false, TG_TABLE_NAME);
+        INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
+        SELECT _revision, TG_TABLE_NAME, (after ->> 'id')::bigint, 'I', (after ->> _patient)::bigint, NULL, after
+        FROM (SELECT to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS changed
+        ORDER BY (after ->> 'id')::bigint;
+    ELSIF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM old_rows) THEN
+            RETURN NULL;
+        END IF;
+        _revision := trial_current_revision(true, TG_TABLE_NAME);
+        INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
+        SELECT _revision, TG_TABLE_NAME, (before ->> 'id')::bigint, 'D', (before ->> _patient)::bigint, before, NULL
+        FROM (SELECT to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS changed
+        ORDER BY (before ->> 'id')::bigint;
+    ELSE
+        IF EXISTS (
+            SELECT FROM (SELECT old_rows.id FROM old_rows) AS was
+            FULL JOIN (SELECT new_rows.id FROM new_rows) AS becomes USING (id)
+            WHERE was.id IS NULL OR becomes.id IS NULL
+        ) THEN
+            RAISE EXCEPTION 'a primary key of % may not change', TG_TABLE_NAME
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+        IF NOT EXISTS (
+            SELECT FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
+            JOIN (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes USING (id)
+            WHERE before IS DISTINCT FROM after
+        ) THEN
+            RETURN NULL;
+        END IF;
+        _revision := trial_current_revision(true, TG_TABLE_NAME);
+        INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
+        SELECT _revision, TG_TABLE_NAME, id, 'U', (after ->> _patient)::bigint, before, after
+        FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
+        JOIN (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes USING (id)
+        WHERE before IS DISTINCT FROM after
+        ORDER BY id;
+    END IF;
+    RETURN NULL;
+END
+"""
+
+CURRENT_REVISION = """
+#variable_conflict use_variable
+DECLARE
+    _actor text := nullif(current_setting('cordline.actor', true), '');
+    _reason text := coalesce(current_setting('cordline.reason', true), '');
+    _begun bigint := nullif(current_setting('cordline.revision', true), '')::bigint;
+    _revision bigint;
+BEGIN
+    IF _actor IS NULL THEN
+        RAISE EXCEPTION 'write to % without an actor refused', _table
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Say who writes and why: audit.revision(by=..., reason=...).';
+    END IF;
+    IF _changes AND btrim(_reason) = '' THEN
+        RAISE EXCEPTION 'change of % without a reason refused', _table
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Say why: audit.revision(by=..., reason=...).';
+    END IF;
+    SELECT id INTO _revision FROM trial_revision
+    WHERE id = _begun AND txid = pg_current_xact_id()::text::bigint AND number IS NULL;
+    IF _revision IS NULL THEN
+        INSERT INTO trial_revision (made_at, actor_id, reason, source, request_id, sealed, txid)
+        VALUES (
+            clock_timestamp(), _actor::bigint, _reason, coalesce(current_setting('cordline.source', true), ''),
+            coalesce(current_setting('cordline.request_id', true), ''), false, pg_current_xact_id()::text::bigint
+        ) RETURNING id INTO _revision;
+        PERFORM set_config('cordline.revision', _revision::text, true);
+    END IF;
+    RETURN _revision;
+END
+"""
+
+REVISION_SEAL = """
+BEGIN
+    UPDATE trial_revision SET sealed = true WHERE id = NEW.id;
+    RETURN NULL;
+END
+"""
+
+REVISION_NUMBER = f"""
+#variable_conflict use_variable
+DECLARE
+    _number bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock({REVISION_LOCK});
+    -- a statement of its own: its snapshot is taken after the lock
+    SELECT coalesce(max(number), 0) + 1 INTO _number FROM trial_revision;
+    UPDATE trial_revision SET number = _number WHERE id = NEW.id;
+    PERFORM pg_notify('{CHANNEL}', _number::text);
+    RETURN NULL;
+END
+"""
+
+REVISION_GUARD = """
+BEGIN
+    IF pg_trigger_depth() < 2 THEN
+        RAISE EXCEPTION 'revisions are written by the trail alone' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'revisions are never deleted' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF TG_OP = 'UPDATE' AND (
+        OLD.number IS NOT NULL
+        OR (to_jsonb(OLD.*) - '{number,sealed}'::text[]) IS DISTINCT FROM (to_jsonb(NEW.*) - '{number,sealed}'::text[])
+    ) THEN
+        RAISE EXCEPTION 'a revision never changes' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+"""
+
+ENTRY_GUARD = """
+BEGIN
+    IF TG_OP <> 'INSERT' OR pg_trigger_depth() < 2 THEN
+        RAISE EXCEPTION 'the trail is written by itself and never changed' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+"""
+
+REFUSE_TRUNCATE = """
+BEGIN
+    RAISE EXCEPTION '% may not be emptied', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+"""
+
+FUNCTIONS: dict[str, tuple[str, str, str]] = {
+    "trial_audit": ("", "trigger", AUDIT),
+    "trial_current_revision": ("_changes boolean, _table text", "bigint", CURRENT_REVISION),
+    "trial_revision_seal": ("", "trigger", REVISION_SEAL),
+    "trial_revision_number": ("", "trigger", REVISION_NUMBER),
+    "trial_revision_guard": ("", "trigger", REVISION_GUARD),
+    "trial_entry_guard": ("", "trigger", ENTRY_GUARD),
+    "trial_refuse_truncate": ("", "trigger", REFUSE_TRUNCATE),
+}
+"""Arguments, result and body of each function, by name."""
+
+
+def create_statements() -> list[str]:
+    """Return the SQL that installs every function, closed to all but its owner."""
+    statements = ["SET LOCAL check_function_bodies = off"]
+    for name, (arguments, result, body) in FUNCTIONS.items():
+        statements.append(
+            f"CREATE OR REPLACE FUNCTION {name}({arguments}) RETURNS {result} LANGUAGE plpgsql SECURITY DEFINER"
+            f" SET search_path = public, pg_catalog, pg_temp SET timezone = 'UTC' AS $body${body}$body$"
+        )
+        types = ", ".join(argument.split()[-1] for argument in arguments.split(",") if argument)
+        statements.append(f"REVOKE ALL ON FUNCTION {name}({types}) FROM PUBLIC")
+    return statements
+
+
+def drop_statements() -> list[str]:
+    """Return the SQL that removes every function."""
+    return [f"DROP FUNCTION IF EXISTS {name} CASCADE" for name in FUNCTIONS]
