@@ -1,0 +1,3 @@
+from django.http import HttpRequest
+def page(request: HttpRequest) -> dict[str, object]:
+    return {}
