@@ -104,9 +104,13 @@ INSTALLED_APPS = [
     "analytics",
 ]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
+    # the first three only add headers: outermost, so that no answer lacks them
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "trial.middleware.HeadersOnEveryAnswer",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "trial.middleware.keep_private",
+    "trial.middleware.refuse_unreadable_text",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -114,10 +118,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "trial.middleware.refuse_unreadable_text",
-    "trial.middleware.keep_private",
+    "trial.middleware.end_idle_sessions",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "trial.urls"
@@ -170,9 +172,11 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "trial.accounts.typed_username"
 AXES_VERBOSE = False
 
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 15 * 60
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 if PRODUCTION:
@@ -183,7 +187,7 @@ if PRODUCTION:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
-    AXES_IPWARE_PROXY_COUNT = env.int("NUM_PROXIES", default=1)
+    ALLAUTH_TRUSTED_PROXY_COUNT = AXES_IPWARE_PROXY_COUNT = env.int("NUM_PROXIES", default=1)
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from allauth.account import views as accounts
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as recovery
+from allauth.mfa.totp import views as totp
+from django.urls import URLPattern, URLResolver, include, path
 
-from trial import views
+# each address of this floor is added with the module of views that answers it
+trial_urls: list[URLPattern | URLResolver] = []
 
-trial_patterns = (
-    [
-        path("audit/", views.audit_log, name="audit"),
-        path("audit/<int:number>/", views.revision, name="revision"),
-        path("jobs/<uuid:job_id>/", views.job, name="job"),
-        path("jobs/<uuid:job_id>/file/", views.job_file, name="job_file"),
-        path("account/", views.account, name="account"),
-        path("shortcuts/", views.shortcuts, name="shortcuts"),
-        path("health/live/", views.live, name="live"),
-        path("health/ready/", views.ready, name="ready"),
-    ],
-    "trial",
-)
+# only what is wanted of the login's library: nobody signs up, and there is no mail
+account_urls = [
+    path("login/", accounts.login, name="account_login"),
+    path("login/code/", mfa.authenticate, name="mfa_authenticate"),
+    path("logout/", accounts.logout, name="account_logout"),
+    path("account/inactive/", accounts.account_inactive, name="account_inactive"),
+    path("account/again/", accounts.reauthenticate, name="account_reauthenticate"),
+    path("account/again/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("account/password/", accounts.password_change, name="account_change_password"),
+    path("account/codes/", mfa.index, name="mfa_index"),
+    path("account/codes/on/", totp.activate_totp, name="mfa_activate_totp"),
+    path("account/codes/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("account/codes/recovery/", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("account/codes/recovery/new/", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("account/codes/recovery/file/", recovery.download_recovery_codes, name="mfa_download_recovery_codes"),
+]
 
 urlpatterns = [
-    path("", include(trial_patterns)),
+    path("", include((trial_urls, "trial"))),
+    path("", include(account_urls)),
     path("", include("patients.urls")),
     path("", include("infusions.urls")),
     path("", include("analytics.urls")),
