@@ -1,0 +1,123 @@
+"""Sites, people and a clean trail for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client, TransactionTestCase
+
+from tests import factories
+from trial import audit
+from trial.models import Site, User
+from trial.roles import Role
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("committed"):
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied() -> Iterator[None]:
+    """Let a committed test clean up behind itself: the trail refuses TRUNCATE to everybody else."""
+    teardown = TransactionTestCase._fixture_teardown
+
+    def emptied(self: TransactionTestCase) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        try:
+            teardown(self)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SET session_replication_role = origin")
+        _create_service_account()
+
+    TransactionTestCase._fixture_teardown = emptied  # type: ignore[method-assign]
+    yield
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+
+
+def _create_service_account() -> None:
+    """Put back what a migration made and emptying the tables removed."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('cordline.actor', '1', true), set_config('cordline.source', 'tests', true)")
+        User.objects.create(pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!")
+
+
+@pytest.fixture(autouse=True)
+def _own_job_files(settings: Any, tmp_path: Path) -> None:
+    settings.JOB_FILES = tmp_path / "jobs"
+
+
+@pytest.fixture
+def sites(db: None) -> dict[str, Site]:
+    """Two hospitals."""
+    return {code: factories.a_site(code=code, name=name) for code, name in factories.SITES.items()}
+
+
+def _person(username: str, role: Role | None, site: Site | None = None, **fields: Any) -> User:
+    return factories.a_user(username=username, role=role, site=site, **fields)
+
+
+@pytest.fixture
+def coordinator(sites: dict[str, Site]) -> User:
+    return _person("li.min", Role.COORDINATOR, sites["GE"], first_name="Min", last_name="Li")
+
+
+@pytest.fixture
+def coordinator_elsewhere(sites: dict[str, Site]) -> User:
+    return _person("he.jing", Role.COORDINATOR, sites["GS"], first_name="Jing", last_name="He")
+
+
+@pytest.fixture
+def hepatologist(sites: dict[str, Site]) -> User:
+    return _person("zhou.hui", Role.HEPATOLOGIST, sites["GE"], first_name="Hui", last_name="Zhou")
+
+
+@pytest.fixture
+def hepatologist_elsewhere(sites: dict[str, Site]) -> User:
+    return _person("xu.lan", Role.HEPATOLOGIST, sites["GS"], first_name="Lan", last_name="Xu")
+
+
+@pytest.fixture
+def statistician(db: None) -> User:
+    return _person("wu.qing", Role.STATISTICIAN, first_name="Qing", last_name="Wu")
+
+
+@pytest.fixture
+def monitor(db: None) -> User:
+    return _person("chen.yu", Role.MONITOR, first_name="Yu", last_name="Chen")
+
+
+@pytest.fixture
+def data_manager(db: None) -> User:
+    return _person("huang.lei", Role.DATA_MANAGER, first_name="Lei", last_name="Huang")
+
+
+@pytest.fixture
+def account_admin(db: None) -> User:
+    return _person("admin", Role.ACCOUNT_ADMIN)
+
+
+@pytest.fixture
+def deactivated(sites: dict[str, Site]) -> User:
+    """A coordinator who left."""
+    return _person("sun.tao", Role.COORDINATOR, sites["GE"], is_active=False)
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], Client]:
+    """Return a browser in which somebody is logged in."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in

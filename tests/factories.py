@@ -1,0 +1,141 @@
+"""What tests need to exist, made the way the ward makes it: through actions, under a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+
+from trial import audit, protocol
+from trial.models import Site, User
+from trial.roles import Role
+
+if TYPE_CHECKING:
+    from infusions.models import Infusion
+    from patients.models import Patient, Visit
+
+SITES = {"GE": "Guangzhou East", "GS": "Guangzhou South"}
+RECRUITED_ON = date(2024, 1, 8)
+_numbers = count(1)
+
+
+@contextmanager
+def _by_the_software() -> Iterator[None]:
+    """Write as the service account, in a revision that is finished before the test writes its own."""
+    with audit.revision(by=audit.service_account(), reason="made for a test", source="tests"):
+        yield
+    settle()
+
+
+def settle() -> None:
+    """Number what was written, as the commit would; in a committed test it is numbered already."""
+    if connection.in_atomic_block:
+        audit.settle()
+
+
+def a_site(*, code: str = "GE", name: str = "") -> Site:
+    """Return the hospital with this code."""
+    found = Site.objects.filter(code=code).first()
+    if found is None:
+        with _by_the_software():
+            found = Site.objects.create(code=code, name=name or SITES.get(code, code))
+    return found
+
+
+def a_user(
+    *, username: str, role: Role | None, site: Site | None = None, password: str | None = None, **fields: Any
+) -> User:
+    """Return a new account; without a password nobody can log in through the form."""
+    user = User(username=username, role=role.value if role else "", site=site, **fields)
+    if password is None:
+        user.set_unusable_password()
+    else:
+        user.set_password(password)
+    with _by_the_software():
+        user.save(force_insert=True)
+    return user
+
+
+def a_patient(*, site: Site | None = None, by: User | None = None, **fields: Any) -> Patient:
+    """Return an enrolled subject with cirrhosis, unless told otherwise."""
+    from patients import actions
+
+    given: dict[str, Any] = {
+        "subject_id": f"T-{next(_numbers):05d}",
+        "sex": protocol.Sex.MALE,
+        "birth_date": date(1975, 5, 4),
+        "diagnosis": protocol.Diagnosis.CIRRHOSIS,
+        "recruited_on": RECRUITED_ON,
+        "planned_course": protocol.Course.STANDARD,
+    }
+    if "age" in fields:
+        del given["birth_date"]
+    patient: Patient = actions.enrol(
+        by=by or audit.service_account(), site=site or a_site(), reason="made for a test", **(given | fields)
+    )
+    settle()
+    return patient
+
+
+def a_visit(
+    patient: Patient, week: int, visited_on: date | None = None, *, by: User | None = None, **values: object
+) -> Visit:
+    """Return the visit of a week, with labs in standard units: ``a_visit(p, 0, tbil="171", inr="1.8")``."""
+    from patients import actions
+    from patients.models import Visit
+
+    day = visited_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 + 7 * week)
+    entries = [
+        actions.LabEntry(
+            analyte=code,
+            value=Decimal(str(value)),
+            comparator="",
+            typed_text=str(value),
+            typed_unit=protocol.ANALYTES[code].unit,
+            missing_reason="",
+        )
+        for code, value in values.items()
+    ]
+    actions.record_labs(
+        patient=patient,
+        week=week,
+        visited_on=day,
+        entries=entries,
+        by=by or audit.service_account(),
+        reason="made for a test",
+    )
+    settle()
+    return Visit.objects.get(patient=patient, week=week, voided_at=None)
+
+
+def an_infusion(
+    patient: Patient, number: int, given_on: date | None = None, *, by: User | None = None, **fields: Any
+) -> Infusion:
+    """Return an infusion on the day it was due, at the target dose for 60 kg."""
+    from infusions import actions
+
+    given: dict[str, Any] = {
+        "weight_kg": Decimal("60.0"),
+        "cells": Decimal(60_000_000),
+        "volume_ml": Decimal("100.0"),
+        "lot": None,
+        "started_at": None,
+        "stopped_at": None,
+        "deviation": "",
+        "reaction": "",
+    }
+    infusion: Infusion = actions.give_infusion(
+        patient=patient,
+        number=number,
+        given_on=given_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 * number),
+        by=by or audit.service_account(),
+        reason="made for a test",
+        **(given | fields),
+    )
+    settle()
+    return infusion
