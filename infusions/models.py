@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from infusions import dosing
 from patients.models.scope import ScopedQuerySet
 from trial import protocol
 from trial.triggers import trail
@@ -45,7 +46,8 @@ class Infusion(models.Model):
     """One infusion that was given. Voided, never deleted; the number is its place in the course.
 
     ``cells`` is the number of cells given in all. Old files may not tell weight,
-    cells, volume or lot: then they are empty, never invented.
+    cells, volume or lot: then they are empty, never invented. ``deviation`` is the
+    coded cause of what lies outside the protocol; what that is, is derived.
     """
 
     patient = models.ForeignKey("patients.Patient", models.PROTECT, related_name="infusions")
@@ -57,7 +59,12 @@ class Infusion(models.Model):
     cells = models.DecimalField(_("cells"), max_digits=14, decimal_places=0, null=True, blank=True)
     volume_ml = models.DecimalField(_("volume, mL"), max_digits=6, decimal_places=1, null=True, blank=True)
     lot = models.ForeignKey(CellLot, models.PROTECT, null=True, blank=True, related_name="infusions")
-    deviation = models.CharField(_("deviation"), max_length=300, blank=True)
+    deviation = models.CharField(
+        _("deviation"), max_length=300, blank=True, choices=[(d.code, d.label) for d in dosing.DEVIATIONS]
+    )
+    deviation_note = models.CharField(
+        _("note on the deviation"), max_length=300, blank=True, default="", db_default=""
+    )
     reaction = models.CharField(_("reaction"), max_length=300, blank=True)
     version = models.PositiveIntegerField(default=1)
     voided_at = models.DateTimeField(null=True, blank=True)
@@ -69,7 +76,9 @@ class Infusion(models.Model):
         triggers = trail(patient="patient_id")
         constraints = [
             models.UniqueConstraint(
-                name="one_infusion_per_number", fields=["patient", "number"], condition=Q(voided_at__isnull=True)
+                name="one_infusion_per_number",
+                fields=["patient", "number"],
+                condition=Q(voided_at__isnull=True),
             ),
             models.CheckConstraint(
                 name="infusion_number_is_of_the_protocol",
@@ -86,8 +95,16 @@ class Infusion(models.Model):
                 name="volume_is_more_than_none", condition=Q(volume_ml__isnull=True) | Q(volume_ml__gt=0)
             ),
             models.CheckConstraint(
+                name="deviation_is_coded", condition=Q(deviation__in=["", *dosing.DEVIATION_AT])
+            ),
+            models.CheckConstraint(
+                name="deviation_note_explains_a_deviation", condition=Q(deviation_note="") | ~Q(deviation="")
+            ),
+            models.CheckConstraint(
                 name="infusion_stops_after_it_starts",
-                condition=Q(started_at__isnull=True) | Q(stopped_at__isnull=True) | Q(stopped_at__gt=F("started_at")),
+                condition=Q(started_at__isnull=True)
+                | Q(stopped_at__isnull=True)
+                | Q(stopped_at__gt=F("started_at")),
             ),
         ]
 

@@ -116,7 +116,7 @@ def a_visit(
 def an_infusion(
     patient: Patient, number: int, given_on: date | None = None, *, by: User | None = None, **fields: Any
 ) -> Infusion:
-    """Return an infusion on the day it was due, at the target dose for 60 kg."""
+    """Return an infusion on the day it was due, at the target dose for 60 kg, of a lot nobody wrote down."""
     from infusions import actions
 
     given: dict[str, Any] = {
@@ -126,10 +126,10 @@ def an_infusion(
         "lot": None,
         "started_at": None,
         "stopped_at": None,
-        "deviation": "",
+        "deviation": "not_documented",
         "reaction": "",
     }
-    infusion: Infusion = actions.give_infusion(
+    recorded = actions.give_infusion(
         patient=patient,
         number=number,
         given_on=given_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 * number),
@@ -138,4 +138,4 @@ def an_infusion(
         **(given | fields),
     )
     settle()
-    return infusion
+    return recorded.infusion

@@ -1,0 +1,274 @@
+"""What one infusion should be, and where one that was given differs from it.
+
+An infusion that was given is a fact and is always recordable. Where it lies
+outside the protocol, :func:`breaches` says how, and the person who records it
+says why with one of :data:`DEVIATIONS`. How it differs is derived from the
+data each time it is shown; only the why is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from trial import protocol
+from trial.protocol import Diagnosis
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+WEIGHT_JUMP = Decimal("0.10")
+"""Share of the last weight beyond which a weight asks for a second look; our assumption."""
+
+MILLION = Decimal(1_000_000)
+
+
+# --- why an infusion differs ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A coded cause; our assumption, the paper lists none."""
+
+    code: str
+    label: str
+
+
+DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation("cells_available", _("the lot held fewer or more cells than ordered")),
+    Deviation("partly_given", _("stopped before the bag was empty")),
+    Deviation("subject_unavailable", _("the subject could not come on the planned day")),
+    Deviation("lot_unavailable", _("no other lot was at hand")),
+    Deviation("clinical_decision", _("decided by the physician")),
+    Deviation("not_documented", _("the ward's record does not say")),
+    Deviation("other", _("other, said in the note")),
+)
+DEVIATION_AT: Mapping[str, Deviation] = MappingProxyType({d.code: d for d in DEVIATIONS})
+DEVIATION_THAT_NEEDS_A_NOTE = "other"
+
+
+# --- how it differs -------------------------------------------------------------------------
+
+
+class Rule(StrEnum):
+    """A rule of the protocol that an infusion may break."""
+
+    DOSE_BELOW = "dose_below"
+    DOSE_ABOVE = "dose_above"
+    GAP_SHORT = "gap_short"
+    OUT_OF_ORDER = "out_of_order"
+    LOT_EXPIRED = "lot_expired"
+    BEFORE_RECRUITMENT = "before_recruitment"
+    NOT_ENROLLED = "not_enrolled"
+    AFTER_END = "after_end"
+    UNDOCUMENTED = "undocumented"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One broken rule and the sentence that says how."""
+
+    rule: Rule
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The facts of one infusion that the rules look at."""
+
+    number: int
+    given_on: date
+    weight_kg: Decimal | None = None
+    cells: Decimal | None = None
+
+
+def target_cells(weight_kg: Decimal) -> Decimal:
+    """Return the number of cells one infusion should hold.
+
+    Parameters
+    ----------
+    weight_kg
+        Body weight in kg.
+
+    Returns
+    -------
+    Decimal
+        Whole cells: weight x 1.0e6.
+
+    Examples
+    --------
+    >>> target_cells(Decimal("64.5"))
+    Decimal('64500000')
+    """
+    return protocol.DOSE.target(weight_kg).quantize(Decimal(1))
+
+
+def cells_per_kg(cells: Decimal, weight_kg: Decimal) -> Decimal:
+    """Return the dose per kg of body weight, unrounded."""
+    return cells / weight_kg
+
+
+def share_of_target(cells: Decimal, weight_kg: Decimal) -> Decimal:
+    """Return the dose as a share of the target: 1 is on target."""
+    return cells / protocol.DOSE.target(weight_kg)
+
+
+def is_within_tolerance(cells: Decimal, weight_kg: Decimal) -> bool:
+    """Return whether a dose lies within the tolerance around its target, the limits included."""
+    target = protocol.DOSE.target(weight_kg)
+    return abs(cells - target) <= protocol.DOSE.tolerance * target
+
+
+def is_weight_jump(weight_kg: Decimal, last_weight_kg: Decimal) -> bool:
+    """Return whether a weight differs from the last one by more than 10 %."""
+    return abs(weight_kg - last_weight_kg) > WEIGHT_JUMP * last_weight_kg
+
+
+def is_gap_short(first: date, second: date) -> bool:
+    """Return whether two infusions lie fewer than the minimum number of days apart."""
+    return abs((second - first).days) < protocol.MINIMUM_DAYS_BETWEEN_INFUSIONS
+
+
+def last_weight(number: int, others: Sequence[Given]) -> Given | None:
+    """Return the nearest infusion before ``number`` that tells a weight."""
+    known = [other for other in others if other.number < number and other.weight_kg is not None]
+    return max(known, key=lambda other: other.number, default=None)
+
+
+def breaches(
+    given: Given,
+    *,
+    others: Sequence[Given],
+    recruited_on: date | None,
+    enrolled: bool = True,
+    lot_known: bool = True,
+    lot_expires_on: date | None = None,
+    ended_on: date | None = None,
+) -> tuple[Breach, ...]:
+    """List every rule of the protocol that an infusion breaks.
+
+    Parameters
+    ----------
+    given
+        The infusion in question.
+    others
+        The subject's other valid infusions.
+    recruited_on, enrolled, ended_on
+        When the subject was recruited, whether enrolled, and the first day on
+        which observation had ended (transplant, withdrawal, loss).
+    lot_known, lot_expires_on
+        Whether a lot is named, and the last day it may be given.
+
+    Returns
+    -------
+    tuple of Breach
+        Empty when the infusion went as planned.
+    """
+    found: list[Breach] = []
+    if given.weight_kg is None or given.cells is None or not lot_known:
+        found.append(Breach(Rule.UNDOCUMENTED, Sentence(_("Weight, cells or lot is not recorded."))))
+    if given.weight_kg is not None and given.cells is not None:
+        found.extend(_dose_breaches(given.cells, given.weight_kg))
+    for other in sorted(others, key=lambda o: o.number):
+        found.extend(_order_breaches(given, other))
+    if lot_expires_on is not None and lot_expires_on < given.given_on:
+        sentence = Sentence(
+            _("The lot expired on %(on)s, before the infusion."), {"on": lot_expires_on.isoformat()}
+        )
+        found.append(Breach(Rule.LOT_EXPIRED, sentence))
+    if recruited_on is not None and given.given_on < recruited_on:
+        sentence = Sentence(
+            _("The subject was recruited on %(on)s, after the infusion."), {"on": recruited_on.isoformat()}
+        )
+        found.append(Breach(Rule.BEFORE_RECRUITMENT, sentence))
+    if not enrolled:
+        found.append(Breach(Rule.NOT_ENROLLED, Sentence(_("The subject is not enrolled."))))
+    if ended_on is not None and given.given_on > ended_on:
+        sentence = Sentence(_("Observation had ended on %(on)s."), {"on": ended_on.isoformat()})
+        found.append(Breach(Rule.AFTER_END, sentence))
+    return tuple(found)
+
+
+def _dose_breaches(cells: Decimal, weight_kg: Decimal) -> Iterator[Breach]:
+    if is_within_tolerance(cells, weight_kg):
+        return
+    percent = percent_off_target(cells, weight_kg)
+    values = {
+        "percent": f"{abs(percent)}",
+        "target": millions(target_cells(weight_kg)),
+        "tolerance": f"{protocol.DOSE.tolerance * 100:.0f}",
+    }
+    if percent < 0:
+        text = _(
+            "The dose is %(percent)s %% below the target of %(target)s × 10⁶ cells; %(tolerance)s %% are allowed."
+        )
+        yield Breach(Rule.DOSE_BELOW, Sentence(text, values))
+    else:
+        text = _(
+            "The dose is %(percent)s %% above the target of %(target)s × 10⁶ cells; %(tolerance)s %% are allowed."
+        )
+        yield Breach(Rule.DOSE_ABOVE, Sentence(text, values))
+
+
+def _order_breaches(given: Given, other: Given) -> Iterator[Breach]:
+    apart = (given.given_on - other.given_on).days
+    where = {"other": other.number, "on": other.given_on.isoformat()}
+    if is_gap_short(given.given_on, other.given_on):
+        text = _("Only %(days)s days from infusion %(other)s on %(on)s; at least %(least)s are meant.")
+        least = protocol.MINIMUM_DAYS_BETWEEN_INFUSIONS
+        yield Breach(Rule.GAP_SHORT, Sentence(text, {**where, "days": abs(apart), "least": least}))
+    if (given.number - other.number) * apart < 0:
+        text = _("Infusion %(other)s was given on %(on)s, so the numbers do not follow the dates.")
+        yield Breach(Rule.OUT_OF_ORDER, Sentence(text, where))
+
+
+def percent_off_target(cells: Decimal, weight_kg: Decimal) -> Decimal:
+    """Return how far a dose is from its target in percent, to one place and never rounded onto the limit."""
+    percent = (share_of_target(cells, weight_kg) - 1) * 100
+    limit = protocol.DOSE.tolerance * 100
+    for places in ("0.1", "0.01", "0.0001", "0.000001"):
+        shown = percent.quantize(Decimal(places))
+        # 20.04 % must not read "20.0 %, 20 % are allowed"
+        if abs(shown) > limit or abs(percent) <= limit:
+            break
+    return shown
+
+
+def millions(cells: Decimal) -> str:
+    """Write a number of cells in millions without trailing zeros."""
+    return f"{(cells / MILLION).normalize():f}"
+
+
+# --- what it does to the group --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """The group before and after; ``before`` is None while nothing was given."""
+
+    given_before: int
+    given_after: int
+    group_before: str | None
+    group_after: str | None
+
+    @property
+    def happens(self) -> bool:
+        return None not in (self.group_before, self.group_after) and self.group_before != self.group_after
+
+
+def group_change(diagnosis: Diagnosis | str, *, given_before: int, given_after: int) -> GroupChange:
+    """Say what a change in the number of valid infusions does to the subject's group."""
+    return GroupChange(
+        given_before,
+        given_after,
+        protocol.group_of(diagnosis, given_before) if given_before else None,
+        protocol.group_of(diagnosis, given_after) if given_after else None,
+    )
