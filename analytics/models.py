@@ -13,34 +13,63 @@ from patients.models.scope import ScopedQuerySet
 
 
 class Run(models.Model):
-    """One refresh: results as of a revision of the data."""
+    """One refresh: results as of a revision of the data, by one version of the code.
 
-    revision = models.BigIntegerField(unique=True)
+    Runs follow one another under a lock, so a higher ``id`` is never older data.
+    """
+
+    revision = models.BigIntegerField()
     full = models.BooleanField()
     code_version = models.CharField(max_length=64)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
     scores_computed = models.PositiveIntegerField(default=0)
+    scores_changed = models.PositiveIntegerField(default=0)
     cells_computed = models.PositiveIntegerField(default=0)
     cells_changed = models.PositiveIntegerField(default=0)
 
     class Meta:
-        ordering = ["-revision"]
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["revision", "id"], name="run_by_revision")]
 
     def __str__(self) -> str:
         return f"run at r{self.revision}"
 
 
+class Failure(models.Model):
+    """A refresh that did not finish, so that pages can say so and the next try can wait."""
+
+    revision = models.BigIntegerField()
+    code_version = models.CharField(max_length=64)
+    failed_at = models.DateTimeField()
+    error = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["failed_at"], name="failure_by_time")]
+
+    def __str__(self) -> str:
+        return f"failure at r{self.revision}"
+
+
 class Score(models.Model):
-    """A score of one visit at the revision that last changed it; the newest row counts.
+    """A score of one visit, from the run that last changed it; the newest row counts.
 
     ``value`` is unrounded (ten places); ``inputs`` lists what went in and what
-    was clamped; ``why_not`` says why there is no value.
+    was clamped; ``why_not`` says why there is no value. The scores of a voided
+    visit end with a row that says so.
     """
 
-    patient = models.ForeignKey("patients.Patient", models.CASCADE, related_name="scores", db_constraint=False)
-    visit = models.ForeignKey("patients.Visit", models.CASCADE, related_name="scores", db_constraint=False)
+    patient = models.ForeignKey(
+        "patients.Patient", models.CASCADE, related_name="scores", db_constraint=False
+    )
+    visit = models.ForeignKey(
+        "patients.Visit", models.CASCADE, related_name="scores", db_constraint=False
+    )
     variant = models.CharField(max_length=24)
+    run = models.ForeignKey(
+        Run, models.CASCADE, related_name="scores", db_constraint=False
+    )
     revision = models.BigIntegerField()
     value = models.DecimalField(max_digits=16, decimal_places=10, null=True)
     reported = models.IntegerField(null=True)
@@ -50,26 +79,32 @@ class Score(models.Model):
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
-        ordering = ["visit", "variant", "-revision"]
+        ordering = ["visit", "variant", "-run"]
         constraints = [
-            models.UniqueConstraint(name="one_score_per_revision", fields=["visit", "variant", "revision"]),
+            models.UniqueConstraint(
+                name="one_score_per_run", fields=["visit", "variant", "run"]
+            ),
             models.CheckConstraint(
                 name="score_has_either_a_value_or_a_reason",
-                condition=Q(value__isnull=False, why_not="") | (Q(value__isnull=True) & ~Q(why_not="")),
+                condition=Q(value__isnull=False, why_not="")
+                | (Q(value__isnull=True) & ~Q(why_not="")),
             ),
         ]
-        indexes = [models.Index(fields=["patient", "variant", "-revision"], name="score_by_patient")]
+        indexes = [
+            models.Index(fields=["patient", "variant", "-run"], name="score_by_patient")
+        ]
 
     def __str__(self) -> str:
         return f"{self.variant} {self.value}"
 
 
 class Cell(models.Model):
-    """One comparison or description at the revision that last changed it; the newest row counts.
+    """One comparison or description, from the run that last changed it; the newest row counts.
 
     The key is population, measure, groups, analyte and weeks. ``result`` holds
-    every statistic (:mod:`analytics.contrasts`); ``inputs`` is a hash of the
-    numbers that went in.
+    every statistic (:mod:`analytics.cells`) but the adjusted p-values, which depend
+    on the whole family and are worked out when cells are read; ``inputs`` is a
+    hash of the numbers that went in.
     """
 
     population = models.CharField(max_length=12)
@@ -79,6 +114,9 @@ class Cell(models.Model):
     analyte = models.CharField(max_length=24)
     week_from = models.SmallIntegerField()
     week_to = models.SmallIntegerField()
+    run = models.ForeignKey(
+        Run, models.CASCADE, related_name="cells", db_constraint=False
+    )
     revision = models.BigIntegerField()
     inputs = models.CharField(max_length=64)
     result = models.JSONField()
@@ -86,7 +124,7 @@ class Cell(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                name="one_cell_per_revision",
+                name="one_cell_per_run",
                 fields=[
                     "population",
                     "measure",
@@ -95,11 +133,10 @@ class Cell(models.Model):
                     "analyte",
                     "week_from",
                     "week_to",
-                    "revision",
+                    "run",
                 ],
             ),
         ]
-        indexes = [models.Index(fields=["revision"], name="cell_by_revision")]
 
     def __str__(self) -> str:
         return f"{self.measure} {self.group1}-{self.group2} {self.analyte} {self.week_from}-{self.week_to}"
