@@ -88,7 +88,10 @@ class Revision(models.Model):
     class Meta:
         ordering = [F("number").desc(nulls_last=True)]
         triggers = revision_triggers()
-        indexes = [models.Index(fields=["actor", "-number"], name="revision_by_actor")]
+        indexes = [
+            models.Index(fields=["actor", "-number"], name="revision_by_actor"),
+            models.Index(fields=["request_id"], name="revision_by_request", condition=~Q(request_id="")),
+        ]
 
     def __str__(self) -> str:
         return f"r{self.number}"

@@ -56,7 +56,7 @@ _ISO_REMEDY = Sentence(_("Type the date as year-month-day, for example 2015-01-1
 _TIME = re.compile(r"(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(:[0-9]{2})?|(?P<h4>[0-9]{2})(?P<m4>[0-9]{2})")
 
 
-def read_date(text: str, *, today: date | None = None) -> date:
+def read_date(text: str, *, today: date) -> date:
     """Read a date.
 
     ISO first; also forms that can only mean one day: ``2015/1/5``,
@@ -68,7 +68,6 @@ def read_date(text: str, *, today: date | None = None) -> date:
         What was typed.
     today
         The day at the subject's site; dates beyond a year from it are refused.
-        Without it, the day of this machine.
 
     Raises
     ------
@@ -76,7 +75,6 @@ def read_date(text: str, *, today: date | None = None) -> date:
         If the day does not exist, could be another one too, or lies outside
         1900 to a year from ``today``.
     """
-    today = today or date.today()
     original = text.strip()
     plain = original.translate(SAME_KEYS).strip() if len(original) <= MOST_CHARACTERS else ""
     value = printable(original)

@@ -1,0 +1,77 @@
+"""The same form sent twice is one change: double click, retry, reload, Back.
+
+A page carries a one-time key in its form. The key and everything posted with it
+name the revision it made, so that a repetition finds that revision instead of
+making another. The same key with other content is another intention and runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import connection
+from django.http import HttpRequest
+
+from trial import audit
+from trial.models import Revision, User
+
+FIELD = "submission_key"
+_LONGEST_KEY = 64
+_NOT_CONTENT = frozenset({"csrfmiddlewaretoken"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to save a form; ``earlier`` is what the same submission wrote before."""
+
+    request_id: str
+    earlier: Revision | None = None
+
+    @property
+    def is_repeated(self) -> bool:
+        return self.earlier is not None
+
+
+def key_of(request: HttpRequest) -> str:
+    """Return the key to put into the form: the one that came with it, or a new one."""
+    posted = request.POST.get(FIELD, "")
+    return posted if 0 < len(posted) <= _LONGEST_KEY else secrets.token_urlsafe(18)
+
+
+def request_id(request: HttpRequest) -> str:
+    """Return what names this submission: who, where, the key and all that was posted; empty without a key."""
+    key = request.POST.get(FIELD, "")
+    if not 0 < len(key) <= _LONGEST_KEY:
+        return ""
+    digest = hashlib.sha256()
+    parts = [str(request.user.pk), request.path]
+    for name, values in sorted(request.POST.lists()):
+        if name not in _NOT_CONTENT:
+            parts += [name, *values, ""]
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return f"{key}.{digest.hexdigest()[:32]}"
+
+
+@contextmanager
+def once(request: HttpRequest, *, by: User, source: str = "") -> Iterator[Attempt]:
+    """Run a save at most once per submission.
+
+    Everything inside is one transaction and one revision. A second submission
+    waits until the first has committed, then finds it. Call it around the
+    action, and skip the action when ``attempt.is_repeated``.
+    """
+    name = request_id(request)
+    with audit.revision(by=by, source=source, request_id=name):
+        if not name:
+            yield Attempt("")
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        # a statement of its own: it sees what the other submission committed
+        earlier = Revision.objects.filter(request_id=name, actor=by).order_by("number").first()
+        yield Attempt(name, earlier)
