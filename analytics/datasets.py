@@ -144,7 +144,7 @@ WITH course AS (
 
 _SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
 _GROUP_COLUMN = Column("group", Kind.CODE, "Group, derived from valid infusions", 'member."group"')
-_AGE = "coalesce(p.age_at_recruitment, extract(year FROM age(p.recruited_on, p.birth_date)))"
+_AGE = "coalesce(trim_scale(p.age_at_recruitment), extract(year FROM age(p.recruited_on, p.birth_date)))"
 
 SUBJECTS = Dataset(
     "subjects",

@@ -31,7 +31,7 @@ class Patient(models.Model):
     sex = models.CharField(_("sex"), max_length=1, choices=[(s.value, protocol.SEX_LABELS[s]) for s in protocol.Sex])
     birth_date = models.DateField(_("date of birth"), null=True, blank=True)
     age_at_recruitment = models.DecimalField(
-        _("age at recruitment"), max_digits=5, decimal_places=2, null=True, blank=True
+        _("age at recruitment"), max_digits=9, decimal_places=6, null=True, blank=True
     )
     diagnosis = models.CharField(
         _("diagnosis"), max_length=20, choices=[(d.value, protocol.DIAGNOSIS_LABELS[d]) for d in protocol.Diagnosis]
