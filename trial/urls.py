@@ -8,8 +8,13 @@ from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from django.urls import URLPattern, URLResolver, include, path
 
+from trial import views
+
 # each address of this floor is added with the module of views that answers it
-trial_urls: list[URLPattern | URLResolver] = []
+trial_urls: list[URLPattern | URLResolver] = [
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("jobs/<uuid:job_id>/file/", views.job_file, name="job_file"),
+]
 
 # only what is wanted of the login's library: nobody signs up, and there is no mail
 account_urls = [

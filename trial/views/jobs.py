@@ -4,25 +4,45 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import gettext as _
 
+from trial import jobs
 from trial.models import Job, User
 from trial.roles import Permission, requires
 
 
 @requires(Permission.USE_ACCOUNT)
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Show how far a job is."""
-    return render(request, "trial/job.html", {"job": _own(request, job_id)})
+    """Show how far a job is; a request for the fragment gets the bar alone."""
+    found = _own(request, job_id)
+    context = {"job": found, "file": jobs.file_of(found), "place": "data"}
+    if getattr(request, "htmx", False):
+        return render(request, "trial/_job_progress.html", context)
+    return render(request, "trial/job.html", context)
 
 
 @requires(Permission.USE_ACCOUNT)
-def job_file(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Send the file a job made."""
-    return render(request, "trial/job.html", {"job": _own(request, job_id)}, status=404)
+def job_file(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """Send the file a job made, always as a download."""
+    found = _own(request, job_id)
+    path = jobs.file_of(found)
+    if path is None:
+        raise Http404(
+            _("There is no file: files are kept for 24 hours. Start the job again.")
+        )
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=str(found.result.get("download_name") or path.name),
+    )
 
 
 def _own(request: HttpRequest, job_id: UUID) -> Job:
     assert isinstance(request.user, User)
-    return get_object_or_404(Job.objects.visible_to(request.user), pk=job_id)
+    found = jobs.own(request.user, job_id)
+    if found is None:
+        raise Http404
+    return found

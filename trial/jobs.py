@@ -1,0 +1,309 @@
+"""Long work that a worker does: queued in the database, claimed once, seen by its owner.
+
+The table is the queue. A message to a worker is only a hint: it may come twice,
+late or never. Whoever claims a job keeps its heartbeat; when the heart stops,
+the job is claimed again, and a worker that wakes up too late finds that the job
+is no longer its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils import translation
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from trial.models import Job, User
+from trial.trail_functions import CHANNEL
+
+RUNNERS: Mapping[str, str] = MappingProxyType(
+    {
+        "import_preview": "analytics.imports.preview",
+        "import_commit": "analytics.imports.commit",
+        "export": "analytics.exports.job.run",
+    }
+)
+"""What does the work of each kind: named, because it lives on the floors above."""
+
+ABANDONED_AFTER = timedelta(seconds=30)
+MOST_ATTEMPTS = 3
+KEPT_FOR = timedelta(hours=24)
+UPLOAD = "upload"
+_SAFE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z0-9]{1,8})?")
+_BEAT_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+Runner = Callable[[Job, Progress], dict[str, Any]]
+
+
+class JobRefused(Exception):
+    """A job cannot be done for a reason its owner can mend; the message says which."""
+
+
+# --- the queue ------------------------------------------------------------------------------
+
+
+def queue(
+    kind: str,
+    by: User,
+    parameters: Mapping[str, Any],
+    *,
+    upload: Iterable[bytes] | None = None,
+) -> Job:
+    """Put work in the queue and tell the listeners when the transaction commits.
+
+    Parameters
+    ----------
+    kind
+        A key of :data:`RUNNERS`.
+    by
+        Who started it, and who alone sees it.
+    parameters
+        What the runner needs; JSON.
+    upload
+        Blocks of a file to work on; stored as ``upload`` in the job's folder.
+    """
+    if kind not in RUNNERS:
+        raise ValueError(f"no runner for jobs of kind {kind!r}")
+    job_id = uuid4()
+    if upload is not None:
+        with (folder(job_id) / UPLOAD).open("wb") as file:
+            for block in upload:
+                file.write(block)
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    with transaction.atomic(), connection.cursor() as cursor:
+        job = Job.objects.create(
+            id=job_id,
+            kind=kind,
+            started_by=by,
+            parameters={"language": language, **parameters},
+        )
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"job {job.id}"])
+    return job
+
+
+def waiting() -> list[UUID]:
+    """Return the jobs nobody works on: queued, or claimed by a worker whose heart has stopped."""
+    return list(_unclaimed().order_by("queued_at").values_list("pk", flat=True))
+
+
+def own(user: User, job_id: UUID) -> Job | None:
+    """Return a job this person started, or None."""
+    return Job.objects.visible_to(user).filter(pk=job_id).first()
+
+
+def latest(user: User, kinds: Iterable[str], most: int = 8) -> list[Job]:
+    """Return the newest jobs of some kinds that this person started."""
+    return list(Job.objects.visible_to(user).filter(kind__in=list(kinds))[:most])
+
+
+def _unclaimed() -> QuerySet[Job]:
+    return Job.objects.filter(
+        Q(status=Job.Status.QUEUED)
+        | Q(status=Job.Status.RUNNING, heartbeat_at__lt=Now() - ABANDONED_AFTER)
+    )
+
+
+# --- doing the work -------------------------------------------------------------------------
+
+
+def run(job_id: UUID | str) -> bool:
+    """Claim a job and do it.
+
+    Returns
+    -------
+    bool
+        False when another worker has the job or it is finished already.
+    """
+    job = _claim(job_id)
+    if job is None:
+        return False
+    heart = _Heart(job)
+    with translation.override(job.parameters.get("language")), heart:
+        try:
+            result = _runner(job)(job, heart.progress)
+        except JobRefused as refusal:
+            _finish(job, Job.Status.FAILED, error=str(refusal))
+        except Exception as error:
+            # the message may quote a row, so only the places of the code go into the log
+            places = "".join(traceback.format_tb(error.__traceback__))
+            logger.error(
+                "job %s (%s) failed with %s\n%s",
+                job.id,
+                job.kind,
+                type(error).__name__,
+                places,
+            )
+            _finish(
+                job,
+                Job.Status.FAILED,
+                error=_(
+                    "The work stopped at an error of the software. Nothing was left half-written; start it again."
+                ),
+            )
+        else:
+            _finish(job, Job.Status.DONE, result=result)
+    purge()
+    return True
+
+
+def _claim(job_id: UUID | str) -> Job | None:
+    given_up = _unclaimed().filter(pk=job_id, attempts__gte=MOST_ATTEMPTS)
+    given_up.update(
+        status=Job.Status.FAILED,
+        finished_at=Now(),
+        error=_("Given up after %(count)s attempts: the worker ended each time.")
+        % {"count": MOST_ATTEMPTS},
+    )
+    claimed = (
+        _unclaimed()
+        .filter(pk=job_id)
+        .update(
+            status=Job.Status.RUNNING,
+            started_at=Coalesce(F("started_at"), Now()),
+            heartbeat_at=Now(),
+            attempts=F("attempts") + 1,
+        )
+    )
+    return Job.objects.select_related("started_by").get(pk=job_id) if claimed else None
+
+
+def _runner(job: Job) -> Runner:
+    runner: Runner = import_string(RUNNERS[job.kind])
+    return runner
+
+
+def _finish(
+    job: Job,
+    status: Job.Status,
+    *,
+    result: Mapping[str, Any] | None = None,
+    error: str = "",
+) -> None:
+    # the number of attempts tells whether the job is still this worker's
+    still_ours = Job.objects.filter(
+        pk=job.pk, status=Job.Status.RUNNING, attempts=job.attempts
+    )
+    changes: dict[str, Any] = {"status": status, "finished_at": Now(), "error": error}
+    if result is not None:
+        changes["result"] = dict(result)
+    with transaction.atomic(), connection.cursor() as cursor:
+        still_ours.update(**changes)
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"job {job.pk}"])
+
+
+class _Heart:
+    """Writes progress and heartbeat through a connection of its own, beside any open transaction."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._state: tuple[int, int, str] = (0, 0, "")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name=f"heart of {job.pk}", daemon=True
+        )
+
+    def __enter__(self) -> _Heart:
+        # inside an open transaction no other connection could see the job anyway
+        if not connection.in_atomic_block:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        self._state = (done, total, text)
+
+    def _beat(self) -> None:
+        try:
+            while not self._stop.wait(_BEAT_SECONDS):
+                done, total, text = self._state
+                try:
+                    Job.objects.filter(
+                        pk=self._job.pk,
+                        status=Job.Status.RUNNING,
+                        attempts=self._job.attempts,
+                    ).update(
+                        heartbeat_at=Now(),
+                        steps_done=done,
+                        steps_total=total,
+                        step=text[:200],
+                    )
+                except DatabaseError:
+                    # the next beat tries again; a heart that never beats gives the job away
+                    connection.close()
+        finally:
+            connection.close()
+
+
+# --- files of a job -------------------------------------------------------------------------
+
+
+def folder(job_id: UUID | str) -> Path:
+    """Return the folder of a job's files, made when it does not exist; its name is the job's id."""
+    path = Path(settings.JOB_FILES) / str(UUID(str(job_id)))
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def file_of(job: Job, name: str | None = None) -> Path | None:
+    """Return a file of a job, or None when there is none or it has been purged.
+
+    Parameters
+    ----------
+    name
+        A name the software gave; without it the job's result file.
+    """
+    name = name or str(job.result.get("file", ""))
+    if not _SAFE_NAME.fullmatch(name):
+        return None
+    path = Path(settings.JOB_FILES) / str(job.pk) / name
+    return path if path.is_file() else None
+
+
+def purge() -> int:
+    """Delete the files of jobs that ended more than a day ago, and of jobs that never were."""
+    root = Path(settings.JOB_FILES)
+    if not root.is_dir():
+        return 0
+    folders = {}
+    for path in root.iterdir():
+        try:
+            folders[UUID(path.name)] = path
+        except ValueError:
+            continue
+    known = dict(Job.objects.filter(pk__in=folders).values_list("pk", "finished_at"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now = cursor.fetchone()[0]
+    purged = 0
+    for job_id, path in folders.items():
+        finished_at = known.get(job_id)
+        if job_id in known:
+            old = finished_at is not None and finished_at < now - KEPT_FOR
+        else:
+            old = path.stat().st_mtime < (now - KEPT_FOR).timestamp()
+        if old:
+            shutil.rmtree(path, ignore_errors=True)
+            purged += 1
+    return purged
