@@ -16,7 +16,34 @@ from django.db import connection, transaction
 from trial.models import Revision, User
 
 SERVICE_ACCOUNT = "cordline"
-_SETTINGS = ("cordline.actor", "cordline.reason", "cordline.source", "cordline.request_id")
+# what is said in a nested revision counts there; what is not said is taken over from the outer one
+_BEGIN = """
+WITH before AS MATERIALIZED (
+    SELECT coalesce(current_setting('cordline.actor', true), '') AS actor,
+        coalesce(current_setting('cordline.reason', true), '') AS reason,
+        coalesce(current_setting('cordline.source', true), '') AS source,
+        coalesce(current_setting('cordline.request_id', true), '') AS request_id,
+        coalesce(current_setting('cordline.wrote', true), '') AS wrote
+)
+SELECT actor, reason, source, request_id, wrote,
+    set_config('cordline.actor', %s, true),
+    set_config('cordline.reason', coalesce(nullif(%s, ''), reason), true),
+    set_config('cordline.source', coalesce(nullif(%s, ''), source), true),
+    set_config('cordline.request_id', coalesce(nullif(%s, ''), request_id), true),
+    set_config('cordline.wrote', '', true)
+FROM before
+"""
+_END = """
+WITH hint AS MATERIALIZED (SELECT coalesce(current_setting('cordline.wrote', true), '') AS wrote)
+SELECT (
+    SELECT id FROM trial_revision
+    WHERE id = CASE WHEN wrote ~ '^[0-9]{1,18}$' THEN wrote::bigint END
+        AND txid = pg_current_xact_id_if_assigned()::text::bigint
+), set_config('cordline.actor', %s, true), set_config('cordline.reason', %s, true),
+    set_config('cordline.source', %s, true), set_config('cordline.request_id', %s, true),
+    set_config('cordline.wrote', coalesce(nullif(wrote, ''), %s), true)
+FROM hint
+"""
 
 
 class AnotherActor(RuntimeError):
@@ -43,7 +70,9 @@ def service_account() -> User:
 
 
 @contextmanager
-def revision(*, by: User, reason: str = "", source: str = "", request_id: str = "") -> Iterator[Written]:
+def revision(
+    *, by: User, reason: str = "", source: str = "", request_id: str = ""
+) -> Iterator[Written]:
     """Open a transaction whose writes form one revision.
 
     Parameters
@@ -62,17 +91,18 @@ def revision(*, by: User, reason: str = "", source: str = "", request_id: str = 
     AnotherActor
         If an enclosing revision belongs to somebody else.
     """
+    if by.pk is None:
+        raise ValueError("a revision needs a person whose account is saved")
     written = Written()
     with transaction.atomic():
-        before = _read()
-        if before[0] and before[0] != str(by.pk):
-            raise AnotherActor(f"a revision of user {before[0]} is open; {by.pk} may not write inside it")
-        wanted = (str(by.pk), reason or before[1], source or before[2], request_id or before[3])
-        _write(wanted)
+        before = _begin(str(by.pk), reason.strip(), source, request_id)
+        if before[0] not in ("", str(by.pk)):
+            raise AnotherActor(
+                f"a revision of user {before[0]} is open; {by.pk} may not write inside it"
+            )
         yield written
         # an error leaves through the savepoint, which restores the settings by itself
-        written.id = _current()
-        _write(before)
+        written.id = _end(before)
     # nested contexts share the outer revision; its number comes with the outer commit
 
 
@@ -90,23 +120,16 @@ def latest_revision() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _read() -> tuple[str, str, str, str]:
+def _begin(*values: str) -> tuple[str, ...]:
+    """Say who writes and why from here on, and return what stood there before; one round trip."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"coalesce(current_setting('{name}', true), '')" for name in _SETTINGS))
-        actor, reason, source, request_id = cursor.fetchone()
-        return actor, reason, source, request_id
+        cursor.execute(_BEGIN, values)
+        return tuple(cursor.fetchone()[:5])
 
 
-def _write(values: tuple[str, str, str, str]) -> None:
+def _end(before: tuple[str, ...]) -> int | None:
+    """Return the revision that was written, if any, and put back what stood there before."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"set_config('{name}', %s, true)" for name in _SETTINGS), values)
-
-
-def _current() -> int | None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM trial_revision WHERE number IS NULL AND txid = pg_current_xact_id()::text::bigint"
-            " AND id = nullif(current_setting('cordline.revision', true), '')::bigint"
-        )
-        row = cursor.fetchone()
-        return int(row[0]) if row else None
+        cursor.execute(_END, before)
+        written = cursor.fetchone()[0]
+        return None if written is None else int(written)

@@ -16,12 +16,16 @@ REVISION_LOCK = 7_305_041
 CHANNEL = "cordline"
 """NOTIFY channel that tells listeners of a new revision or job."""
 
+SETTINGS = ("SET search_path = pg_catalog, public, pg_temp", "SET timezone = 'UTC'")
+"""Fixed for every function: no schema of a caller comes first, and times print the same for everybody."""
+
 AUDIT = """
 #variable_conflict use_variable
 DECLARE
     _patient text := TG_ARGV[0];
     _hidden text[] := string_to_array(TG_ARGV[1], ',');
     _revision bigint;
+    _moved boolean;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NOT EXISTS (SELECT FROM new_rows) THEN
@@ -29,18 +33,18 @@ BEGIN
         END IF;
         _revision := trial_current_revision(false, TG_TABLE_NAME);
         INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
-        SELECT _revision, TG_TABLE_NAME, (after ->> 'id')::bigint, 'I', (after ->> _patient)::bigint, NULL, after
-        FROM (SELECT to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS changed
-        ORDER BY (after ->> 'id')::bigint;
+        SELECT _revision, TG_TABLE_NAME, id, 'I', (after ->> _patient)::bigint, NULL, after
+        FROM (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes
+        ORDER BY id;
     ELSIF TG_OP = 'DELETE' THEN
         IF NOT EXISTS (SELECT FROM old_rows) THEN
             RETURN NULL;
         END IF;
         _revision := trial_current_revision(true, TG_TABLE_NAME);
         INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
-        SELECT _revision, TG_TABLE_NAME, (before ->> 'id')::bigint, 'D', (before ->> _patient)::bigint, before, NULL
-        FROM (SELECT to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS changed
-        ORDER BY (before ->> 'id')::bigint;
+        SELECT _revision, TG_TABLE_NAME, id, 'D', (before ->> _patient)::bigint, before, NULL
+        FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
+        ORDER BY id;
     ELSE
         IF EXISTS (
             SELECT FROM (SELECT old_rows.id FROM old_rows) AS was
@@ -50,51 +54,75 @@ BEGIN
             RAISE EXCEPTION 'a primary key of % may not change', TG_TABLE_NAME
                 USING ERRCODE = 'integrity_constraint_violation';
         END IF;
+        -- compared as text: as JSON 1.10 equals 1.1, and the trail must know which of them is there
         IF NOT EXISTS (
             SELECT FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
             JOIN (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes USING (id)
-            WHERE before IS DISTINCT FROM after
+            WHERE before::text <> after::text
         ) THEN
             RETURN NULL;
         END IF;
         _revision := trial_current_revision(true, TG_TABLE_NAME);
-        INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
-        SELECT _revision, TG_TABLE_NAME, id, 'U', (after ->> _patient)::bigint, before, after
-        FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
-        JOIN (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes USING (id)
-        WHERE before IS DISTINCT FROM after
-        ORDER BY id;
+        WITH was AS MATERIALIZED (
+            SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows
+        ), becomes AS MATERIALIZED (
+            SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows
+        ), written AS (
+            INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
+            SELECT _revision, TG_TABLE_NAME, id, 'U', (after ->> _patient)::bigint, before, after
+            FROM was JOIN becomes USING (id)
+            WHERE before::text <> after::text
+            ORDER BY id
+            RETURNING (trial_auditentry.old ->> _patient) IS DISTINCT FROM (trial_auditentry.new ->> _patient) AS moved
+        )
+        SELECT bool_or(moved) INTO _moved FROM written;
+        -- the history and the results of both patients would miss one half of such a change
+        IF _moved THEN
+            RAISE EXCEPTION 'a row of % may not move to another patient', TG_TABLE_NAME
+                USING ERRCODE = 'integrity_constraint_violation', HINT = 'Void it and enter it again.';
+        END IF;
     END IF;
     RETURN NULL;
 END
 """
 
-CURRENT_REVISION = """
+CURRENT_REVISION = r"""
 #variable_conflict use_variable
 DECLARE
-    _actor text := nullif(current_setting('cordline.actor', true), '');
-    _reason text := coalesce(current_setting('cordline.reason', true), '');
-    _begun bigint := nullif(current_setting('cordline.revision', true), '')::bigint;
+    _actor text := coalesce(current_setting('cordline.actor', true), '');
+    _reason text := btrim(coalesce(current_setting('cordline.reason', true), ''), E' \t\r\n\u00a0\u3000');
+    _begun text := coalesce(current_setting('cordline.revision', true), '');
     _revision bigint;
+    _given text;
 BEGIN
-    IF _actor IS NULL THEN
+    IF _actor !~ '^[0-9]{1,18}$' THEN
         RAISE EXCEPTION 'write to % without an actor refused', _table
             USING ERRCODE = 'insufficient_privilege', HINT = 'Say who writes and why: audit.revision(by=..., reason=...).';
     END IF;
-    IF _changes AND btrim(_reason) = '' THEN
+    IF _changes AND _reason = '' THEN
         RAISE EXCEPTION 'change of % without a reason refused', _table
             USING ERRCODE = 'insufficient_privilege', HINT = 'Say why: audit.revision(by=..., reason=...).';
     END IF;
-    SELECT id INTO _revision FROM trial_revision
-    WHERE id = _begun AND txid = pg_current_xact_id()::text::bigint AND number IS NULL;
+    -- the setting is a hint that anybody may write: it counts only for this actor's open revision of this transaction
+    IF _begun ~ '^[0-9]{1,18}$' THEN
+        SELECT id, reason INTO _revision, _given FROM trial_revision
+        WHERE id = _begun::bigint AND txid = pg_current_xact_id()::text::bigint
+            AND actor_id = _actor::bigint AND number IS NULL AND NOT sealed;
+    END IF;
     IF _revision IS NULL THEN
+        IF NOT EXISTS (SELECT FROM trial_user WHERE id = _actor::bigint) THEN
+            RAISE EXCEPTION 'write to % by an unknown actor refused', _table USING ERRCODE = 'insufficient_privilege';
+        END IF;
         INSERT INTO trial_revision (made_at, actor_id, reason, source, request_id, sealed, txid)
         VALUES (
             clock_timestamp(), _actor::bigint, _reason, coalesce(current_setting('cordline.source', true), ''),
             coalesce(current_setting('cordline.request_id', true), ''), false, pg_current_xact_id()::text::bigint
         ) RETURNING id INTO _revision;
         PERFORM set_config('cordline.revision', _revision::text, true);
+    ELSIF _reason <> '' AND position('; ' || _reason || '; ' IN '; ' || _given || '; ') = 0 THEN
+        UPDATE trial_revision SET reason = concat_ws('; ', nullif(_given, ''), _reason) WHERE id = _revision;
     END IF;
+    PERFORM set_config('cordline.wrote', _revision::text, true);
     RETURN _revision;
 END
 """
@@ -128,10 +156,20 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'revisions are never deleted' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF TG_OP = 'UPDATE' AND (
-        OLD.number IS NOT NULL
-        OR (to_jsonb(OLD.*) - '{number,sealed}'::text[]) IS DISTINCT FROM (to_jsonb(NEW.*) - '{number,sealed}'::text[])
-    ) THEN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.number IS NOT NULL OR NEW.sealed OR NEW.txid <> pg_current_xact_id()::text::bigint THEN
+            RAISE EXCEPTION 'a revision begins open and without a number' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        RETURN NEW;
+    END IF;
+    -- open: a further reason may be added; then it is sealed; then it gets its number; then nothing
+    IF OLD.number IS NOT NULL
+        OR OLD.txid <> pg_current_xact_id()::text::bigint
+        OR (NEW.number IS NOT NULL AND NOT OLD.sealed)
+        OR (OLD.sealed AND NOT NEW.sealed)
+        OR (NEW.reason <> OLD.reason AND (OLD.sealed OR NOT starts_with(NEW.reason, OLD.reason)))
+        OR (to_jsonb(OLD.*) - '{number,sealed,reason}'::text[]) <> (to_jsonb(NEW.*) - '{number,sealed,reason}'::text[])
+    THEN
         RAISE EXCEPTION 'a revision never changes' USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN NEW;
@@ -155,7 +193,11 @@ END
 
 FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_audit": ("", "trigger", AUDIT),
-    "trial_current_revision": ("_changes boolean, _table text", "bigint", CURRENT_REVISION),
+    "trial_current_revision": (
+        "_changes boolean, _table text",
+        "bigint",
+        CURRENT_REVISION,
+    ),
     "trial_revision_seal": ("", "trigger", REVISION_SEAL),
     "trial_revision_number": ("", "trigger", REVISION_NUMBER),
     "trial_revision_guard": ("", "trigger", REVISION_GUARD),
@@ -171,9 +213,11 @@ def create_statements() -> list[str]:
     for name, (arguments, result, body) in FUNCTIONS.items():
         statements.append(
             f"CREATE OR REPLACE FUNCTION {name}({arguments}) RETURNS {result} LANGUAGE plpgsql SECURITY DEFINER"
-            f" SET search_path = public, pg_catalog, pg_temp SET timezone = 'UTC' AS $body${body}$body$"
+            f" {' '.join(SETTINGS)} AS $body${body}$body$"
         )
-        types = ", ".join(argument.split()[-1] for argument in arguments.split(",") if argument)
+        types = ", ".join(
+            argument.split()[-1] for argument in arguments.split(",") if argument
+        )
         statements.append(f"REVOKE ALL ON FUNCTION {name}({types}) FROM PUBLIC")
     return statements
 

@@ -115,7 +115,7 @@ def entry_triggers() -> list[Calls]:
     return [
         Calls(
             name="entry_guard",
-            level=pgtrigger.Row,
+            level=pgtrigger.Statement,
             when=pgtrigger.Before,
             operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
             execute="trial_entry_guard()",

@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='auditentry',
-            trigger=pgtrigger.compiler.Trigger(name='entry_guard', sql=pgtrigger.compiler.UpsertTriggerSql(execute='trial_entry_guard()', func='RETURN NULL;', hash='98f0411dbf4040e0c4a773a57121a8a140f2155a', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_entry_guard_0af8c', table='trial_auditentry', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='entry_guard', sql=pgtrigger.compiler.UpsertTriggerSql(execute='trial_entry_guard()', func='RETURN NULL;', hash='02a4433ea65e2baac3c3784b4f0ca3e7170e4889', level='STATEMENT', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_entry_guard_0af8c', table='trial_auditentry', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='auditentry',
