@@ -21,6 +21,7 @@ from trial import embedded
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
+TESTING = "pytest" in sys.modules
 PRODUCTION = env.bool("CORDLINE_PRODUCTION", default=False)
 DATA_DIR = Path(env.str("CORDLINE_DATA", default=str(BASE_DIR / ".data"))).absolute()
 CODE_VERSION = env.str("CORDLINE_CODE_VERSION", default="0.1.0")
@@ -55,7 +56,9 @@ if PRODUCTION:
 _url = env.str("DATABASE_URL", default="")
 EMBEDDED = not _url
 if EMBEDDED:
-    _app, _owner = embedded.connection(DATA_DIR, role="app"), embedded.connection(DATA_DIR, role="owner")
+    # tests empty tables behind themselves, which the trail lets nobody else do
+    _app = embedded.connection(DATA_DIR, role="superuser" if TESTING else "app")
+    _owner = embedded.connection(DATA_DIR, role="superuser" if TESTING else "owner")
 else:
     _app = env.db_url_config(_url)
     _owner = env.db_url_config(env.str("DATABASE_OWNER_URL", default=_url))
@@ -66,7 +69,7 @@ _session = (
 DATABASES = {
     alias: {
         **configuration,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "trial.database" if EMBEDDED else "django.db.backends.postgresql",
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"options": _session, "connect_timeout": 5},
@@ -264,5 +267,4 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }
 
-TESTING = "pytest" in sys.modules
 DJANGO_VERSION = version("django")
