@@ -7,11 +7,14 @@ from allauth.mfa.base import views as mfa
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.i18n import set_language
 
 from trial import views
 
 # each address of this floor is added with the module of views that answers it
 trial_urls: list[URLPattern | URLResolver] = [
+    path("account/", views.account, name="account"),
+    path("shortcuts/", views.shortcuts, name="shortcuts"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/file/", views.job_file, name="job_file"),
 ]
@@ -28,12 +31,25 @@ account_urls = [
     path("account/codes/", mfa.index, name="mfa_index"),
     path("account/codes/on/", totp.activate_totp, name="mfa_activate_totp"),
     path("account/codes/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
-    path("account/codes/recovery/", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
-    path("account/codes/recovery/new/", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("account/codes/recovery/file/", recovery.download_recovery_codes, name="mfa_download_recovery_codes"),
+    path(
+        "account/codes/recovery/",
+        recovery.view_recovery_codes,
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "account/codes/recovery/new/",
+        recovery.generate_recovery_codes,
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "account/codes/recovery/file/",
+        recovery.download_recovery_codes,
+        name="mfa_download_recovery_codes",
+    ),
 ]
 
 urlpatterns = [
+    path("language/", set_language, name="set_language"),
     path("", include((trial_urls, "trial"))),
     path("", include(account_urls)),
     path("", include("patients.urls")),
