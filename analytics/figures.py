@@ -407,3 +407,159 @@ def _draws(draws: Sequence[Draw], strips: Sequence[Strip], across: Scale) -> lis
             )
         )
     return placed
+
+
+# --- two groups, interval by interval -------------------------------------------------------
+
+CONTRAST_WIDTH, CONTRAST_ROW = 420.0, 92.0
+SPREAD = 9.0
+"""How far dots of one group are spread vertically, in pixels."""
+MOST_DOTS = 400
+FOREST_WIDTH = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSample:
+    """One group's values and their quartiles; ``values`` is empty when there are too many to draw."""
+
+    code: str
+    values: tuple[float, ...]
+    q1: float | None
+    median: float | None
+    q3: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """One group of one interval, placed."""
+
+    code: str
+    y: float
+    dots: tuple[tuple[float, float], ...]
+    beyond_left: int
+    beyond_right: int
+    box_x: float | None
+    box_width: float
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """An estimate with its interval, placed; arrows where it runs off the axis."""
+
+    low: float
+    high: float
+    estimate: float
+    off_left: bool
+    off_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastFigure:
+    """Boxes and estimates of every interval on two shared axes."""
+
+    width: float
+    row_height: float
+    rows: tuple[tuple[BoxRow, ...], ...]
+    ticks: tuple[Tick, ...]
+    zero: float | None
+    forest_width: float
+    forest: tuple[ForestRow | None, ...]
+    forest_ticks: tuple[Tick, ...]
+    forest_zero: float
+
+
+def contrast(
+    rows: Sequence[Sequence[GroupSample]], estimates: Sequence[tuple[float, float, float] | None]
+) -> ContrastFigure:
+    """Place the groups of a contrast, interval below interval, on one axis.
+
+    Parameters
+    ----------
+    rows
+        For each interval the samples of its groups.
+    estimates
+        For each interval the estimate with the ends of its confidence interval, or None.
+
+    Returns
+    -------
+    ContrastFigure
+        Points farther than three interquartile ranges from a box do not stretch the
+        axis: they are counted at its end.
+    """
+    low, high = _range_of([sample for row in rows for sample in row])
+    ticks = nice_ticks(low, high, 6)
+    across = Scale(ticks[0], ticks[-1], 14, CONTRAST_WIDTH - 14)
+    known = [estimate for estimate in estimates if estimate is not None]
+    reach = max((max(abs(lower), abs(upper)) for _estimate, lower, upper in known), default=1.0) or 1.0
+    typical = sorted(abs(upper - lower) for _estimate, lower, upper in known)
+    if typical:
+        reach = min(reach, 2.5 * (typical[len(typical) // 2] or reach))
+    sides = nice_ticks(-reach, reach, 3)
+    beside = Scale(sides[0], sides[-1], 8, FOREST_WIDTH - 8)
+    return ContrastFigure(
+        width=CONTRAST_WIDTH,
+        row_height=CONTRAST_ROW,
+        rows=tuple(tuple(_boxes(row, across)) for row in rows),
+        ticks=tuple(Tick(across(tick), _tick_text(tick)) for tick in ticks),
+        zero=across(0) if ticks[0] <= 0 <= ticks[-1] else None,
+        forest_width=FOREST_WIDTH,
+        forest=tuple(_forest(estimate, beside) for estimate in estimates),
+        forest_ticks=tuple(Tick(beside(side), _tick_text(side)) for side in (sides[0], 0.0, sides[-1])),
+        forest_zero=beside(0),
+    )
+
+
+def _range_of(samples: Sequence[GroupSample]) -> tuple[float, float]:
+    lows, highs = [0.0], [0.0]
+    for sample in samples:
+        if sample.q1 is None or sample.q3 is None:
+            lows += sample.values
+            highs += sample.values
+            continue
+        reach = 3 * (sample.q3 - sample.q1)
+        inside = [v for v in sample.values if sample.q1 - reach <= v <= sample.q3 + reach]
+        lows += [sample.q1, *inside]
+        highs += [sample.q3, *inside]
+    return min(lows), max(highs)
+
+
+def _boxes(row: Sequence[GroupSample], across: Scale) -> list[BoxRow]:
+    height = CONTRAST_ROW / max(1, len(row))
+    boxes = []
+    for place, sample in enumerate(row):
+        middle = round(height * (place + 0.5), 2)
+        inside = [v for v in sample.values if across.low <= v <= across.high]
+        box = sample.q1 is not None and sample.q3 is not None
+        start = across.clipped(sample.q1 or 0.0)
+        boxes.append(
+            BoxRow(
+                code=sample.code,
+                y=middle,
+                dots=tuple((across(v), _spread(number, middle)) for number, v in enumerate(sorted(inside))),
+                beyond_left=sum(v < across.low for v in sample.values),
+                beyond_right=sum(v > across.high for v in sample.values),
+                box_x=start if box else None,
+                box_width=round(max(across.clipped(sample.q3 or 0.0) - start, 1.0), 2) if box else 0.0,
+                median=None if sample.median is None else across.clipped(sample.median),
+            )
+        )
+    return boxes
+
+
+def _spread(number: int, middle: float) -> float:
+    # a fixed irregular rhythm: neighbours never share a height, and every drawing is the same
+    return round(middle + SPREAD * math.sin(number * 2.399963), 2)
+
+
+def _forest(estimate: tuple[float, float, float] | None, beside: Scale) -> ForestRow | None:
+    if estimate is None:
+        return None
+    value, low, high = estimate
+    return ForestRow(
+        low=beside.clipped(low),
+        high=beside.clipped(high),
+        estimate=beside.clipped(value),
+        off_left=low < beside.low,
+        off_right=high > beside.high,
+    )
