@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -307,7 +308,7 @@ def _moves(keys: Sequence[CellKey]) -> list[Move]:
     for span, points in history.items():
         if span not in wanted:
             continue
-        for (revision, after), (_earlier, before) in zip(points, points[1:], strict=False):
+        for (revision, after), (_earlier, before) in pairwise(points):
             if before != after:
                 steps.append((revision, span, before, after))
     steps = sorted(steps, reverse=True)[:MOST_MOVES]

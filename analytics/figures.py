@@ -7,7 +7,7 @@ turn these records into SVG; what they print has already been put into words.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -297,13 +297,12 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
     readings = list(series.readings)
     base = _baseline(readings)
     group = series.group
-    factor: Callable[[float], float] = float
+    divisor = 1.0
     if relative:
         readings = [r for r in readings if base]
         group = ()
-        divisor = float(base or 1)
-        factor = lambda value: 100.0 * float(value) / divisor  # noqa: E731
-    values = [factor(float(r.value)) for r in readings]
+        divisor = float(base or 1) / 100
+    values = [float(r.value) / divisor for r in readings]
     spread = values + [x for point in group for x in (point.q1, point.q3)]
     reference = None if relative else series.reference
     edge = _nearest_edge(reference, series.direction)
