@@ -8,9 +8,13 @@ by a setting that any database role may set; a shared function cannot.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pgtrigger
+from django.apps import apps
 from django.db import models
 
 
@@ -21,8 +25,42 @@ class Calls(pgtrigger.Trigger):  # type: ignore[misc]
         self.execute = execute
         super().__init__(func="RETURN NULL;", **options)
 
-    def render_execute(self, model: type[models.Model]) -> str:
+    def render_execute(self, model: Any) -> str:
         return self.execute
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What a table's trail records: the column that names the patient, the columns left out."""
+
+    patient: str = ""
+    hidden: tuple[str, ...] = ()
+
+
+class Audits(Calls):
+    """A trigger that writes the trail of its table."""
+
+    def __init__(self, *, kept: Trail, **options: Any) -> None:
+        self.kept = kept
+        super().__init__(
+            execute=f"trial_audit('{kept.patient}', '{','.join(kept.hidden)}')",
+            **options,
+        )
+
+
+UNTRAILED: Mapping[str, str] = MappingProxyType(
+    {
+        "trial.Revision": "is the trail; guarded by triggers of its own",
+        "trial.AuditEntry": "is the trail; guarded by triggers of its own",
+        "trial.Job": "progress of long work; what a job writes is in the trail",
+        "trial.User_groups": "Django's groups are not used: rights come from the role, which is in the trail",
+        "trial.User_user_permissions": "Django's permissions are not used: rights come from the role",
+    }
+)
+"""Tables of the three lower floors without a trail, and why."""
+
+STUDY_FLOORS = ("trial", "patients", "infusions")
+"""Floors whose tables hold what was observed; results above them are computed again instead."""
 
 
 def trail(*, patient: str = "", hidden: tuple[str, ...] = ()) -> list[Calls]:
@@ -35,28 +73,28 @@ def trail(*, patient: str = "", hidden: tuple[str, ...] = ()) -> list[Calls]:
     hidden
         Columns left out of the trail: secrets and housekeeping, never clinical.
     """
-    execute = f"trial_audit('{patient}', '{','.join(hidden)}')"
+    kept = Trail(patient, hidden)
     statement = {"level": pgtrigger.Statement, "when": pgtrigger.After}
     return [
-        Calls(
+        Audits(
             name="audit_insert",
             operation=pgtrigger.Insert,
             referencing=pgtrigger.Referencing(new="new_rows"),
-            execute=execute,
+            kept=kept,
             **statement,
         ),
-        Calls(
+        Audits(
             name="audit_update",
             operation=pgtrigger.Update,
             referencing=pgtrigger.Referencing(old="old_rows", new="new_rows"),
-            execute=execute,
+            kept=kept,
             **statement,
         ),
-        Calls(
+        Audits(
             name="audit_delete",
             operation=pgtrigger.Delete,
             referencing=pgtrigger.Referencing(old="old_rows"),
-            execute=execute,
+            kept=kept,
             **statement,
         ),
         refuse_truncate(),
@@ -122,3 +160,24 @@ def entry_triggers() -> list[Calls]:
         ),
         refuse_truncate(),
     ]
+
+
+def audited() -> dict[type[models.Model], Trail]:
+    """Return every model whose table has a trail, by table name, with what the trail records."""
+    found = {
+        model: trigger.kept
+        for model, trigger in pgtrigger.registered()
+        if isinstance(trigger, Audits)
+    }
+    return dict(sorted(found.items(), key=lambda item: item[0]._meta.db_table))
+
+
+def study_models() -> list[type[models.Model]]:
+    """Return every model of the floors that hold what was observed, in the order of their tables."""
+    found = [
+        model
+        for floor in STUDY_FLOORS
+        for model in apps.get_app_config(floor).get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy
+    ]
+    return sorted(found, key=lambda model: model._meta.db_table)
