@@ -199,7 +199,13 @@ def adjust(results: Mapping[CellKey, CellResult]) -> dict[CellKey, CellResult]:
     wide: dict[tuple[object, ...], list[CellKey]] = {}
     for key, result in results.items():
         if result.p_value is not None:
-            family = (key.population, key.measure, key.group1, key.group2, key.over_all_weeks)
+            family = (
+                key.population,
+                key.measure,
+                key.group1,
+                key.group2,
+                key.over_all_weeks,
+            )
             wide.setdefault(family, []).append(key)
             narrow.setdefault((*family, key.analyte), []).append(key)
     by_holm = _adjusted(results, narrow.values(), holm)
@@ -216,7 +222,9 @@ def adjust(results: Mapping[CellKey, CellResult]) -> dict[CellKey, CellResult]:
 
 
 def _adjusted(
-    results: Mapping[CellKey, CellResult], families: Iterable[list[CellKey]], method: Any
+    results: Mapping[CellKey, CellResult],
+    families: Iterable[list[CellKey]],
+    method: Any,
 ) -> dict[CellKey, tuple[float, int]]:
     found: dict[CellKey, tuple[float, int]] = {}
     for keys in families:
@@ -229,7 +237,17 @@ def _adjusted(
 # --- rows of the exports --------------------------------------------------------------------
 
 KEY_COLUMNS = ("population", "measure", "group1", "group2", "analyte")
-_OF_GROUP = ("mean{}", "sd{}", "median{}", "q1_{}", "q3_{}", "min{}", "max{}", "shapiro_w{}", "shapiro_p{}")
+_OF_GROUP = (
+    "mean{}",
+    "sd{}",
+    "median{}",
+    "q1_{}",
+    "q3_{}",
+    "min{}",
+    "max{}",
+    "shapiro_w{}",
+    "shapiro_p{}",
+)
 
 CELLS_COLUMNS: tuple[str, ...] = (
     *KEY_COLUMNS, "unit", "week_from", "week_to", "n1", "n2", "missing1", "missing2",
@@ -254,10 +272,10 @@ def cells_row(key: CellKey, result: CellResult, revision: int | None = None) -> 
         protocol.unit_of(key.analyte),
         key.week_from,
         key.week_to,
-        one and one.n,
-        two and two.n,
-        one and one.size - one.n,
-        two and two.size - two.n,
+        one.n if one else None,
+        two.n if two else None,
+        one.size - one.n if one else None,
+        two.size - two.n if two else None,
         *_group_fields(one),
         *_group_fields(two),
         result.method or None,
@@ -308,7 +326,13 @@ def as_json(result: CellResult) -> dict[str, Any]:
         "groups": [_group_as_json(group) for group in (result.group1, result.group2)],
         "method": result.method,
         "reason": _said_as_json(result.reason),
-        "selected": [result.statistic, result.p_value, result.estimate, result.ci_low, result.ci_high],
+        "selected": [
+            result.statistic,
+            result.p_value,
+            result.estimate,
+            result.ci_low,
+            result.ci_high,
+        ],
         "adjusted": [result.p_holm, result.holm_size, result.p_bh, result.bh_size],
         "tests": [_test_as_json(test) for test in result.tests],
         "notes": [_said_as_json(note) for note in result.notes],
@@ -357,10 +381,26 @@ def _group_as_json(group: GroupResult | None) -> list[Any] | None:
         return None
     s, normality = group.summary, group.normality
     return [
-        [group.size, group.died, group.transplanted, group.not_due, group.missing, group.censored],
+        [
+            group.size,
+            group.died,
+            group.transplanted,
+            group.not_due,
+            group.missing,
+            group.censored,
+        ],
         [s.n, s.mean, s.sd, s.median, s.q1, s.q3, s.minimum, s.maximum],
-        normality and [normality.n, normality.w, normality.p_value, _said_as_json(normality.note)],
+        normality
+        and [
+            normality.n,
+            normality.w,
+            normality.p_value,
+            _said_as_json(normality.note),
+        ],
     ]
+
+
+_COUNTS = ("size", "died", "transplanted", "not_due", "missing", "censored")
 
 
 def _group_from_json(stored: Sequence[Any] | None) -> GroupResult | None:
@@ -368,7 +408,7 @@ def _group_from_json(stored: Sequence[Any] | None) -> GroupResult | None:
         return None
     counts, (n, *summary), normality = stored
     return GroupResult(
-        *(int(count) for count in counts),
+        **dict(zip(_COUNTS, (int(count) for count in counts), strict=True)),
         summary=Summary(int(n), *(_float(x) for x in summary)),
         normality=normality
         and Normality(
@@ -384,7 +424,14 @@ def _test_as_json(test: Comparison) -> list[Any]:
     return [
         test.method,
         [test.n1, test.n2],
-        [test.statistic, test.df, test.estimate, test.ci_low, test.ci_high, test.p_value],
+        [
+            test.statistic,
+            test.df,
+            test.estimate,
+            test.ci_low,
+            test.ci_high,
+            test.p_value,
+        ],
         _said_as_json(test.note),
     ]
 

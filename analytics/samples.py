@@ -17,14 +17,14 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
+from analytics.distributions import normal_below, normal_quantiles
 from trial.protocol import DIFFERENCE_PLACES
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SCALE = 10**DIFFERENCE_PLACES
+SCALE: int = 10**DIFFERENCE_PLACES
 MISSING = int(np.iinfo(np.int64).min)
 """Stands where a subject has no value."""
 
@@ -75,6 +75,63 @@ NOT_TESTED = _("not tested (n = {n})")
 FIRST_VALUES_ONLY = _("normality judged on the first {most} of {n} values")
 
 
+# --- what a test says -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one method found, or the words why it was not applied.
+
+    Parameters
+    ----------
+    method
+        Name of the method, as in the ``tests`` export.
+    n1, n2
+        Subjects that counted; within one group ``n2`` is absent.
+    statistic, df
+        Test statistic and its degrees of freedom where it has one number of them.
+    estimate, ci_low, ci_high
+        Size of the difference, group 1 - group 2 or earlier - later, with its 95 % interval.
+    p_value
+        Two-sided.
+    note
+        Why it was not done, or what a reader has to know.
+    """
+
+    method: str
+    n1: int
+    n2: int | None = None
+    statistic: float | None = None
+    df: float | None = None
+    estimate: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    note: Sentence | None = None
+
+    @classmethod
+    def not_done(cls, method: str, why: Sentence, n1: int, n2: int | None = None) -> Comparison:
+        """Return a comparison that says why there is none."""
+        return cls(method, n1, n2, note=why)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a number to show."""
+        return self.p_value is not None or self.estimate is not None
+
+
+MINIMUM = 3
+"""Fewest values of a group that are tested; our assumption."""
+
+CONFIDENCE = 0.95
+
+
+def too_few(*samples: Sample) -> Sentence | None:
+    """Return the words why samples are too small to be tested, if they are."""
+    least = min(len(sample) for sample in samples)
+    return None if least >= MINIMUM else say(NOT_TESTED, n=least)
+
+
 # --- fixed-point numbers --------------------------------------------------------------------
 
 
@@ -93,7 +150,10 @@ def scaled(values: Iterable[Decimal | int | str | None], places: int = DIFFERENC
     NDArray[np.int64]
         One integer per value.
     """
-    return np.array([MISSING if v is None else _fixed(Decimal(v), places) for v in values], dtype=np.int64)
+    return np.array(
+        [MISSING if v is None else _fixed(Decimal(v), places) for v in values],
+        dtype=np.int64,
+    )
 
 
 def _fixed(value: Decimal, places: int) -> int:
@@ -273,7 +333,7 @@ def _shapiro_weights(n: int) -> Floats:
     if n == 3:
         return np.array([-math.sqrt(0.5), 0.0, math.sqrt(0.5)])
     half = n // 2
-    m = ndtri((np.arange(1, half + 1) - 0.375) / (n + 0.25))
+    m = normal_quantiles((np.arange(1, half + 1) - 0.375) / (n + 0.25))
     norm = 2 * float(m @ m)
     root, u = math.sqrt(norm), 1 / math.sqrt(n)
     weights = np.empty(half)
@@ -302,8 +362,11 @@ def _shapiro_p(w: float, n: int) -> float:
         y = -math.log(gamma - y)
         mean, sd = _polynomial(_SMALL_MEAN, n), math.exp(_polynomial(_SMALL_LOG_SD, n))
     else:
-        mean, sd = _polynomial(_LARGE_MEAN, log_n), math.exp(_polynomial(_LARGE_LOG_SD, log_n))
-    return float(ndtr(-(y - mean) / sd))
+        mean, sd = (
+            _polynomial(_LARGE_MEAN, log_n),
+            math.exp(_polynomial(_LARGE_LOG_SD, log_n)),
+        )
+    return normal_below(-(y - mean) / sd)
 
 
 def shapiro(sample: Sample) -> Normality:

@@ -147,7 +147,8 @@ class StudyArrays:
             age=column(age, np.int64),
             valid_infusions=infusions[order],
             infusions_by_landmark=column(
-                infusions if infusions_by_landmark is None else infusions_by_landmark, np.int64
+                infusions if infusions_by_landmark is None else infusions_by_landmark,
+                np.int64,
             ),
             eligible=column(eligible, np.bool_),
             treated=column(infusions > 0 if treated is None else treated, np.bool_),

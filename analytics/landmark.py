@@ -1,0 +1,154 @@
+"""The landmark: why grouping by infusions given is unfair, and the grouping that is not.
+
+Who is to receive a fifth infusion has to live until it is due. Grouped by what they
+received in the end, early deaths can only fall into the standard course, and the
+prolonged one looks better whatever it does. A landmark analysis groups everybody who
+was still followed on one fixed day by what they had received until that day, and
+compares what happened afterwards.
+
+References
+----------
+J. R. Anderson, K. C. Cain, R. D. Gelber, Journal of Clinical Oncology 1 (1983) 710-719.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+
+from trial import protocol
+from trial.protocol import LANDMARK_DAY, PROLONGED_FROM, Diagnosis, OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedSubject:
+    """What the landmark has to know of one subject.
+
+    Parameters
+    ----------
+    subject_id
+        Code.
+    diagnosis
+        Liver failure or cirrhosis.
+    infusions_on
+        Days of the valid infusions.
+    outcomes
+        Dated outcomes; completing the study is no reason to leave the landmark.
+    """
+
+    subject_id: str
+    diagnosis: Diagnosis
+    infusions_on: tuple[date, ...]
+    outcomes: tuple[tuple[OutcomeKind, date], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkPlace:
+    """Where a subject stands on the landmark day.
+
+    ``group`` is empty outside the landmark population; ``out_because`` then says why:
+    an outcome, or ``None`` when there was no infusion or the day has not come.
+    """
+
+    inside: bool
+    infusions: int
+    group: str = ""
+    out_because: OutcomeKind | None = None
+
+
+def landmark_on(subject: FollowedSubject) -> date | None:
+    """Return the landmark day of a subject; ``None`` before the first infusion."""
+    if not subject.infusions_on:
+        return None
+    return min(subject.infusions_on) + timedelta(days=LANDMARK_DAY)
+
+
+def place(subject: FollowedSubject, *, as_of: date | None = None) -> LandmarkPlace:
+    """Say whether a subject belongs to the landmark population, and to which group.
+
+    Parameters
+    ----------
+    subject
+        The subject.
+    as_of
+        The day up to which the study is known; a landmark still to come takes nobody in.
+
+    Returns
+    -------
+    LandmarkPlace
+        Inside when the subject was alive, not transplanted, not withdrawn and not lost on the
+        landmark day. An event on that very day comes after it: the subject is inside.
+        An infusion on the landmark day counts.
+    """
+    day = landmark_on(subject)
+    if day is None:
+        return LandmarkPlace(False, 0)
+    infusions = sum(given <= day for given in subject.infusions_on)
+    ended = sorted(
+        (on, kind) for kind, on in subject.outcomes if kind is not OutcomeKind.COMPLETED and on < day
+    )  # fmt: skip
+    if ended:
+        return LandmarkPlace(False, infusions, out_because=ended[0][1])
+    if as_of is not None and day > as_of:
+        return LandmarkPlace(False, infusions)
+    return LandmarkPlace(True, infusions, group=protocol.group_of(subject.diagnosis, infusions))
+
+
+@dataclass(frozen=True, slots=True)
+class Unfairness:
+    """The counts that make the comparison by infusions given unfair.
+
+    Parameters
+    ----------
+    as_treated
+        Subjects by group, grouped by all infusions.
+    at_landmark
+        Subjects by group, grouped by infusions until the landmark.
+    fifth_after_landmark
+        Subjects whose fifth infusion came after the landmark: they change group.
+    ended_before
+        Subjects whose observation ended before the landmark, by outcome and as-treated group.
+    not_reached
+        Treated subjects whose landmark has not come yet.
+    """
+
+    as_treated: Mapping[str, int]
+    at_landmark: Mapping[str, int]
+    fifth_after_landmark: int
+    ended_before: Mapping[OutcomeKind, Mapping[str, int]]
+    not_reached: int
+
+    def ended(self, kind: OutcomeKind) -> int:
+        """Return how many subjects had an outcome before the landmark."""
+        return sum(self.ended_before.get(kind, {}).values())
+
+
+def unfairness(subjects: Iterable[FollowedSubject], *, as_of: date | None = None) -> Unfairness:
+    """Count what separates the as-treated groups from the landmark groups."""
+    as_treated = dict.fromkeys(protocol.GROUP_CODES, 0)
+    at_landmark = dict.fromkeys(protocol.GROUP_CODES, 0)
+    ended: dict[OutcomeKind, dict[str, int]] = {}
+    later = not_reached = 0
+    for subject in subjects:
+        if not subject.infusions_on:
+            continue
+        where = place(subject, as_of=as_of)
+        group = protocol.group_of(subject.diagnosis, len(subject.infusions_on))
+        as_treated[group] += 1
+        if where.inside:
+            at_landmark[where.group] += 1
+        elif where.out_because is not None:
+            by_group = ended.setdefault(where.out_because, dict.fromkeys(protocol.GROUP_CODES, 0))
+            by_group[group] += 1
+        else:
+            not_reached += 1
+        later += where.infusions < PROLONGED_FROM <= len(subject.infusions_on)
+    return Unfairness(
+        MappingProxyType(as_treated),
+        MappingProxyType(at_landmark),
+        later,
+        MappingProxyType({kind: MappingProxyType(by_group) for kind, by_group in ended.items()}),
+        not_reached,
+    )
