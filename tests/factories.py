@@ -25,7 +25,7 @@ _numbers = count(1)
 
 
 @contextmanager
-def _by_the_software() -> Iterator[None]:
+def by_the_software() -> Iterator[None]:
     """Write as the service account, in a revision that is finished before the test writes its own."""
     with audit.revision(by=audit.service_account(), reason="made for a test", source="tests"):
         yield
@@ -42,7 +42,7 @@ def a_site(*, code: str = "GE", name: str = "") -> Site:
     """Return the hospital with this code."""
     found = Site.objects.filter(code=code).first()
     if found is None:
-        with _by_the_software():
+        with by_the_software():
             found = Site.objects.create(code=code, name=name or SITES.get(code, code))
     return found
 
@@ -56,7 +56,7 @@ def a_user(
         user.set_unusable_password()
     else:
         user.set_password(password)
-    with _by_the_software():
+    with by_the_software():
         user.save(force_insert=True)
     return user
 

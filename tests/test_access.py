@@ -1,0 +1,181 @@
+"""Who may reach what: every route x every role x own, other site's and missing objects.
+
+Generated from the URLconf: a new route is in the matrix by itself, and fails until
+its parameters have an example.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests import factories
+from tests.routes import Route, guarded, is_open, routes
+from trial import jobs
+from trial.models import User
+from trial.roles import PERMISSIONS, SITE_ROLES, Permission, Role, allowed
+
+PEOPLE = (
+    "coordinator",
+    "coordinator_elsewhere",
+    "hepatologist",
+    "hepatologist_elsewhere",
+    "statistician",
+    "monitor",
+    "data_manager",
+    "account_admin",
+)
+OBJECTS = {"subject_id", "visit_id", "job_id"}
+"""Parameters that name something of a site or a person; the others are plain words of the protocol."""
+
+OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A patient of each site with everything a route can name."""
+
+    own: dict[str, Any]
+    elsewhere: dict[str, Any]
+    missing: dict[str, Any]
+
+
+@pytest.fixture
+def world(sites: dict[str, Any], data_manager: User) -> World:
+    def everything(site: str) -> dict[str, Any]:
+        patient = factories.a_patient(site=sites[site], subject_id=f"{site}-001")
+        visit = factories.a_visit(patient, 0, tbil="171", inr="1.8", creatinine="81")
+        factories.an_infusion(patient, 1)
+        return {
+            "subject_id": patient.subject_id,
+            "visit_id": visit.pk,
+            "week": 4,
+            "number": 1,
+            "contrast": "C-D",
+            "analyte": "tbil",
+            "measure": "interval",
+            "job_id": jobs.queue("tests.nothing", by=data_manager, parameters={}).pk,
+        }
+
+    own, elsewhere = everything("GE"), everything("GS")
+    gone = {**own, "subject_id": "GE-999", "visit_id": 10**9, "job_id": uuid.uuid4()}
+    return World(own, elsewhere, gone)
+
+
+def test_every_route_names_its_permission_or_says_why_not() -> None:
+    nameless = [route.name for route in routes() if route.permission is None and not is_open(route)]
+    assert not nameless, f"no permission and no reason in tests/routes.py: {nameless}"
+
+
+def test_every_parameter_has_an_example(world: World) -> None:
+    unknown = {(route.name, name) for route in guarded() for name in route.parameters if name not in world.own}
+    assert not unknown, f"give an example in tests/test_access.py: {unknown}"
+
+
+def ask(client: Client, url: str, method: str = "GET", *, htmx: bool = False) -> Any:
+    headers = {"HX-Request": "true"} if htmx else {}
+    return client.generic(method, url, headers=headers)
+
+
+@pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
+def test_nobody_signed_in_reaches_nothing(route: Route, world: World) -> None:
+    url = route.url(**world.own)
+    for method in ("GET", *OTHER_METHODS):
+        answer = ask(Client(), url, method)
+        assert answer.status_code in {302, 403, 405}, (method, answer.status_code)
+        if answer.status_code == 302:
+            assert "/login" in answer.headers["Location"]
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_roles_reach_what_the_table_says(
+    person: str,
+    world: World,
+    request: pytest.FixtureRequest,
+    signed_in: Callable[[User], Client],
+) -> None:
+    user: User = request.getfixturevalue(person)
+    client = signed_in(user)
+    at_home = world.elsewhere if person.endswith("_elsewhere") else world.own
+    away = world.own if person.endswith("_elsewhere") else world.elsewhere
+    sees_one_site = Role(user.role) in SITE_ROLES
+    wrong = []
+    for route in guarded():
+        assert route.permission is not None
+        may = allowed(user, route.permission)
+        names_an_object = bool(OBJECTS & set(route.parameters))
+        for htmx in (False, True):
+            home = ask(client, route.url(**at_home), htmx=htmx).status_code
+            if not may and home != 403:
+                wrong.append((route.name, "without permission", htmx, home))
+            own_job = "job_id" not in route.parameters or person == "data_manager"
+            if may and own_job and home not in {200, 204, 302, 405, 409, 400}:
+                wrong.append((route.name, "own", htmx, home))
+            if may and names_an_object:
+                lost = ask(client, route.url(**world.missing), htmx=htmx)
+                if lost.status_code not in {404, 405}:
+                    wrong.append((route.name, "missing", htmx, lost.status_code))
+                if sees_one_site or not own_job:
+                    other = ask(client, route.url(**away), htmx=htmx)
+                    if other.status_code != lost.status_code:
+                        wrong.append((route.name, "other site", htmx, other.status_code))
+        for method in OTHER_METHODS:
+            status = ask(client, route.url(**at_home), method).status_code
+            if status >= 500 or (not may and status not in {403, 405}):
+                wrong.append((route.name, method, status))
+            if may and names_an_object and sees_one_site:
+                status = ask(client, route.url(**away), method).status_code
+                if status not in {404, 405}:
+                    wrong.append((route.name, f"{method} at another site", status))
+    assert not wrong
+
+
+def test_another_sites_subject_looks_like_none(
+    world: World, coordinator: User, signed_in: Callable[[User], Client]
+) -> None:
+    """Existing elsewhere and not existing give the same bytes, so that nobody can find out."""
+    client = signed_in(coordinator)
+    for route in guarded():
+        if "subject_id" not in route.parameters or not allowed(coordinator, route.permission or Permission.USE_ACCOUNT):
+            continue
+        other = ask(client, route.url(**world.elsewhere))
+        nobody = ask(client, route.url(**world.missing))
+        said = other.content.replace(world.elsewhere["subject_id"].encode(), b"?")
+        assert said == nobody.content.replace(world.missing["subject_id"].encode(), b"?"), route.name
+
+
+def test_a_role_taken_away_is_refused_at_the_next_request(
+    world: World, coordinator: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(coordinator)
+    route = next(route for route in guarded() if route.name == "patients:list")
+    assert ask(client, route.url()).status_code == 200
+    with factories.by_the_software():
+        User.objects.filter(pk=coordinator.pk).update(role=Role.ACCOUNT_ADMIN.value)
+    assert ask(client, route.url()).status_code == 403
+    with factories.by_the_software():
+        User.objects.filter(pk=coordinator.pk).update(is_active=False)
+    assert ask(client, route.url()).status_code == 302
+
+
+def test_every_permission_is_held_and_every_role_holds_some() -> None:
+    held = {permission for permissions in PERMISSIONS.values() for permission in permissions}
+    assert held == set(Permission)
+    assert set(PERMISSIONS) == set(Role)
+    assert all(PERMISSIONS.values())
+
+
+def test_account_admin_sees_no_patient() -> None:
+    clinical = {
+        Permission.VIEW_CLINICAL,
+        Permission.VIEW_IDENTITY,
+        Permission.VIEW_AUDIT,
+        Permission.VIEW_ANALYSIS,
+        Permission.EXPORT_FILES,
+    }
+    assert not clinical & PERMISSIONS[Role.ACCOUNT_ADMIN]
