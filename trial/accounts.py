@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest
+from django.utils import timezone
+
+from trial.models import User
 
 
 class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
@@ -22,3 +27,21 @@ def typed_username(request: HttpRequest, credentials: dict[str, Any] | None = No
     """Return the name a login attempt is for, so that lock-outs count per account."""
     name = (credentials or {}).get("username") or request.POST.get("login")
     return str(name) if name else None
+
+
+def other_sessions(user: User, here: str) -> list[str]:
+    """Return the keys of this person's live sessions except the one they ask from.
+
+    A session does not name its person outside its signed content, so all live
+    ones are read: as many as people signed in within the last twelve hours.
+    """
+    wanted = str(user.pk)
+    live = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=here)
+    return [row.session_key for row in live.iterator() if row.get_decoded().get(SESSION_KEY) == wanted]
+
+
+def end_other_sessions(user: User, here: str) -> int:
+    """Sign this person out everywhere else and return from how many places."""
+    keys = other_sessions(user, here)
+    Session.objects.filter(session_key__in=keys).delete()
+    return len(keys)

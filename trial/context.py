@@ -63,7 +63,5 @@ def page(request: HttpRequest) -> dict[str, object]:
             lambda: allowed(getattr(request, "user", None), Permission.VIEW_CLINICAL)
         ),
         "synthetic": settings.SYNTHETIC,
-        "other_languages": [
-            (code, name) for code, name in LANGUAGE_NAMES.items() if code != language
-        ],
+        "other_languages": [(code, name) for code, name in LANGUAGE_NAMES.items() if code != language],
     }

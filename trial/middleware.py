@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -10,7 +11,8 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirectBase, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -125,14 +127,24 @@ def end_idle_sessions(get_response: Answer) -> Answer:
     return middleware
 
 
+def session_ends_at(request: HttpRequest) -> datetime:
+    """Return when this session ends, whatever is done in it."""
+    begun = request.session.get(_BEGUN, int(timezone.now().timestamp()))
+    return datetime.fromtimestamp(begun + settings.SESSION_COOKIE_AGE, UTC)
+
+
 def _asked_by_the_page(request: HttpRequest) -> bool:
     match = request.resolver_match
     is_part = request.headers.get("HX-Request") == "true"
-    return ASKED_BY_THE_PAGE in request.headers or (is_part and match is not None and match.view_name in PAGE_POLLS)
+    return ASKED_BY_THE_PAGE in request.headers or (
+        is_part and match is not None and match.view_name in PAGE_POLLS
+    )
 
 
 def _wants_a_page(request: HttpRequest) -> bool:
-    return request.headers.get("HX-Request") != "true" and "application/json" not in request.headers.get("Accept", "")
+    return request.headers.get("HX-Request") != "true" and "application/json" not in request.headers.get(
+        "Accept", ""
+    )
 
 
 def _is_redirect_to_login(response: HttpResponseBase) -> bool:

@@ -54,6 +54,23 @@ ROLE_LABELS: Mapping[Role, Any] = MappingProxyType(
     }
 )
 
+PERMISSION_LABELS: Mapping[Permission, Any] = MappingProxyType(
+    {
+        Permission.VIEW_CLINICAL: _("read clinical records"),
+        Permission.VIEW_IDENTITY: _("see who a subject is"),
+        Permission.REGISTER_SUBJECTS: _("register subjects"),
+        Permission.ENTER_CLINICAL_DATA: _("enter and correct clinical records"),
+        Permission.RECORD_INFUSIONS: _("record infusions"),
+        Permission.VIEW_ANALYSIS: _("read the analysis"),
+        Permission.IMPORT_FILES: _("import files"),
+        Permission.EXPORT_FILES: _("export files"),
+        Permission.EXPORT_IDENTIFIED: _("export with names"),
+        Permission.VIEW_AUDIT: _("read the trail"),
+        Permission.MANAGE_ACCOUNTS: _("manage accounts"),
+        Permission.USE_ACCOUNT: _("use an account"),
+    }
+)
+
 SITE_ROLES: frozenset[Role] = frozenset({Role.COORDINATOR, Role.HEPATOLOGIST})
 """Roles that see one site; the others with clinical rights see all."""
 
@@ -72,10 +89,22 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             }
         ),
         Role.HEPATOLOGIST: frozenset(
-            {P.VIEW_CLINICAL, P.VIEW_IDENTITY, P.VIEW_ANALYSIS, P.VIEW_AUDIT, P.USE_ACCOUNT}
+            {
+                P.VIEW_CLINICAL,
+                P.VIEW_IDENTITY,
+                P.VIEW_ANALYSIS,
+                P.VIEW_AUDIT,
+                P.USE_ACCOUNT,
+            }
         ),
         Role.STATISTICIAN: frozenset(
-            {P.VIEW_CLINICAL, P.VIEW_ANALYSIS, P.EXPORT_FILES, P.VIEW_AUDIT, P.USE_ACCOUNT}
+            {
+                P.VIEW_CLINICAL,
+                P.VIEW_ANALYSIS,
+                P.EXPORT_FILES,
+                P.VIEW_AUDIT,
+                P.USE_ACCOUNT,
+            }
         ),
         Role.MONITOR: frozenset({P.VIEW_CLINICAL, P.VIEW_AUDIT, P.USE_ACCOUNT}),
         Role.DATA_MANAGER: frozenset(

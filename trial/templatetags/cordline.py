@@ -149,11 +149,7 @@ def p_value(value: Any) -> str:
     if exact < Decimal("0.001"):
         return "< 0.001"
     decimals = 3 if exact < Decimal("0.1") else 2
-    while (
-        decimals < 8
-        and exact != THRESHOLD
-        and exact.quantize(Decimal(1).scaleb(-decimals)) == THRESHOLD
-    ):
+    while decimals < 8 and exact != THRESHOLD and exact.quantize(Decimal(1).scaleb(-decimals)) == THRESHOLD:
         decimals += 1
     return rounded(exact, decimals)
 
@@ -181,9 +177,7 @@ def iso_date(value: date | datetime | None) -> str:
     """Return a day as ``2026-03-19``."""
     if value is None or value == "":
         return NOTHING
-    return (
-        value.date().isoformat() if isinstance(value, datetime) else value.isoformat()
-    )
+    return value.date().isoformat() if isinstance(value, datetime) else value.isoformat()
 
 
 @register.filter
@@ -197,17 +191,13 @@ def study_day(value: date | None, first: date | None) -> str:
 @register.filter
 def weeks(value: int | None) -> str:
     """Return ``week 4`` or, for a draw outside the schedule, ``unscheduled``."""
-    return (
-        _("unscheduled") if value is None else _("week %(number)s") % {"number": value}
-    )
+    return _("unscheduled") if value is None else _("week %(number)s") % {"number": value}
 
 
 @register.filter
 def days_apart(value: int) -> str:
     """Return a distance in days, as in ``5 days``."""
-    return ngettext("%(number)s day", "%(number)s days", abs(value)) % {
-        "number": abs(value)
-    }
+    return ngettext("%(number)s day", "%(number)s days", abs(value)) % {"number": abs(value)}
 
 
 @register.simple_tag

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
 
-from trial.roles import Permission, requires
+from trial import accounts
+from trial.middleware import session_ends_at
+from trial.roles import PERMISSION_LABELS, PERMISSIONS, Permission, Role, requires
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.USE_ACCOUNT)
 def account(request: HttpRequest) -> HttpResponse:
-    """Show who is signed in and what they may do."""
-    return render(request, "trial/account.html", {"place": "account"})
+    """Show who is signed in and what they may do; a POST ends their other sessions."""
+    here = request.session.session_key or ""
+    if request.method == "POST":
+        accounts.end_other_sessions(request.user, here)
+        messages.success(request, _("You are now signed in only here."))
+        return redirect("trial:account")
+    may = PERMISSIONS[Role(request.user.role)]
+    context = {
+        "place": "account",
+        "permissions": [label for permission, label in PERMISSION_LABELS.items() if permission in may],
+        "two_factor": is_mfa_enabled(request.user),
+        "zone": request.user.site.time_zone if request.user.site else settings.TIME_ZONE,
+        "session_ends": session_ends_at(request),
+        "idle_minutes": settings.SESSION_IDLE_SECONDS // 60,
+        "other_sessions": len(accounts.other_sessions(request.user, here)),
+    }
+    return render(request, "trial/account.html", context)
 
 
 @requires(Permission.USE_ACCOUNT)

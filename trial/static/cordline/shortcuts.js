@@ -9,7 +9,8 @@ const typing = (target) =>
   (target.isContentEditable ||
     target.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=button], [type=submit])"));
 
-const lettersOff = () => localStorage.getItem("cordline.letters") === "off";
+// a cookie and no storage, because logging out empties the storage of this address
+const lettersOff = () => /(?:^|; )cordline-letters=off/.test(document.cookie);
 const shown = (element) => element.getClientRects().length > 0 && !element.closest("[inert]");
 
 const press = (element) => {
@@ -161,7 +162,10 @@ document.addEventListener("keydown", (event) => {
 
 for (const box of document.querySelectorAll("[data-letters-switch]")) {
   box.checked = !lettersOff();
-  box.addEventListener("change", () => localStorage.setItem("cordline.letters", box.checked ? "on" : "off"));
+  box.addEventListener("change", () => {
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `cordline-letters=${box.checked ? "on" : "off"}; path=/; max-age=31536000; samesite=lax${secure}`;
+  });
 }
 
 selectFirst();

@@ -1,26 +1,26 @@
 // Runs in the head, before anything is drawn, so that a dark page never flashes white.
+// A cookie and no storage, because logging out empties the storage of this address.
 (() => {
-  const chosen = localStorage.getItem("cordline.theme");
+  const chosen = () => document.cookie.match(/(?:^|; )cordline-theme=(light|dark|system)/)?.[1] ?? "system";
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const show = (theme) => {
-    document.documentElement.dataset.bsTheme =
-      theme === "light" || theme === "dark" ? theme : dark.matches ? "dark" : "light";
+  const show = () => {
+    const theme = chosen();
+    document.documentElement.dataset.bsTheme = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
   };
-  show(chosen);
-  dark.addEventListener("change", () => show(localStorage.getItem("cordline.theme")));
-  addEventListener("storage", (event) => {
-    if (event.key === "cordline.theme") show(event.newValue);
-  });
+  show();
+  dark.addEventListener("change", show);
   addEventListener("DOMContentLoaded", () => {
-    const current = localStorage.getItem("cordline.theme") ?? "system";
-    for (const choice of document.querySelectorAll("input[name=theme]")) {
-      choice.checked = choice.value === current;
+    const choices = [...document.querySelectorAll("[data-theme-choice]")];
+    const mark = () => {
+      for (const choice of choices) choice.checked = choice.value === chosen();
+    };
+    mark();
+    for (const choice of choices)
       choice.addEventListener("change", () => {
-        localStorage.setItem("cordline.theme", choice.value);
-        show(choice.value);
-        for (const same of document.querySelectorAll(`input[name=theme][value=${choice.value}]`))
-          same.checked = true;
+        const secure = location.protocol === "https:" ? "; secure" : "";
+        document.cookie = `cordline-theme=${choice.value}; path=/; max-age=31536000; samesite=lax${secure}`;
+        show();
+        mark();
       });
-    }
   });
 })();
