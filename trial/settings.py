@@ -223,7 +223,7 @@ FORMAT_MODULE_PATH = "trial.formats"
 # --- static files ---------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "trial.distributions.DistributionFinder",
@@ -243,7 +243,7 @@ CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 # --- the worker -----------------------------------------------------------------------------
 
-CELERY_BROKER_URL = required("REDIS_URL") if PRODUCTION else env.str("REDIS_URL", default="memory://")
+CELERY_BROKER_URL = required("REDIS_URL") if PRODUCTION else env.str("REDIS_URL", default="memory://localhost")
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.01} if CELERY_BROKER_URL.startswith("memory") else {"visibility_timeout": 7200}
 )
@@ -266,6 +266,8 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    # a refused address or form is an answer, not an event
+    "loggers": {name: {"level": "ERROR"} for name in ("django.request", "gunicorn.http.wsgi")},
 }
 
 DJANGO_VERSION = version("django")
