@@ -56,43 +56,35 @@ class Score(models.Model):
     """A score of one visit, from the run that last changed it; the newest row counts.
 
     ``value`` is unrounded (ten places); ``inputs`` lists what went in and what
-    was clamped; ``why_not`` says why there is no value. The scores of a voided
-    visit end with a row that says so.
+    was clamped; ``why_not`` says why there is no value, ``obstacle`` the same as a
+    translatable sentence. The scores of a voided visit end with a row that says so.
     """
 
     patient = models.ForeignKey(
         "patients.Patient", models.CASCADE, related_name="scores", db_constraint=False
     )
-    visit = models.ForeignKey(
-        "patients.Visit", models.CASCADE, related_name="scores", db_constraint=False
-    )
+    visit = models.ForeignKey("patients.Visit", models.CASCADE, related_name="scores", db_constraint=False)
     variant = models.CharField(max_length=24)
-    run = models.ForeignKey(
-        Run, models.CASCADE, related_name="scores", db_constraint=False
-    )
+    run = models.ForeignKey(Run, models.CASCADE, related_name="scores", db_constraint=False)
     revision = models.BigIntegerField()
     value = models.DecimalField(max_digits=16, decimal_places=10, null=True)
     reported = models.IntegerField(null=True)
     inputs = models.JSONField(default=list)
     why_not = models.CharField(max_length=200, blank=True)
+    obstacle = models.JSONField(default=list)
 
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
         ordering = ["visit", "variant", "-run"]
         constraints = [
-            models.UniqueConstraint(
-                name="one_score_per_run", fields=["visit", "variant", "run"]
-            ),
+            models.UniqueConstraint(name="one_score_per_run", fields=["visit", "variant", "run"]),
             models.CheckConstraint(
                 name="score_has_either_a_value_or_a_reason",
-                condition=Q(value__isnull=False, why_not="")
-                | (Q(value__isnull=True) & ~Q(why_not="")),
+                condition=Q(value__isnull=False, why_not="") | (Q(value__isnull=True) & ~Q(why_not="")),
             ),
         ]
-        indexes = [
-            models.Index(fields=["patient", "variant", "-run"], name="score_by_patient")
-        ]
+        indexes = [models.Index(fields=["patient", "variant", "-run"], name="score_by_patient")]
 
     def __str__(self) -> str:
         return f"{self.variant} {self.value}"
@@ -114,9 +106,7 @@ class Cell(models.Model):
     analyte = models.CharField(max_length=24)
     week_from = models.SmallIntegerField()
     week_to = models.SmallIntegerField()
-    run = models.ForeignKey(
-        Run, models.CASCADE, related_name="cells", db_constraint=False
-    )
+    run = models.ForeignKey(Run, models.CASCADE, related_name="cells", db_constraint=False)
     revision = models.BigIntegerField()
     inputs = models.CharField(max_length=64)
     result = models.JSONField()

@@ -1,0 +1,208 @@
+"""From the labs of visits to stored scores: what goes in, what comes out, what changed.
+
+A score is made of the labs of one visit. Inputs that are known to have been drawn
+too far apart make none. An error in one record is that record's result, in words,
+and stops nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from analytics import scores
+from analytics.frames import WeekScore
+from analytics.samples import Sentence, _, say
+from analytics.study_arrays import SCORE_PLACES
+from trial import protocol
+
+INPUTS: tuple[str, ...] = tuple(dict.fromkeys(code for score in protocol.SCORES for code in score.inputs))
+"""Every analyte that enters a score."""
+
+TOO_FAR_APART = _("not computable: inputs drawn more than {hours} hours apart")
+FAILED = _("not computable: {error} in the record of {subject}")
+VOIDED = Sentence(_("the visit was voided or has no results any more"))
+
+_MOST_APART = timedelta(hours=protocol.MOST_HOURS_BETWEEN_INPUTS)
+
+
+class Key(NamedTuple):
+    """Names a score."""
+
+    visit: int
+    variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A score as its row holds it; ``inputs`` and ``obstacle`` are JSON text of one spelling."""
+
+    patient: int
+    value: Decimal | None
+    reported: int | None
+    inputs: str
+    why_not: str
+    obstacle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The inputs of one visit and whose they are."""
+
+    visit: int
+    patient: int
+    subject_id: str
+    week: int | None
+    sex: str
+    age: Decimal | None
+    values: Mapping[str, Decimal]
+    drawn_at: Mapping[str, datetime]
+
+
+def computed(draws: Iterable[Draw]) -> dict[Key, Stored]:
+    """Compute every score of every visit."""
+    found = {}
+    for draw in draws:
+        for variant in protocol.SCORES:
+            found[Key(draw.visit, variant.code)] = _row(draw.patient, _score(draw, variant))
+    return found
+
+
+def changed(now: Mapping[Key, Stored], before: Mapping[Key, Stored]) -> dict[Key, Stored]:
+    """Return the rows to add: scores that are new or different, and a last row for those that are gone."""
+    rows = {key: row for key, row in now.items() if before.get(key) != row}
+    for key, row in before.items():
+        ended = _row(row.patient, scores.ScoreResult(key.variant, obstacle=VOIDED))
+        if key not in now and row != ended:
+            rows[key] = ended
+    return rows
+
+
+def by_week(draws: Iterable[Draw], found: Mapping[Key, Stored]) -> Iterator[WeekScore]:
+    """Yield the scores of scheduled visits for the arrays of the analysis."""
+    for draw in draws:
+        if draw.week is None:
+            continue
+        for variant in protocol.SCORE_AT:
+            value = found[Key(draw.visit, variant)].value
+            if value is not None:
+                yield WeekScore(draw.patient, draw.week, variant, int(value.scaleb(SCORE_PLACES)))
+
+
+def _score(draw: Draw, variant: protocol.ScoreVariant) -> scores.ScoreResult:
+    times = [draw.drawn_at[code] for code in variant.inputs if code in draw.drawn_at]
+    if times and max(times) - min(times) > _MOST_APART:
+        far = say(TOO_FAR_APART, hours=protocol.MOST_HOURS_BETWEEN_INPUTS)
+        return scores.ScoreResult(variant.code, obstacle=far)
+    try:
+        return scores.compute(variant.code, draw.values, sex=draw.sex, age=draw.age)
+    except Exception as error:  # noqa: BLE001 - one poisonous record must not block the others
+        where = f"{draw.subject_id}, " + ("unscheduled visit" if draw.week is None else f"week {draw.week}")
+        failed = say(FAILED, error=type(error).__name__, subject=where)
+        return scores.ScoreResult(variant.code, obstacle=failed)
+
+
+def _row(patient: int, result: scores.ScoreResult) -> Stored:
+    return Stored(
+        patient=patient,
+        value=result.value,
+        reported=result.reported,
+        inputs=json.dumps([_input(used) for used in result.inputs_used]),
+        why_not=result.why_not[:200],
+        obstacle=json.dumps(_said(result.obstacle) if result.obstacle else []),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _input(used: scores.InputUsed) -> dict[str, Any]:
+    return {
+        "code": used.code,
+        "used": str(used.used),
+        "clamped_from": None if used.clamped_from is None else str(used.clamped_from),
+        "note": _said(used.note) if used.note else [],
+    }
+
+
+def _said(sentence: Sentence) -> list[Any]:
+    return [sentence.text, *([name, value] for name, value in sentence.values)]
+
+
+def sentence_of(stored: list[Any]) -> Sentence | None:
+    """Return the sentence that a row's ``obstacle`` or an input's ``note`` holds."""
+    return Sentence(stored[0], tuple((name, value) for name, value in stored[1:])) if stored else None
+
+
+# --- in the database ------------------------------------------------------------------------
+
+_DRAWS = """
+SELECT v.id, v.patient_id, p.subject_id, v.week, p.sex,
+    coalesce(p.age_at_recruitment, extract(year FROM age(p.recruited_on, p.birth_date))) AS age,
+    array_agg(l.analyte ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s)),
+    array_agg(l.value ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s)),
+    array_agg(l.sampled_at ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s))
+FROM patients_visit v
+JOIN patients_patient p ON p.id = v.patient_id
+JOIN patients_labresult l ON l.visit_id = v.id
+WHERE v.voided_at IS NULL AND (%(everybody)s OR v.patient_id = ANY(%(patients)s))
+GROUP BY v.id, p.id
+ORDER BY v.id
+"""
+
+_STORED = """
+SELECT DISTINCT ON (c.visit_id, c.variant)
+    c.visit_id, c.variant, c.patient_id, c.value, c.reported, c.inputs, c.why_not, c.obstacle
+FROM analytics_score c
+WHERE %(everybody)s OR c.patient_id = ANY(%(patients)s)
+ORDER BY c.visit_id, c.variant, c.run_id DESC
+"""
+
+
+def read_draws(cursor: Any, patients: Collection[int] | None) -> list[Draw]:
+    """Read the score inputs of every visit that has results."""
+    cursor.execute(_DRAWS, {**_whose(patients), "inputs": list(INPUTS)})
+    draws = []
+    for visit, patient, subject_id, week, sex, age, codes, values, times in cursor.fetchall():
+        known = list(zip(codes or (), values or (), times or (), strict=True))
+        draws.append(
+            Draw(
+                visit=visit,
+                patient=patient,
+                subject_id=subject_id,
+                week=week,
+                sex=sex,
+                age=age,
+                values={code: value for code, value, _at in known if value is not None},
+                drawn_at={code: at for code, value, at in known if at is not None and value is not None},
+            )
+        )
+    return draws
+
+
+def read_stored(cursor: Any, patients: Collection[int] | None) -> dict[Key, Stored]:
+    """Read the newest row of every score."""
+    cursor.execute(_STORED, _whose(patients))
+    return {
+        Key(visit, variant): Stored(
+            patient, value, reported, _one_spelling(inputs), why_not, _one_spelling(obstacle)
+        )
+        for visit, variant, patient, value, reported, inputs, why_not, obstacle in cursor.fetchall()
+    }
+
+
+def _one_spelling(stored: Any) -> str:
+    # jsonb has an order of keys of its own
+    inputs = json.loads(stored) if isinstance(stored, str) else stored
+    if inputs and isinstance(inputs[0], dict):
+        inputs = [
+            {name: entry[name] for name in ("code", "used", "clamped_from", "note")} for entry in inputs
+        ]
+    return json.dumps(inputs)
+
+
+def _whose(patients: Collection[int] | None) -> dict[str, Any]:
+    return {"everybody": patients is None, "patients": sorted(patients or ())}

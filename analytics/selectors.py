@@ -1,0 +1,305 @@
+"""What is read of the results: always as of one run, always with the revision it belongs to.
+
+Results of a run are the newest row per key that is not younger than the run, so a
+reader who has asked which run is shown keeps seeing that run, whatever is
+computed meanwhile. Adjusted p-values belong to whole families and are worked out
+here, from the family as of the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+
+from analytics.code_version import CURRENT
+from analytics.locks import PUMP, RESULTS
+from analytics.models import Run, Score
+from patients.models import Patient, Visit
+
+if TYPE_CHECKING:
+    from analytics.cells import CellKey, CellResult
+
+SOON = timedelta(seconds=60)
+"""How long results may be behind before pages say that something is wrong."""
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Let every query inside see the same moment, so that numbers and their label agree."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+# --- freshness ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How the results stand to the data, in one look at the database.
+
+    Parameters
+    ----------
+    latest
+        Newest revision of the data.
+    shown
+        Revision of the results, 0 before the first run.
+    run_at
+        When they were computed.
+    same_code
+        Whether the code that runs now computed them.
+    waiting_since
+        When the oldest revision that is not included was made.
+    recomputing
+        Whether a refresh is at work.
+    worker
+        Whether any worker is there to start one.
+    failures
+        Refreshes that failed since the last run.
+    """
+
+    latest: int
+    shown: int
+    run_at: datetime | None
+    same_code: bool
+    waiting_since: datetime | None
+    recomputing: bool
+    worker: bool
+    failures: int
+    now: datetime
+
+    @property
+    def behind(self) -> int:
+        """Revisions that the results do not include."""
+        return max(0, self.latest - self.shown)
+
+    @property
+    def current(self) -> bool:
+        """Whether the results are those of the data as they stand, by this code."""
+        return self.run_at is not None and self.shown == self.latest and self.same_code
+
+    @property
+    def state(self) -> str:
+        """One word: ``current``, ``failing``, ``recomputing``, ``waiting`` or ``stopped``."""
+        if self.current:
+            return "current"
+        if self.failures:
+            return "failing"
+        if self.recomputing:
+            return "recomputing"
+        late = self.waiting_since is None or self.now - self.waiting_since > SOON
+        return "stopped" if late and not self.worker else "waiting"
+
+
+_FRESHNESS = """
+SELECT latest.number, run.revision, run.finished_at, run.code_version,
+    (SELECT made_at FROM trial_revision WHERE number = coalesce(run.revision, 0) + 1),
+    EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objid = %s),
+    EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objid = %s),
+    (SELECT count(*) FROM analytics_failure WHERE failed_at > coalesce(run.finished_at, '-infinity')),
+    statement_timestamp()
+FROM (SELECT coalesce(max(number), 0) AS number FROM trial_revision) AS latest
+LEFT JOIN (SELECT * FROM analytics_run ORDER BY id DESC LIMIT 1) AS run ON true
+"""
+
+
+def freshness() -> Freshness:
+    """Return how the results stand to the data; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FRESHNESS, [RESULTS, PUMP])
+        latest, shown, run_at, code, since, recomputing, worker, failures, now = cursor.fetchone()
+    return Freshness(
+        latest=latest,
+        shown=shown or 0,
+        run_at=run_at,
+        same_code=code == CURRENT,
+        waiting_since=since,
+        recomputing=recomputing,
+        worker=worker,
+        failures=failures,
+        now=now,
+    )
+
+
+def latest_run() -> Run | None:
+    """Return the run whose results are shown."""
+    return Run.objects.first()
+
+
+# --- cells ----------------------------------------------------------------------------------
+
+_NEWEST = """
+SELECT asked.place, cell.run_id, cell.revision, cell.inputs,
+    CASE WHEN asked.whole THEN cell.result ELSE cell.result #> '{selected,1}' END
+FROM unnest(
+    %(population)s::text[], %(measure)s::text[], %(group1)s::text[], %(group2)s::text[], %(analyte)s::text[],
+    %(week_from)s::smallint[], %(week_to)s::smallint[], %(whole)s::boolean[]
+) WITH ORDINALITY AS asked (population, measure, group1, group2, analyte, week_from, week_to, whole, place)
+CROSS JOIN LATERAL (
+    SELECT c.run_id, c.revision, c.inputs, c.result FROM analytics_cell c
+    WHERE c.population = asked.population AND c.measure = asked.measure
+        AND c.group1 = asked.group1 AND c.group2 = asked.group2 AND c.analyte = asked.analyte
+        AND c.week_from = asked.week_from AND c.week_to = asked.week_to AND c.run_id <= %(run)s
+    ORDER BY c.run_id DESC LIMIT 1
+) AS cell
+ORDER BY asked.place
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCell:
+    """A cell as its row holds it; ``result`` is its JSON."""
+
+    run: int
+    revision: int
+    inputs: str
+    result: Any
+
+
+def stored_cells(
+    keys: Collection[CellKey], *, run: int, whole: Collection[CellKey] | None = None
+) -> dict[CellKey, StoredCell]:
+    """Return the newest rows of keys as of a run.
+
+    Parameters
+    ----------
+    keys
+        Cells to look for; those without a row are left out.
+    run
+        Primary key of the run.
+    whole
+        The keys whose whole result is wanted, all by default; of the others only the p-value.
+    """
+    asked = list(keys)
+    columns = list(zip(*asked, strict=True)) or [()] * 7
+    fields = ("population", "measure", "group1", "group2", "analyte", "week_from", "week_to")
+    parameters: dict[str, Any] = {name: list(column) for name, column in zip(fields, columns, strict=True)}
+    wanted = None if whole is None else set(whole)
+    parameters |= {"run": run, "whole": [wanted is None or key in wanted for key in asked]}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, parameters)
+        return {
+            asked[place - 1]: StoredCell(row_run, revision, inputs, _parsed(result))
+            for place, row_run, revision, inputs, result in cursor
+        }
+
+
+def current_cells(*, run: Run | None = None, **filters: Any) -> list[tuple[CellKey, CellResult]]:
+    """Return cells with their adjusted p-values, in the order of the study.
+
+    Parameters
+    ----------
+    run
+        As of which run; the newest by default.
+    **filters
+        Fields of the key, as ``group1="C"`` or ``analyte__in=("tbil", "alt")``; an empty
+        ``population`` means all of them.
+    """
+    from analytics.cells import adjust, all_keys, from_json
+
+    run = run or latest_run()
+    if run is None:
+        return []
+    if not filters.get("population", "all"):
+        del filters["population"]
+    wanted = [key for key in all_keys() if _matches(key, filters)]
+    found = stored_cells(_with_families(wanted), run=run.pk, whole=wanted)
+    asked = set(wanted)
+    results = {
+        key: from_json(cell.result) if key in asked else _only_p(cell.result) for key, cell in found.items()
+    }
+    adjusted = adjust(results)
+    return [(key, adjusted[key]) for key in wanted if key in adjusted]
+
+
+def cells(
+    population: str, measure: str, group1: str, group2: str, analyte: str
+) -> list[tuple[CellKey, CellResult]]:
+    """Return the cells of one quantity of one group or pair over its weeks."""
+    return current_cells(
+        population=population, measure=measure, group1=group1, group2=group2, analyte=analyte
+    )
+
+
+def _matches(key: CellKey, filters: Mapping[str, Any]) -> bool:
+    for name, wanted in filters.items():
+        field, _, how = name.partition("__")
+        value = getattr(key, field)
+        if not (value in wanted if how == "in" else value == wanted):
+            return False
+    return True
+
+
+def _with_families(keys: Iterable[CellKey]) -> list[CellKey]:
+    """Return the keys and all those whose p-values are adjusted together with theirs."""
+    from analytics.cells import all_keys
+
+    families = {(key.population, key.measure, key.group1, key.group2) for key in keys}
+    return [key for key in all_keys() if (key.population, key.measure, key.group1, key.group2) in families]
+
+
+def _only_p(p_value: Any) -> CellResult:
+    from analytics.cells import CellResult
+
+    return CellResult(p_value=None if p_value is None else float(p_value))
+
+
+def _parsed(stored: Any) -> Any:
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+# --- history --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PastCell:
+    """What a cell was from a revision on; the p-values are not adjusted."""
+
+    revision: int
+    run: int
+    result: CellResult
+
+
+def history(key: CellKey, limit: int = 50) -> list[PastCell]:
+    """Return what a cell has been, newest first."""
+    from analytics.cells import from_json
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT revision, run_id, result FROM analytics_cell"
+            " WHERE population = %s AND measure = %s AND group1 = %s AND group2 = %s AND analyte = %s"
+            " AND week_from = %s AND week_to = %s ORDER BY run_id DESC LIMIT %s",
+            [*key, limit],
+        )
+        return [PastCell(revision, run, from_json(_parsed(result))) for revision, run, result in cursor]
+
+
+# --- scores ---------------------------------------------------------------------------------
+
+
+def scores_of(visits: Iterable[Visit], *, run: Run | None = None) -> dict[tuple[int, str], Score]:
+    """Return the newest score of each visit and variant; three visits or three hundred, one query."""
+    ids = [visit.pk for visit in visits]
+    return {(score.visit_id, score.variant): score for score in _newest_scores(run).filter(visit_id__in=ids)}
+
+
+def scores_of_patient(patient: Patient, *, run: Run | None = None) -> dict[tuple[int, str], Score]:
+    """Return the newest score of each of the patient's visits and each variant."""
+    found = _newest_scores(run).filter(patient=patient)
+    return {(score.visit_id, score.variant): score for score in found}
+
+
+def _newest_scores(run: Run | None) -> Any:
+    scores = Score.objects.order_by("visit_id", "variant", "-run_id").distinct("visit_id", "variant")
+    return scores if run is None else scores.filter(run_id__lte=run.pk)

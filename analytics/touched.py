@@ -1,0 +1,138 @@
+"""Which results a set of audit entries can have moved.
+
+Deliberately generous: whatever is named here is compared with what is stored and
+computed again only if its input really changed. What is not named is not looked
+at, so a table or a field this module does not know counts as everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analytics.cells import CellKey
+from trial import protocol
+
+Column = tuple[str, int]
+"""A quantity at a week."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the trail says about one row: before (None if entered), after (None if deleted)."""
+
+    table: str
+    old: Row | None
+    new: Row | None
+
+    @property
+    def versions(self) -> tuple[Row, ...]:
+        return tuple(version for version in (self.old, self.new) if version is not None)
+
+    def changes(self, fields: frozenset[str]) -> bool:
+        """Return whether the row appeared, went, or changed in one of the fields."""
+        if self.old is None or self.new is None:
+            return True
+        return any(self.old.get(field) != self.new.get(field) for field in fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What has to be looked at again; None stands for everything.
+
+    Parameters
+    ----------
+    patients
+        Primary keys of subjects whose rows are read again.
+    columns
+        Quantities and weeks whose cells are compared again.
+    """
+
+    patients: frozenset[int] | None
+    columns: frozenset[Column] | None
+
+    def __or__(self, other: Touched) -> Touched:
+        return Touched(
+            None if self.patients is None or other.patients is None else self.patients | other.patients,
+            None if self.columns is None or other.columns is None else self.columns | other.columns,
+        )
+
+    def cell(self, key: CellKey) -> bool:
+        """Return whether a cell depends on a touched column."""
+        if self.columns is None:
+            return True
+        return any((key.analyte, week) in self.columns for week in key.weeks)
+
+
+NOTHING = Touched(frozenset(), frozenset())
+EVERYTHING = Touched(None, None)
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "patients_patient": frozenset(
+        {"subject_id", "site_id", "sex", "birth_date", "age_at_recruitment", "diagnosis", "recruited_on"}
+    ),
+    "patients_screening": frozenset({"patient_id", "screened_on", "verdict", "voided_at"}),
+    "infusions_infusion": frozenset({"patient_id", "given_on", "voided_at"}),
+    "patients_outcome": frozenset({"patient_id", "kind", "happened_on", "voided_at"}),
+    "patients_visit": frozenset({"patient_id", "week", "visited_on", "voided_at"}),
+    "patients_labresult": frozenset(
+        {"patient_id", "visit_id", "analyte", "value", "comparator", "missing_reason", "sampled_at"}
+    ),
+}
+"""The tables the analysis reads, and of each the fields on which a result can depend."""
+
+IRRELEVANT = frozenset(
+    {"patients_patientidentity", "patients_screeninganswer", "infusions_celllot", "trial_user"}
+)
+"""Tables with a trail that no result depends on."""
+
+_SCORES_WITH: Mapping[str, tuple[str, ...]] = {
+    code: tuple(score.code for score in protocol.SCORES if code in score.inputs) for code in protocol.ANALYTES
+}
+
+
+def touched(entries: Iterable[Entry], week_of: Mapping[int, int | None]) -> Touched:
+    """Work out what entries touch.
+
+    Parameters
+    ----------
+    entries
+        Of the revisions since the last run.
+    week_of
+        Week of the visits that the entries' labs belong to, None for an unscheduled
+        draw. A visit that is not listed may have been at any week.
+    """
+    patients: set[int] = set()
+    columns: set[Column] = set()
+    everywhere = False
+    for entry in entries:
+        if entry.table in IRRELEVANT:
+            continue
+        if entry.table not in FIELDS:
+            return EVERYTHING
+        if not entry.changes(FIELDS[entry.table]):
+            continue
+        for row in entry.versions:
+            patients.add(int(row["id" if entry.table == "patients_patient" else "patient_id"]))
+            if entry.table == "patients_labresult":
+                columns.update(_of_lab(row, week_of))
+            elif entry.table == "patients_visit":
+                columns.update((code, week) for code in protocol.MEASURED for week in _scheduled(row["week"]))
+            else:
+                # group, population or the end of observation may have moved
+                everywhere = True
+    return Touched(frozenset(patients), None if everywhere else frozenset(columns))
+
+
+def _of_lab(row: Row, week_of: Mapping[int, int | None]) -> Iterator[Column]:
+    visit, analyte = row["visit_id"], row["analyte"]
+    weeks = _scheduled(week_of[visit]) if visit in week_of else protocol.WEEKS
+    for code in (analyte, *_SCORES_WITH.get(analyte, ())):
+        yield from ((code, week) for week in weeks)
+
+
+def _scheduled(week: int | None) -> tuple[int, ...]:
+    return () if week is None else (week,)
