@@ -1,0 +1,251 @@
+"""What is read about subjects, always within what a person may see.
+
+What was given and the scores lie floors above; they are reached through the
+reverse relations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.http import Http404
+
+from patients.edit_checks import Earlier, Life
+from patients.models import LabResult, Outcome, Patient, Screening, Visit
+from patients.patient_header import Header, header
+from trial import protocol
+from trial.clock import today_at
+from trial.models import AuditEntry, Revision, Site, User
+from trial.protocol import OutcomeKind
+
+__all__ = [
+    "Header",
+    "LastValue",
+    "draw_or_404",
+    "header",
+    "last_saved",
+    "last_seen_on",
+    "last_values",
+    "life",
+    "locked",
+    "outcome_or_404",
+    "outcomes",
+    "patient_or_404",
+    "patients",
+    "required_open",
+    "results_of",
+    "screening_on",
+    "screenings",
+    "sites_for",
+    "today_at",
+    "visit_of_week",
+    "visit_or_404",
+    "with_course",
+]
+
+
+# --- subjects -------------------------------------------------------------------------------
+
+
+def patients(user: User) -> QuerySet[Patient]:
+    """Return the subjects this person may see, with their site."""
+    visible: QuerySet[Patient] = Patient.objects.visible_to(user).select_related("site")
+    return visible
+
+
+def with_course(subjects: QuerySet[Patient]) -> QuerySet[Patient]:
+    """Add to each subject ``infusions_given`` and ``first_infusion_on``, by valid infusions."""
+    given = Q(infusions__voided_at__isnull=True)
+    return subjects.annotate(
+        infusions_given=Count("infusions", filter=given, distinct=True),
+        first_infusion_on=Min("infusions__given_on", filter=given),
+    )
+
+
+def patient_or_404(user: User, subject_id: str) -> Patient:
+    """Return a subject this person may see; another site's is as absent as a missing one."""
+    found = patients(user).filter(subject_id=subject_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def locked(patient: Patient) -> Patient:
+    """Return the subject with its row locked: one writer per subject until the transaction ends."""
+    found: Patient = (
+        Patient.objects.select_for_update(no_key=True, of=("self",)).select_related("site").get(pk=patient.pk)
+    )
+    return found
+
+
+def sites_for(user: User) -> QuerySet[Site]:
+    """Return the sites at which this person may register subjects."""
+    return Site.objects.all() if user.sees_all_sites else Site.objects.filter(pk=user.site_id)
+
+
+def life(patient: Patient, *, but_for_deaths: bool = False) -> Life:
+    """Return the days that dates of this subject are held against."""
+    died_on = None
+    if not but_for_deaths:
+        died_on = (
+            Outcome.objects.valid()
+            .filter(patient=patient, kind=OutcomeKind.DEATH.value)
+            .values_list("happened_on", flat=True)
+            .first()
+        )
+    return Life(
+        today=today_at(patient.site),
+        born_on=patient.birth_date,
+        recruited_on=patient.recruited_on,
+        died_on=died_on,
+    )
+
+
+def last_seen_on(patient: Patient) -> date | None:
+    """Return the day of the last valid visit or infusion."""
+    days = Patient.objects.filter(pk=patient.pk).aggregate(
+        visit=Max("visits__visited_on", filter=Q(visits__voided_at__isnull=True)),
+        infusion=Max("infusions__given_on", filter=Q(infusions__voided_at__isnull=True)),
+    )
+    return max((day for day in days.values() if day is not None), default=None)
+
+
+# --- visits and what was measured -----------------------------------------------------------
+
+
+def visit_of_week(patient: Patient, week: int) -> Visit | None:
+    """Return the valid visit of a week, or None while there is none."""
+    found: Visit | None = Visit.objects.valid().filter(patient=patient, week=week).first()
+    return found
+
+
+def visit_or_404(user: User, subject_id: str, week: int) -> Visit:
+    """Return the valid visit of a week of a visible subject."""
+    return _visit_or_404(user, subject_id, week=week)
+
+
+def draw_or_404(user: User, subject_id: str, visit_id: int) -> Visit:
+    """Return a valid unscheduled draw of a visible subject."""
+    return _visit_or_404(user, subject_id, pk=visit_id, week__isnull=True)
+
+
+def _visit_or_404(user: User, subject_id: str, **which: Any) -> Visit:
+    found: Visit | None = (
+        Visit.objects.visible_to(user)
+        .valid()
+        .filter(patient__subject_id=subject_id, **which)
+        .select_related("patient__site")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def results_of(visit: Visit) -> dict[str, LabResult]:
+    """Return the stored results of a visit by analyte; none for a visit not saved yet."""
+    if visit.pk is None:
+        return {}
+    return {result.analyte: result for result in visit.lab_results.all()}
+
+
+@dataclass(frozen=True, slots=True)
+class LastValue:
+    """The last value of an analyte before a draw, in the standard unit, and when it was drawn."""
+
+    result: LabResult
+    drawn_on: date | None
+    week: int | None
+
+    @property
+    def value(self) -> Decimal:
+        value: Decimal | None = self.result.value
+        return value if value is not None else Decimal(0)
+
+    def as_earlier(self) -> Earlier:
+        """Return what the edit checks compare with."""
+        return Earlier(self.value, self.drawn_on)
+
+
+def last_values(patient: Patient, *, visit: Visit, drawn_on: date) -> Mapping[str, LastValue]:
+    """Return the last value of every analyte drawn before ``drawn_on``, leaving out ``visit`` itself."""
+    results = (
+        LabResult.objects.filter(patient=patient, value__isnull=False, visit__voided_at__isnull=True)
+        .exclude(visit_id=visit.pk)
+        .select_related("visit")
+    )
+    found: dict[str, LastValue] = {}
+    for result in sorted(results, key=lambda r: _order(r.visit)):
+        other = result.visit
+        if other.visited_on is not None:
+            is_before = other.visited_on < drawn_on
+        else:
+            is_before = visit.week is not None and other.week is not None and other.week < visit.week
+        if is_before:
+            found[result.analyte] = LastValue(result, other.visited_on, other.week)
+    return MappingProxyType(found)
+
+
+def _order(visit: Visit) -> tuple[date, int, int]:
+    return visit.visited_on or date.min, visit.week if visit.week is not None else -1, visit.pk
+
+
+def last_saved(visit: Visit) -> Revision | None:
+    """Return the newest revision that wrote results of a visit."""
+    entry = (
+        AuditEntry.objects.filter(
+            patient_id=visit.patient_id, table=LabResult._meta.db_table, new__visit_id=visit.pk
+        )
+        .select_related("revision__actor")
+        .order_by("-id")
+        .first()
+    )
+    return entry.revision if entry is not None else None
+
+
+# --- eligibility and outcomes ---------------------------------------------------------------
+
+
+def screenings(patient: Patient) -> Sequence[Screening]:
+    """Return the valid screenings of a subject with their answers, the newest first."""
+    return list(
+        Screening.objects.valid()
+        .filter(patient=patient)
+        .prefetch_related("answers")
+        .order_by("-screened_on", "-id")
+    )
+
+
+def screening_on(patient: Patient, day: date) -> Screening | None:
+    """Return the valid screening of a day, or None."""
+    return next((s for s in screenings(patient) if s.screened_on == day), None)
+
+
+def outcomes(patient: Patient) -> Sequence[Outcome]:
+    """Return the valid outcomes of a subject by date."""
+    return list(Outcome.objects.valid().filter(patient=patient).order_by("happened_on", "id"))
+
+
+def outcome_or_404(user: User, subject_id: str, outcome_id: int) -> Outcome:
+    """Return a valid outcome of a visible subject."""
+    found: Outcome | None = (
+        Outcome.objects.visible_to(user)
+        .valid()
+        .filter(patient__subject_id=subject_id, pk=outcome_id)
+        .select_related("patient__site")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def required_open(results: Mapping[str, LabResult]) -> tuple[str, ...]:
+    """Return the analytes that every visit of the protocol needs and this one has no entry for."""
+    return tuple(code for code in protocol.REQUIRED_ANALYTES if code not in results)
