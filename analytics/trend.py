@@ -183,7 +183,7 @@ def _score_series(
     variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
     readings = []
     for visit, day in seen:
-        newest = max((s for s in visit.scores.all() if s.variant == variant.code), key=_revision, default=None)
+        newest = max((s for s in visit.scores.all() if s.variant == variant.code), key=_newest_run, default=None)
         if newest is not None and newest.value is not None:
             readings.append(figures.Reading(day, newest.value, f"{newest.value:.1f}"))
     return figures.Series(
@@ -199,8 +199,8 @@ def _score_series(
     )
 
 
-def _revision(score: Any) -> int:
-    return int(score.revision)
+def _newest_run(score: Any) -> int:
+    return int(score.run_id)
 
 
 def shown(result: LabResult, analyte: protocol.Analyte) -> str:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
+from analytics.views import contrast, trend
 
 app_name = "analytics"
-urlpatterns: list = []
+urlpatterns = [
+    path("patients/<str:subject_id>/", trend.trend, name="trend"),
+    path("analysis/", contrast.analysis, name="analysis"),
+    path("analysis/rows/", contrast.rows, name="rows"),
+    path("analysis/<str:contrast>/<str:analyte>/<str:measure>/", contrast.contrast, name="contrast"),
+]
