@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from trial import protocol
+from trial import protocol, units
 
 register = template.Library()
 
@@ -154,19 +154,10 @@ def p_value(value: Any) -> str:
     return rounded(exact, decimals)
 
 
-SYMBOLS = {
-    "umol/L": "µmol/L",
-    "10^9/L": "×10⁹/L",
-    "10*9/L": "×10⁹/L",
-    "10^6": "×10⁶",
-    "ug/L": "µg/L",
-}
-
-
 @register.filter
 def unit(value: Any) -> str:
     """Return a unit as it is printed; stored units stay plain ASCII."""
-    return SYMBOLS.get(str(value or ""), str(value or ""))
+    return units.symbol(str(value or ""))
 
 
 # --- days and times -------------------------------------------------------------------------
