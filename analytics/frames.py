@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from django.db import connection as default_connection
+from numpy.typing import NDArray
 from psycopg import sql
 
 from analytics.samples import MISSING, SCALE, Ints

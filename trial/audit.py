@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from trial.failpoints import passing
 from trial.models import Revision, User
 
 SERVICE_ACCOUNT = "cordline"
@@ -100,10 +101,15 @@ def revision(
             raise AnotherActor(
                 f"a revision of user {before[0]} is open; {by.pk} may not write inside it"
             )
+        passing("record_before_write")
         yield written
+        passing("record_after_write")
         # an error leaves through the savepoint, which restores the settings by itself
         written.id = _end(before)
+        passing("record_before_commit")
     # nested contexts share the outer revision; its number comes with the outer commit
+    if not connection.in_atomic_block:
+        passing("record_after_commit")
 
 
 def settle() -> None:
