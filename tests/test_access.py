@@ -59,7 +59,7 @@ def world(sites: dict[str, Any], data_manager: User) -> World:
             "contrast": "C-D",
             "analyte": "tbil",
             "measure": "interval",
-            "job_id": jobs.queue("tests.nothing", by=data_manager, parameters={}).pk,
+            "job_id": jobs.queue("export", data_manager, {"datasets": ["subjects"], "title": "x"}).pk,
         }
 
     own, elsewhere = everything("GE"), everything("GS")
