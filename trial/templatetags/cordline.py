@@ -58,10 +58,10 @@ def icon(name: str, classes: str = "", label: str = "") -> SafeString:
 
 
 @register.simple_tag
-def group_mark(code: str) -> SafeString:
+def group_mark(code: str) -> str:
     """Return the coloured letter of a group, or nothing while there is none."""
     if code not in protocol.GROUP_CODES:
-        return format_html("")
+        return ""
     label = _("group %(code)s") % {"code": code}
     return format_html(
         '<span class="group-mark group-mark-{}" role="img" aria-label="{}">{}</span>',
