@@ -7,7 +7,6 @@ is refused: a ninth infusion, a day in the future, one after the subject's death
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
@@ -17,29 +16,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from infusions import dosing, selectors
+from infusions import dosing, particulars, selectors
 from infusions.models import CellLot, Infusion
+from infusions.particulars import NewLot, Particulars
+from patients import selectors as patient_selectors
+from patients.actions.rules import violated_constraint
 from patients.models import Patient
 from trial import audit, protocol
 from trial.models import User
+from trial.refusals import Clash, Conflict
 
 SOURCE = "infusion"
-
-
-class ChangedMeanwhile(Exception):
-    """Somebody else saved this infusion after the page was opened."""
-
-    def __init__(self, current: Infusion) -> None:
-        super().__init__(f"infusion {current.pk} is at version {current.version}")
-        self.current = current
-
-
-@dataclass(frozen=True, slots=True)
-class NewLot:
-    """A lot that is registered together with its first infusion."""
-
-    code: str
-    expires_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +36,6 @@ class Recorded:
     infusion: Infusion
     group: dosing.GroupChange
     written: audit.Written
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Particulars:
-    """Everything about one infusion that a person records."""
-
-    given_on: date
-    weight_kg: Decimal | None = None
-    cells: Decimal | None = None
-    volume_ml: Decimal | None = None
-    lot: CellLot | NewLot | None = None
-    started_at: time | None = None
-    stopped_at: time | None = None
-    deviation: str = ""
-    deviation_note: str = ""
-    reaction: str = ""
 
 
 def give_infusion(
@@ -91,7 +62,7 @@ def give_infusion(
     ValidationError
         By field: what cannot be, or a deviation that is not said.
     """
-    particulars = Particulars(
+    given = Particulars(
         given_on=given_on,
         weight_kg=weight_kg,
         cells=cells,
@@ -104,49 +75,41 @@ def give_infusion(
         reaction=reaction,
     )
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
-        patient = _locked(patient)
-        others = selectors.valid_infusions(patient)
-        _refuse_number(patient, number, others)
-        _refuse_impossible(patient, number, particulars, others)
-        infusion = Infusion(patient=patient, number=number)
-        _store(infusion, particulars)
-        change = dosing.group_change(patient.diagnosis, given_before=len(others), given_after=len(others) + 1)
+        around = selectors.circumstances(patient_selectors.locked(patient), number)
+        _refuse_number(around)
+        _refuse(given, around)
+        infusion = Infusion(patient=around.patient, number=number)
+        _store(infusion, given)
+        change = particulars.group_change(around, is_new=True)
     return Recorded(infusion, change, written)
 
 
 def correct_infusion(
-    *, infusion: Infusion, version: int, particulars: Particulars, by: User, reason: str
+    *, infusion: Infusion, version: int, given: Particulars, by: User, reason: str
 ) -> Recorded:
     """Replace what was recorded about an infusion; the number stays.
 
-    Equal particulars leave no trace.
+    Equal particulars leave no trace. What somebody else changed since
+    ``version`` stays changed where this person left it alone.
 
     Raises
     ------
-    ChangedMeanwhile
-        If somebody saved the infusion after ``version``.
+    Conflict
+        If both changed the same field since ``version``.
     ValidationError
         As for :func:`give_infusion`; or no reason, or the infusion is voided.
     """
     _demand_reason(reason)
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
-        patient = _locked(infusion.patient)
-        stored = (
-            Infusion.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("lot")
-            .get(pk=infusion.pk)
-        )
-        _refuse_voided(stored)
-        if stored.version != version:
-            raise ChangedMeanwhile(stored)
-        others = [other for other in selectors.valid_infusions(patient) if other.pk != stored.pk]
-        _refuse_impossible(patient, stored.number, particulars, others)
-        stored.patient = patient
-        if particulars != as_recorded(stored):
+        patient = patient_selectors.locked(infusion.patient)
+        stored = _current(infusion)
+        given = _merged(given, stored, version)
+        around = selectors.circumstances(patient, stored.number, correcting=stored)
+        _refuse(given, around)
+        if given != Particulars.of(stored):
             stored.version += 1
-            _store(stored, particulars)
-        count = len(others) + 1
-        change = dosing.group_change(patient.diagnosis, given_before=count, given_after=count)
+            _store(stored, given)
+        change = particulars.group_change(around, is_new=False)
     return Recorded(stored, change, written)
 
 
@@ -155,24 +118,22 @@ def void_infusion(*, infusion: Infusion, by: User, reason: str, version: int | N
 
     Raises
     ------
-    ChangedMeanwhile
+    Conflict
         If ``version`` is given and somebody saved the infusion after it.
     ValidationError
         If there is no reason or the infusion is voided already.
     """
     _demand_reason(reason)
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
-        patient = _locked(infusion.patient)
-        stored = Infusion.objects.select_for_update(no_key=True, of=("self",)).get(pk=infusion.pk)
-        _refuse_voided(stored)
+        patient = patient_selectors.locked(infusion.patient)
+        stored = _current(infusion)
         if version is not None and stored.version != version:
-            raise ChangedMeanwhile(stored)
-        count = len(selectors.valid_infusions(patient))
-        stored.patient = patient
+            raise Conflict([], stored.version)
         stored.voided_at = timezone.now()
         stored.version += 1
         stored.save(update_fields=["voided_at", "version"])
-        change = dosing.group_change(patient.diagnosis, given_before=count, given_after=count - 1)
+        left = len(selectors.valid_infusions(patient))
+        change = dosing.group_change(patient.diagnosis, given_before=left + 1, given_after=left)
     return Recorded(stored, change, written)
 
 
@@ -205,42 +166,87 @@ def register_lot(
     return lot
 
 
-def as_recorded(infusion: Infusion) -> Particulars:
-    """Return an infusion's particulars as they are stored."""
-    return Particulars(
-        given_on=infusion.given_on,
-        weight_kg=infusion.weight_kg,
-        cells=infusion.cells,
-        volume_ml=infusion.volume_ml,
-        lot=infusion.lot,
-        started_at=infusion.started_at,
-        stopped_at=infusion.stopped_at,
-        deviation=infusion.deviation,
-        deviation_note=infusion.deviation_note,
-        reaction=infusion.reaction,
-    )
-
-
 # --- the steps ------------------------------------------------------------------------------
 
 
-def _locked(patient: Patient) -> Patient:
-    # one writer per subject: the rules below look at all its infusions
-    return (
-        Patient.objects.select_for_update(no_key=True, of=("self",)).select_related("site").get(pk=patient.pk)
+def _current(infusion: Infusion) -> Infusion:
+    rows = Infusion.objects.select_for_update(no_key=True, of=("self",)).select_related(
+        "lot", "patient__site"
     )
+    stored: Infusion = rows.get(pk=infusion.pk)
+    if stored.voided_at is not None:
+        raise ValidationError(
+            _("Infusion %(number)s was voided and does not change any more. Record it again if it was given.")
+            % {"number": stored.number}
+        )
+    return stored
 
 
-def _store(infusion: Infusion, particulars: Particulars) -> None:
-    if isinstance(particulars.lot, NewLot):
-        lot = CellLot(code=particulars.lot.code, expires_on=particulars.lot.expires_on)
+def _merged(mine: Particulars, stored: Infusion, version: int) -> Particulars:
+    """Join what two people changed; only a field that both changed is a conflict."""
+    theirs, before = Particulars.of(stored), selectors.as_it_was(stored, version)
+    if stored.version == version:
+        return mine
+    changed_by_them = [
+        name
+        for name in Particulars.__slots__
+        if before is None or getattr(before, name) != getattr(theirs, name)
+    ]
+    kept = {}
+    clashes = []
+    for name in changed_by_them:
+        own, other, was = (getattr(each, name, None) for each in (mine, theirs, before))
+        if before is not None and own == was:
+            kept[name] = other
+        elif own != other:
+            clashes.append(
+                Clash(name, _shown(own), _shown(other), _shown(was), selectors.last_writer(stored))
+            )
+    if clashes:
+        raise Conflict(clashes, stored.version)
+    return replace(mine, **kept)
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(getattr(value, "code", value))
+
+
+def _refuse(given: Particulars, around: particulars.Circumstances) -> None:
+    if errors := particulars.refusals(given, around):
+        raise ValidationError(dict(errors))
+
+
+def _refuse_number(around: particulars.Circumstances) -> None:
+    said = {"number": around.number, "subject": around.patient.subject_id, "most": protocol.MOST_INFUSIONS}
+    if not 1 <= around.number <= protocol.MOST_INFUSIONS:
+        raise ValidationError(
+            {
+                "number": _("Infusion %(number)s of %(subject)s: the protocol has infusions 1 to %(most)s.")
+                % said
+            }
+        )
+    for other in around.others:
+        if other.number == around.number:
+            sentence = _(
+                "Infusion %(number)s of %(subject)s is recorded already, given on %(on)s. "
+                "Correct it, or record the next number."
+            )
+            raise ValidationError({"number": sentence % {**said, "on": other.given_on.isoformat()}})
+
+
+def _demand_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ValidationError({"reason": _("A change of what was recorded needs a reason.")})
+
+
+def _store(infusion: Infusion, given: Particulars) -> None:
+    if isinstance(given.lot, NewLot):
+        lot = CellLot(code=given.lot.code, expires_on=given.lot.expires_on)
         _save_lot(lot)
-        particulars = replace(particulars, lot=lot)
+        given = replace(given, lot=lot)
     for name in Particulars.__slots__:
-        setattr(infusion, name, getattr(particulars, name))
-    infusion.full_clean(
-        exclude=["patient", "lot", "number"], validate_unique=False, validate_constraints=False
-    )
+        setattr(infusion, name, getattr(given, name))
+    infusion.clean_fields(exclude=["patient", "lot", "number"])
     try:
         with transaction.atomic():
             infusion.save()
@@ -249,107 +255,24 @@ def _store(infusion: Infusion, particulars: Particulars) -> None:
 
 
 def _save_lot(lot: CellLot) -> None:
-    lot.full_clean(validate_unique=False, validate_constraints=False)
+    lot.clean_fields()
     try:
         with transaction.atomic():
-            lot.save()
+            lot.save(force_insert=True)
     except IntegrityError as error:
         raise _as_sentence(error, lot=lot.code) from error
 
 
-def _refuse_number(patient: Patient, number: int, others: Sequence[Infusion]) -> None:
-    if not 1 <= number <= protocol.MOST_INFUSIONS:
-        raise ValidationError(
-            {
-                "number": _("Infusion %(number)s of %(subject)s: the protocol has infusions 1 to %(most)s.")
-                % {"number": number, "subject": patient, "most": protocol.MOST_INFUSIONS}
-            }
-        )
-    for other in others:
-        if other.number == number:
-            raise ValidationError(
-                {
-                    "number": _(
-                        "Infusion %(number)s of %(subject)s is recorded already, given on %(on)s. "
-                        "Correct it, or record the next number."
-                    )
-                    % {"number": number, "subject": patient, "on": other.given_on.isoformat()}
-                }
-            )
-
-
-def _refuse_impossible(
-    patient: Patient, number: int, particulars: Particulars, others: Sequence[Infusion]
-) -> None:
-    errors: dict[str, str] = {}
-    today = selectors.today_at(patient.site)
-    died_on = selectors.died_on(patient)
-    if particulars.given_on > today:
-        errors["given_on"] = _(
-            "Given on %(on)s: that is after today, %(today)s at the site. Record an infusion once it was given."
-        ) % {"on": particulars.given_on.isoformat(), "today": today.isoformat()}
-    elif died_on is not None and particulars.given_on > died_on:
-        errors["given_on"] = _(
-            "Given on %(on)s: the subject died on %(died)s. Correct the date, or the outcome first."
-        ) % {"on": particulars.given_on.isoformat(), "died": died_on.isoformat()}
-    elif patient.birth_date is not None and particulars.given_on <= patient.birth_date:
-        errors["given_on"] = _("Given on %(on)s: the subject was born on %(born)s. Correct the date.") % {
-            "on": particulars.given_on.isoformat(),
-            "born": patient.birth_date.isoformat(),
-        }
-    if particulars.deviation not in ("", *dosing.DEVIATION_AT):
-        errors["deviation"] = _("Deviation %(code)s is not in the list. Pick one of the list.") % {
-            "code": particulars.deviation
-        }
-    elif not particulars.deviation:
-        lot = particulars.lot
-        breaches = selectors.breaches_of(
-            patient,
-            dosing.Given(number, particulars.given_on, particulars.weight_kg, particulars.cells),
-            lot_known=lot is not None,
-            lot_expires_on=lot.expires_on if lot is not None else None,
-            others=others,
-        )
-        if breaches:
-            sentences = " ".join(breach.sentence.said(_) for breach in breaches)
-            errors["deviation"] = _("%(sentences)s Say why with a deviation from the list.") % {
-                "sentences": sentences
-            }
-        elif particulars.deviation_note:
-            errors["deviation_note"] = _("A note belongs to a deviation. Pick one, or empty the note.")
-    elif (
-        particulars.deviation == dosing.DEVIATION_THAT_NEEDS_A_NOTE and not particulars.deviation_note.strip()
-    ):
-        errors["deviation_note"] = _('Deviation "other" needs a note that says why.')
-    if errors:
-        raise ValidationError(errors)
-
-
-def _refuse_voided(infusion: Infusion) -> None:
-    if infusion.voided_at is not None:
-        raise ValidationError(
-            _("Infusion %(number)s was voided and does not change any more. Record it again if it was given.")
-            % {"number": infusion.number}
-        )
-
-
-def _demand_reason(reason: str) -> None:
-    if not reason.strip():
-        raise ValidationError({"reason": _("A change of what was recorded needs a reason.")})
-
-
 def _as_sentence(error: IntegrityError, lot: str = "") -> ValidationError:
     """Turn a violated constraint into an error at the field it is about."""
-    diagnostics = getattr(error.__cause__, "diag", None)
-    constraint = getattr(diagnostics, "constraint_name", "") or ""
-    match constraint:
+    match constraint := violated_constraint(error):
         case "one_infusion_per_number":
             return ValidationError(
                 {"number": _("This infusion was recorded a moment ago. Reload the course to see it.")}
             )
         case "weight_is_25_to_250_kg":
             return ValidationError(
-                {"weight_kg": _("A weight lies between 25 and 250 kg. Check the value and unit.")}
+                {"weight_kg": _("A weight lies between 25 and 250 kg. Check value and unit.")}
             )
         case "cells_are_more_than_none":
             return ValidationError({"cells": _("The number of cells is more than none.")})
@@ -358,16 +281,11 @@ def _as_sentence(error: IntegrityError, lot: str = "") -> ValidationError:
         case "infusion_stops_after_it_starts":
             return ValidationError({"stopped_at": _("An infusion stops after it starts. Check both times.")})
         case "lot_code_is_letters_digits_and_dashes":
-            return ValidationError(
-                {
-                    "lot": _("Lot %(lot)s: a code has capital letters, digits, dashes and dots, 24 at most.")
-                    % {"lot": lot}
-                }
-            )
+            sentence = _("Lot %(lot)s: a code has capital letters, digits, dashes and dots, 24 at most.")
+            return ValidationError({"code": sentence % {"lot": lot}})
         case "viability_is_a_percentage":
             return ValidationError({"viability_percent": _("Viability is a percentage, 0 to 100.")})
-        case _ if lot:
-            return ValidationError(
-                {"lot": _("Lot %(lot)s is registered already. Pick it from the list.") % {"lot": lot}}
-            )
+        case _ if constraint.startswith("infusions_celllot_code"):
+            sentence = _("Lot %(lot)s is registered already. Pick it from the list.")
+            return ValidationError({"code": sentence % {"lot": lot}})
     raise error

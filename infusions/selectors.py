@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
-from django.utils import timezone
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404
 
-from infusions import dosing
-from infusions.models import Infusion
-from patients.models import Outcome, Patient
+from infusions import dosing, timeline
+from infusions.models import CellLot, Infusion
+from infusions.particulars import Circumstances, Particulars, breaches
+from patients import schedule, worklist
+from patients import selectors as patient_selectors
+from patients.models import Patient
+from patients.schedule import Appointment
 from trial import protocol
-from trial.models import Site
+from trial.models import AuditEntry, User
 
+LOT_STAYS_DAYS = 90
+"""Days after its last day that a lot is still offered for infusions recorded late."""
 
-def today_at(site: Site) -> date:
-    """Return the day it is at a site."""
-    return timezone.now().astimezone(ZoneInfo(site.time_zone)).date()
+EXPIRING_DAYS = 7
+"""A lot that expires within so many days is called expiring."""
 
 
 # --- one subject ----------------------------------------------------------------------------
@@ -28,47 +34,166 @@ def valid_infusions(patient: Patient) -> list[Infusion]:
     return list(Infusion.objects.valid().filter(patient=patient).select_related("lot").order_by("number"))
 
 
-def died_on(patient: Patient) -> date | None:
-    """Return the day the subject died, or None."""
-    return (
-        Outcome.objects.valid()
-        .filter(patient=patient, kind=protocol.OutcomeKind.DEATH)
-        .values_list("happened_on", flat=True)
+def infusion_or_404(user: User, subject_id: str, number: int) -> Infusion:
+    """Return a valid infusion of a visible subject."""
+    infusion = (
+        Infusion.objects.visible_to(user)
+        .valid()
+        .filter(patient__subject_id=subject_id, number=number)
+        .select_related("lot", "patient__site")
         .first()
     )
+    if infusion is None:
+        raise Http404
+    return infusion
 
 
-def ended_on(patient: Patient) -> date | None:
-    """Return the first day on which the subject left observation, or None."""
-    return (
-        Outcome.objects.valid()
-        .filter(patient=patient)
-        .order_by("happened_on")
-        .values_list("happened_on", flat=True)
-        .first()
+def circumstances(patient: Patient, number: int, *, correcting: Infusion | None = None) -> Circumstances:
+    """Return what the rules look at when an infusion of this subject is recorded or corrected."""
+    others = [other for other in valid_infusions(patient) if correcting is None or other.pk != correcting.pk]
+    return Circumstances(
+        patient=patient,
+        number=number,
+        life=patient_selectors.life(patient),
+        others=others,
+        ended_on=next((o.happened_on for o in patient_selectors.outcomes(patient)), None),
     )
 
 
-def breaches_of(
-    patient: Patient,
-    given: dosing.Given,
-    *,
-    lot_known: bool,
-    lot_expires_on: date | None,
-    others: Sequence[Infusion],
-) -> tuple[dosing.Breach, ...]:
-    """Return the rules that an infusion of this subject breaks, among its other valid ones."""
-    return dosing.breaches(
-        given,
-        others=[facts(other) for other in others],
-        recruited_on=patient.recruited_on,
-        enrolled=patient.status == Patient.Status.ENROLLED,
-        lot_known=lot_known,
-        lot_expires_on=lot_expires_on,
-        ended_on=ended_on(patient),
+def as_it_was(infusion: Infusion, version: int) -> Particulars | None:
+    """Return an infusion's particulars at an earlier version, from the trail; None if it never had it."""
+    entry = AuditEntry.objects.filter(
+        table=Infusion._meta.db_table, row=infusion.pk, new__version=version
+    ).last()
+    if entry is None or entry.new is None:
+        return None
+    then = Infusion()
+    for field in Infusion._meta.concrete_fields:
+        value = entry.new.get(field.column)
+        setattr(then, field.attname, None if value is None else field.to_python(value))
+    return Particulars.of(then)
+
+
+def last_writer(infusion: Infusion) -> str:
+    """Return the name of whoever last wrote an infusion."""
+    entry = (
+        AuditEntry.objects.filter(table=Infusion._meta.db_table, row=infusion.pk)
+        .select_related("revision__actor")
+        .last()
+    )
+    return entry.revision.actor.shown_name if entry else ""
+
+
+@dataclass(frozen=True, slots=True)
+class CourseRow:
+    """One number of the course: when it is due, what was given, what differs."""
+
+    appointment: Appointment
+    infusion: Infusion | None = None
+    off_target: object = None
+    per_kg: object = None
+    breaches: tuple[dosing.Breach, ...] = ()
+
+    @property
+    def deviation(self) -> str:
+        """The coded cause, as its label."""
+        code = self.infusion.deviation if self.infusion else ""
+        return dosing.DEVIATION_AT[code].label if code else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A subject's course for its page."""
+
+    record: worklist.Record
+    drawing: timeline.Timeline | None
+    rows: tuple[CourseRow, ...]
+    visits: tuple[Appointment, ...]
+    voided: tuple[Infusion, ...]
+    next_number: int | None
+
+
+def course(patient: Patient) -> Course:
+    """Return what the course tab shows of a subject."""
+    record = worklist.records([patient])[0]
+    given = {infusion.number: infusion for infusion in valid_infusions(patient)}
+    voided = tuple(
+        Infusion.objects.filter(patient=patient, voided_at__isnull=False)
+        .select_related("lot")
+        .order_by("number", "voided_at")
+    )
+    around = circumstances(patient, 0)
+    rows = tuple(
+        _course_row(appointment, given.get(appointment.number), around)
+        for appointment in schedule.infusions(record.facts, record.today)
+    )
+    struck = [timeline.Voided(infusion.number, infusion.given_on) for infusion in voided]
+    missing = [number for number in range(1, protocol.MOST_INFUSIONS + 1) if number not in given]
+    after_last = max(given, default=0) + 1
+    return Course(
+        record=record,
+        drawing=timeline.draw(record.facts, record.today, struck),
+        rows=rows,
+        visits=schedule.visits(record.facts, record.today),
+        voided=voided,
+        next_number=after_last if after_last in missing else next(iter(missing), None),
     )
 
 
-def facts(infusion: Infusion) -> dosing.Given:
-    """Return what the rules look at."""
-    return dosing.Given(infusion.number, infusion.given_on, infusion.weight_kg, infusion.cells)
+def _course_row(appointment: Appointment, infusion: Infusion | None, around: Circumstances) -> CourseRow:
+    if infusion is None:
+        return CourseRow(appointment)
+    others = [other for other in around.others if other.pk != infusion.pk]
+    own = replace(around, number=infusion.number, others=others)
+    known = infusion.weight_kg is not None and infusion.cells is not None
+    return CourseRow(
+        appointment,
+        infusion,
+        dosing.percent_off_target(infusion.cells, infusion.weight_kg) if known else None,
+        dosing.cells_per_kg(infusion.cells, infusion.weight_kg) / dosing.MILLION if known else None,
+        breaches(Particulars.of(infusion), own),
+    )
+
+
+# --- lots -----------------------------------------------------------------------------------
+
+
+def lots_to_choose(today: date, *, and_also: CellLot | None = None) -> QuerySet[CellLot]:
+    """Return the lots a form offers: those still good or expired lately, soonest to expire first."""
+    offered = Q(expires_on__isnull=True) | Q(expires_on__gte=today - timedelta(days=LOT_STAYS_DAYS))
+    if and_also is not None:
+        offered |= Q(pk=and_also.pk)
+    return CellLot.objects.filter(offered).order_by("expires_on", "code")
+
+
+def lot_with_code(code: str) -> CellLot | None:
+    """Return the lot with a code, or None."""
+    return CellLot.objects.filter(code=code).first()
+
+
+def lots(user: User) -> QuerySet[CellLot]:
+    """Return all lots with how many infusions and subjects this person may see got them, newest first."""
+    seen = Q(
+        infusions__voided_at__isnull=True,
+        infusions__patient__in=Patient.objects.visible_to(user),
+    )
+    return CellLot.objects.annotate(
+        infusion_count=Count("infusions", filter=seen),
+        subject_count=Count("infusions__patient", filter=seen, distinct=True),
+        last_given_on=Max("infusions__given_on", filter=seen),
+    ).order_by("-expires_on", "code")
+
+
+# --- the place ------------------------------------------------------------------------------
+
+
+def given_lately(user: User, *, lot: str = "", site: str = "", most: int = 50) -> Sequence[Infusion]:
+    """Return the newest valid infusions a person may see, of one lot or site when asked."""
+    found = Infusion.objects.visible_to(user).valid()
+    if lot:
+        found = found.filter(lot__code=lot)
+    if site:
+        found = found.filter(patient__site__code=site)
+    return list(
+        found.select_related("lot", "patient__site").order_by("-given_on", "patient__subject_id")[:most]
+    )

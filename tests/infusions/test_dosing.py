@@ -83,7 +83,9 @@ def test_numbers_follow_dates() -> None:
         pytest.param({"lot_expires_on": DAY}, [], id="lot_may_be_given_on_its_last_day"),
         pytest.param({"lot_expires_on": DAY - timedelta(days=1)}, [Rule.LOT_EXPIRED], id="not_a_day_later"),
         pytest.param({"recruited_on": DAY}, [], id="on_the_day_of_recruitment"),
-        pytest.param({"recruited_on": DAY + timedelta(days=1)}, [Rule.BEFORE_RECRUITMENT], id="the_day_before"),
+        pytest.param(
+            {"recruited_on": DAY + timedelta(days=1)}, [Rule.BEFORE_RECRUITMENT], id="the_day_before"
+        ),
         pytest.param({"recruited_on": None}, [], id="recruitment_unknown"),
         pytest.param({"enrolled": False}, [Rule.NOT_ENROLLED], id="not_enrolled"),
         pytest.param({"ended_on": DAY}, [], id="on_the_day_observation_ended"),

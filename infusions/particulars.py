@@ -1,0 +1,204 @@
+"""What a person records about one infusion, and what the rules say to it.
+
+Form, action and the live check of the page ask the same two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from infusions import dosing
+from infusions.dosing import Breach, Given, GroupChange
+from infusions.models import CellLot, Infusion
+from patients import edit_checks
+from patients.edit_checks import Life
+from patients.models import Patient
+from trial import protocol
+
+
+@dataclass(frozen=True, slots=True)
+class NewLot:
+    """A lot that is registered together with its first infusion."""
+
+    code: str
+    expires_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Particulars:
+    """Everything about one infusion that a person records."""
+
+    given_on: date
+    weight_kg: Decimal | None = None
+    cells: Decimal | None = None
+    volume_ml: Decimal | None = None
+    lot: CellLot | NewLot | None = None
+    started_at: time | None = None
+    stopped_at: time | None = None
+    deviation: str = ""
+    deviation_note: str = ""
+    reaction: str = ""
+
+    @classmethod
+    def of(cls, infusion: Infusion) -> Particulars:
+        """Return an infusion's particulars as they are stored."""
+        return cls(**{name: getattr(infusion, name) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of the subject when an infusion is recorded: the day, and the other valid infusions."""
+
+    patient: Patient
+    number: int
+    life: Life
+    others: Sequence[Infusion]
+    ended_on: date | None = None
+
+    @property
+    def today(self) -> date:
+        return self.life.today
+
+    @property
+    def others_given(self) -> list[Given]:
+        return [facts(other) for other in self.others]
+
+
+def facts(infusion: Infusion) -> Given:
+    """Return what the rules look at."""
+    return Given(infusion.number, infusion.given_on, infusion.weight_kg, infusion.cells)
+
+
+def breaches(particulars: Particulars, around: Circumstances) -> tuple[Breach, ...]:
+    """Return the rules of the protocol that an infusion breaks."""
+    lot = particulars.lot
+    return dosing.breaches(
+        Given(around.number, particulars.given_on, particulars.weight_kg, particulars.cells),
+        others=around.others_given,
+        recruited_on=around.patient.recruited_on,
+        enrolled=around.patient.status == Patient.Status.ENROLLED,
+        lot_known=lot is not None,
+        lot_expires_on=lot.expires_on if lot is not None else None,
+        ended_on=around.ended_on,
+    )
+
+
+def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
+    """Return what cannot be stored, by field: the impossible, and a deviation that is not said."""
+    errors: dict[str, str] = {}
+    if impossible := edit_checks.day_breach(particulars.given_on, around.life):
+        errors["given_on"] = f"{impossible.sentence.said(_)} {impossible.remedy.said(_)}"
+    deviation, note = particulars.deviation, particulars.deviation_note.strip()
+    if deviation not in ("", *dosing.DEVIATION_AT):
+        errors["deviation"] = _("Deviation %(code)s is not in the list. Pick one of the list.") % {
+            "code": deviation
+        }
+    elif not deviation and (found := breaches(particulars, around)):
+        sentences = " ".join(breach.sentence.said(_) for breach in found)
+        errors["deviation"] = _("%(sentences)s Say why: pick a deviation from the list.") % {
+            "sentences": sentences
+        }
+    elif not deviation and note:
+        errors["deviation_note"] = _("A note belongs to a deviation. Pick one, or empty the note.")
+    elif deviation == dosing.DEVIATION_THAT_NEEDS_A_NOTE and not note:
+        errors["deviation_note"] = _("This deviation needs a note that says what it was.")
+    return errors
+
+
+# --- the live check -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the page says about an infusion while it is typed."""
+
+    target: str = ""
+    off_target: Decimal | None = None
+    within_tolerance: bool = True
+    weight_jump: str = ""
+    timing: str = ""
+    breaches: tuple[str, ...] = ()
+    consequence: str = ""
+
+    @property
+    def needs_deviation(self) -> bool:
+        return bool(self.breaches)
+
+
+def assess(particulars: Particulars, around: Circumstances, *, is_new: bool) -> Assessment:
+    """Say what an infusion amounts to: dose against target, broken rules, the group it leads to."""
+    weight, cells = particulars.weight_kg, particulars.cells
+    both = weight is not None and cells is not None
+    return Assessment(
+        target=dosing.millions(dosing.target_cells(weight)) if weight is not None else "",
+        off_target=dosing.percent_off_target(cells, weight) if both else None,  # type: ignore[arg-type]
+        within_tolerance=not both or dosing.is_within_tolerance(cells, weight),  # type: ignore[arg-type]
+        weight_jump=weight_jump(weight, around),
+        timing=_timing(particulars.given_on, around),
+        breaches=tuple(breach.sentence.said(_) for breach in breaches(particulars, around)),
+        consequence=consequence(group_change(around, is_new=is_new), around) if is_new else "",
+    )
+
+
+def group_change(around: Circumstances, *, is_new: bool) -> GroupChange:
+    """Return what one more infusion does to the group; nothing when it is counted already."""
+    before = len(around.others) + (not is_new)
+    return dosing.group_change(
+        around.patient.diagnosis, given_before=before, given_after=len(around.others) + 1
+    )
+
+
+def consequence(change: GroupChange, around: Circumstances) -> str:
+    """Say what recording this infusion does."""
+    if change.happens:
+        return _("The fifth infusion given: group %(before)s becomes %(after)s.") % {
+            "before": change.group_before,
+            "after": change.group_after,
+        }
+    if change.group_before is None:
+        return _(
+            "The first infusion given: the subject enters group %(after)s, and visit weeks count from this day."
+        ) % {"after": change.group_after}
+    return _("%(count)s infusions will have been given; the group stays %(group)s.") % {
+        "count": change.given_after,
+        "group": change.group_after,
+    }
+
+
+def weight_jump(weight_kg: Decimal | None, around: Circumstances) -> str:
+    """Say by how much a weight differs from the last one when that is much; empty when it is not."""
+    last = dosing.last_weight(around.number, around.others_given)
+    if weight_kg is None or last is None or last.weight_kg is None:
+        return ""
+    if not dosing.is_weight_jump(weight_kg, last.weight_kg):
+        return ""
+    return _("%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 10 %% apart.") % {
+        "weight": weight_kg,
+        "last": last.weight_kg,
+        "number": last.number,
+        "on": last.given_on.isoformat(),
+    }
+
+
+def _timing(given_on: date, around: Circumstances) -> str:
+    if around.patient.recruited_on is None:
+        return ""
+    due_on = protocol.infusion_due(around.number, around.patient.recruited_on)
+    opens_on, closes_on = protocol.INFUSION_WINDOW.around(due_on)
+    said = {"due": due_on.isoformat()}
+    if given_on > closes_on:
+        return _("Due on %(due)s; the window closed %(days)s d before.") % {
+            **said,
+            "days": (given_on - closes_on).days,
+        }
+    if given_on < opens_on:
+        return _("Due on %(due)s; the window opens %(days)s d later.") % {
+            **said,
+            "days": (opens_on - given_on).days,
+        }
+    return _("Due on %(due)s; within the window.") % said
