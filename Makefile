@@ -1,0 +1,68 @@
+# Everything a person or a machine does with this repository. Needs Python 3.11 or newer, nothing else.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-annotate --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
+TEST_DATA := $(CURDIR)/.data/tests
+
+.PHONY: help run test check format bench install lock clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be done
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: .venv/.runtime ## Start Cordline on this machine, with a synthetic study
+	@$(BIN)/python manage.py run
+
+test: .venv/.dev ## Everything that must pass, journeys in a browser included
+	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest -n $${WORKERS:-2} --dist worksteal $(ARGS)
+
+check: .venv/.dev ## Format, lint, types, imports, migrations, settings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	! grep -nE '[a-z]+://|^ *-(i|f) |^--' requirements.txt requirements-dev.txt
+	CORDLINE_PRODUCTION=1 SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+		ALLOWED_HOSTS=study.example DATABASE_URL=postgres://app@localhost/c DATABASE_OWNER_URL=postgres://owner@localhost/c \
+		REDIS_URL=redis://localhost:6379/0 $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: .venv/.dev ## Format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## Measure, and print the table of numbers
+	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest tests/benchmarks --run-benchmarks -p no:xdist -s $(ARGS)
+
+install: .venv/.runtime ## Only the environment that the application needs
+
+lock: .venv/.dev ## Pin the newest allowed versions, with hashes
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*p["project"]["dependencies"], sep="\n")' \
+		| $(LOCK) --upgrade --output-file requirements.txt -
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*p["project"]["dependencies"], *p["dependency-groups"]["dev"], sep="\n")' \
+		| $(LOCK) --upgrade --constraint requirements.txt --output-file requirements-dev.txt -
+
+clean: ## Remove the environment, the local database and what tests left
+	-[ ! -x $(BIN)/python ] || for data in .data .data/tests; do \
+		[ ! -e $$data ] || $(BIN)/python -c "import pathlib; from trial import embedded; embedded.erase(pathlib.Path('$$data').absolute())"; done
+	rm -rf .venv .data staticfiles test-results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage
+
+.venv/.python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runtime: requirements.txt .venv/.python
+	$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	$(PIP) -r requirements-dev.txt
+	@touch $@
