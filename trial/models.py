@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from trial import roles
+from trial.exact_json import ExactDecoder
 from trial.triggers import entry_triggers, revision_triggers, trail
 
 
@@ -113,8 +114,8 @@ class AuditEntry(models.Model):
     row = models.BigIntegerField(editable=False)
     op = models.CharField(max_length=1, choices=Op, editable=False)
     patient_id = models.BigIntegerField(null=True, editable=False)
-    old = models.JSONField(null=True, editable=False)
-    new = models.JSONField(null=True, editable=False)
+    old = models.JSONField(null=True, editable=False, decoder=ExactDecoder)
+    new = models.JSONField(null=True, editable=False, decoder=ExactDecoder)
 
     class Meta:
         ordering = ["id"]

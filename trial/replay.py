@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.db import DataError, connection, models, transaction
 from psycopg import sql
 
 from trial.checks import faults
+from trial.exact_json import ExactDecoder
 from trial.triggers import Trail, audited
 
 Progress = Callable[[int, int, "TableReplayed"], None]
@@ -117,9 +117,9 @@ def verify(progress: Progress | None = None) -> Report:
         Empty of findings when the tables are what the trail says, to the last
         digit, and the trail is whole. Hidden columns (passwords) are no part of it.
     """
-    report = Report(
-        findings=[Finding("trigger", fault) for fault in faults(connection)]
-    )
+    if "trial_revision" not in connection.introspection.table_names():
+        return Report(findings=[Finding("missing", "this database has no trail; run manage.py migrate")])
+    report = Report(findings=[Finding("trigger", fault) for fault in faults(connection)])
     models_ = audited()
     with _one_moment(), connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(number), 0) FROM trial_revision")
@@ -161,7 +161,7 @@ def _one_moment() -> Iterator[None]:
 
 _COUNT = """SELECT (SELECT count(*) FROM {table}), (SELECT count(*) FROM trial_auditentry WHERE "table" = {name})"""
 
-# each entry must start where the one before it ended; columns that came later count as empty before
+# each entry must start where the one before it ended
 _CHAIN = """
 SELECT "row", op, last, revision_id, {columns_then}::text, {columns_before}::text, count(*) OVER () FROM (
     SELECT "row", id, op, revision_id, patient_id, old, new,
@@ -175,13 +175,11 @@ WHERE (op = 'I') <> (old IS NULL) OR (op = 'D') <> (new IS NULL) OR op NOT IN ('
     OR (old::text <> before::text AND {columns_then}::text <> {columns_before}::text)
 ORDER BY id LIMIT {limit}
 """
-_EMPTY_COPY = (
-    "CREATE TEMPORARY TABLE replayed AS SELECT {columns} FROM {table} WITH NO DATA"
-)
+_EMPTY_COPY = "CREATE TEMPORARY TABLE replayed AS SELECT {columns} FROM {table} WITH NO DATA"
 _REPLAY = """
 INSERT INTO pg_temp.replayed SELECT {columns} FROM (
     SELECT DISTINCT ON ("row") op, new FROM trial_auditentry WHERE "table" = {name} ORDER BY "row", id DESC
-) AS last CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, last.new) WHERE op <> 'D'
+) AS last CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, {defaults} || last.new) WHERE op <> 'D'
 """
 _COMPARE = """
 SELECT id, recorded::text, found::text, count(*) OVER () FROM (
@@ -193,17 +191,13 @@ WHERE recorded::text IS DISTINCT FROM found::text ORDER BY id LIMIT {limit}
 """
 
 
-def _table(
-    cursor: Any, model: type[models.Model], kept: Trail, report: Report
-) -> TableReplayed:
+def _table(cursor: Any, model: type[models.Model], kept: Trail, report: Report) -> TableReplayed:
     name = model._meta.db_table
-    columns = [
-        f.column
-        for f in model._meta.local_concrete_fields
-        if f.column not in kept.hidden
-    ]
+    columns = [f.column for f in model._meta.local_concrete_fields if f.column not in kept.hidden]
     table = sql.Identifier("public", name)
     hidden = sql.SQL("{}::text[]").format(sql.Literal(list(kept.hidden)))
+    defaults = sql.SQL("{}::jsonb").format(sql.Literal(json.dumps(_defaults(model), default=str)))
+    as_row = sql.SQL("(to_jsonb(jsonb_populate_record(NULL::{}, {} || {})) - {})")
     at = {
         "table": table,
         "bare": sql.Identifier(name),
@@ -211,12 +205,9 @@ def _table(
         "patient": sql.Literal(kept.patient),
         "hidden": hidden,
         "columns": sql.SQL(", ").join(sql.Identifier(column) for column in columns),
-        "columns_then": sql.SQL(
-            "(to_jsonb(jsonb_populate_record(NULL::{}, old)) - {})"
-        ).format(table, hidden),
-        "columns_before": sql.SQL(
-            "(to_jsonb(jsonb_populate_record(NULL::{}, before)) - {})"
-        ).format(table, hidden),
+        "defaults": defaults,
+        "columns_then": as_row.format(table, defaults, sql.Identifier("old"), hidden),
+        "columns_before": as_row.format(table, defaults, sql.Identifier("before"), hidden),
         "limit": sql.Literal(NAMED),
     }
 
@@ -236,9 +227,7 @@ def _table(
             different = run(_COMPARE).fetchall()
             report.findings += [_different(name, *pair) for *pair, _ in different]
             # each row of an answer says how many there are in all
-            report.unnamed += sum(
-                answer[0][-1] - len(answer) for answer in (broken, different) if answer
-            )
+            report.unnamed += sum(answer[0][-1] - len(answer) for answer in (broken, different) if answer)
     except DataError as error:
         # a number that is none, a date that is none: the trigger cannot have written it
         report.findings.append(
@@ -249,6 +238,12 @@ def _table(
             )
         )
     return TableReplayed(name, rows, entries, report.count - before)
+
+
+def _defaults(model: type[models.Model]) -> dict[str, Any]:
+    """Return what a column that came later holds in rows that are older: its constant default, or nothing."""
+    given = {f.column: f.db_default for f in model._meta.local_concrete_fields if f.has_db_default()}
+    return {column: value for column, value in given.items() if not isinstance(value, models.Expression)}
 
 
 def _broken(
@@ -269,9 +264,7 @@ def _broken(
     return Finding("chain", text, table, row, changed)
 
 
-def _different(
-    table: str, row: int, recorded: str | None, found: str | None
-) -> Finding:
+def _different(table: str, row: int, recorded: str | None, found: str | None) -> Finding:
     if recorded is None:
         return Finding("difference", "is in the table, not in the trail", table, row)
     if found is None:
@@ -279,23 +272,16 @@ def _different(
     columns = _columns(recorded, found)
     was, is_ = _row(recorded), _row(found)
     shown = "; ".join(
-        f"{c}: {was.get(c)!s:.60} in the trail, {is_.get(c)!s:.60} in the table"
-        for c in columns[:3]
+        f"{c}: {was.get(c)!s:.60} in the trail, {is_.get(c)!s:.60} in the table" for c in columns[:3]
     )
     return Finding("difference", shown, table, row, columns)
 
 
 def _columns(one: str | None, other: str | None) -> tuple[str, ...]:
     first, second = _row(one), _row(other)
-    return tuple(
-        sorted(
-            c
-            for c in first.keys() | second.keys()
-            if str(first.get(c)) != str(second.get(c))
-        )
-    )
+    return tuple(sorted(c for c in first.keys() | second.keys() if str(first.get(c)) != str(second.get(c))))
 
 
 def _row(text: str | None) -> dict[str, Any]:
     """Read a row; numbers keep every digit."""
-    return dict(json.loads(text, parse_float=Decimal)) if text else {}
+    return dict(json.loads(text, cls=ExactDecoder)) if text else {}

@@ -6,6 +6,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import pgtrigger.compiler
 import pgtrigger.migrations
+import trial.exact_json
 import trial.roles
 import uuid
 from django.conf import settings
@@ -100,8 +101,8 @@ class Migration(migrations.Migration):
                 ('row', models.BigIntegerField(editable=False)),
                 ('op', models.CharField(choices=[('I', 'entered'), ('U', 'changed'), ('D', 'deleted')], editable=False, max_length=1)),
                 ('patient_id', models.BigIntegerField(editable=False, null=True)),
-                ('old', models.JSONField(editable=False, null=True)),
-                ('new', models.JSONField(editable=False, null=True)),
+                ('old', models.JSONField(decoder=trial.exact_json.ExactDecoder, editable=False, null=True)),
+                ('new', models.JSONField(decoder=trial.exact_json.ExactDecoder, editable=False, null=True)),
                 ('revision', models.ForeignKey(db_constraint=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='trial.revision')),
             ],
             options={
