@@ -62,11 +62,12 @@ class User(AbstractUser):
 
     @property
     def shown_name(self) -> str:
-        return self.get_full_name() or self.username
+        """Family name first, as names are written where the study runs."""
+        return " ".join(part for part in (self.last_name, self.first_name) if part) or self.username
 
     @property
     def initials(self) -> str:
-        parts = [part for part in (self.first_name, self.last_name) if part] or [self.username]
+        parts = [part for part in (self.last_name, self.first_name) if part] or [self.username]
         return "".join(part[0] for part in parts).upper()[:2]
 
 
