@@ -1,0 +1,139 @@
+"""``manage.py import_data FILE --kind subjects|infusions|visits``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from analytics.imports import KINDS, context_for, default_reason
+from patients.imports import report
+from patients.imports.importing import Busy, Counts, opened
+from patients.imports.options import Options, read_options
+from patients.imports.problems import FileRefused
+from trial import audit
+from trial.models import User
+
+FILE_REFUSED = 2
+_SHOWN_ON_TERMINAL = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a CSV or Excel file. Exit status 0: everything is in the study; "
+        "1: some rows are not; 2: the file was refused."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--kind", required=True, choices=list(KINDS))
+        parser.add_argument(
+            "--mapping", type=Path, help="JSON: columns, units, encoding, dates ... of the file"
+        )
+        parser.add_argument("--encoding", default="", help="when it cannot be found out: gb18030, cp1252 ...")
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
+        parser.add_argument("--report", type=Path, help="write the whole report there, as JSON")
+        parser.add_argument(
+            "--by", default="", help="the account that imports; without it the software's own"
+        )
+        parser.add_argument("--reason", default="", help="why; needed with --overwrite")
+        parser.add_argument(
+            "--overwrite", action="store_true", help="let the file replace what is in the study"
+        )
+        parser.add_argument("--site", default="", help="site of subjects whose file names none")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["overwrite"] and not options["reason"].strip():
+            raise CommandError("--overwrite replaces values: say why with --reason.", returncode=FILE_REFUSED)
+        path: Path = options["file"]
+        if not path.is_file():
+            raise CommandError(f"There is no file {path}.", returncode=FILE_REFUSED)
+        by = self._person(options["by"])
+        name, kind = path.name, KINDS[options["kind"]]
+        try:
+            context = context_for(by, site=options["site"].strip())
+            said = self._said(options)
+            with opened(
+                path, name=name, kind=kind, context=context, options=said, progress=self._progress
+            ) as staged:
+                if options["dry_run"]:
+                    outcome = staged.preview()
+                else:
+                    outcome = staged.commit(
+                        reason=options["reason"].strip() or default_reason(name),
+                        overwrite=options["overwrite"],
+                        progress=self._progress,
+                    )
+                self._end_progress()
+                if options["report"]:
+                    with options["report"].open("w", encoding="utf-8") as out:
+                        report.write(out, staged, outcome, dry_run=options["dry_run"])
+                self._say(name, outcome.rows, outcome.values, outcome.revision, options["dry_run"])
+                for notice in staged.facts.notices:
+                    self.stdout.write(f"  note: {notice}")
+                for problem in staged.problems(_SHOWN_ON_TERMINAL):
+                    self.stderr.write(
+                        f"  line {problem.line} {problem.column} “{problem.value}”:"
+                        f" {problem.sentence} {problem.remedy}"
+                    )
+                status = report.exit_status(outcome)
+        except FileRefused as error:
+            self._end_progress()
+            if options["report"]:
+                refused = report.refused_file(error, name=name, kind=kind.name, dry_run=options["dry_run"])
+                options["report"].write_text(
+                    json.dumps(refused, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+                )
+            raise CommandError(f"{name} was refused: {error}", returncode=FILE_REFUSED) from None
+        except Busy:
+            raise CommandError(
+                "Others are changing the same values just now. Nothing was written; try again.",
+                returncode=FILE_REFUSED,
+            ) from None
+        if status:
+            sys.exit(status)
+
+    def _person(self, username: str) -> User:
+        if not username:
+            return audit.service_account()
+        found = User.objects.filter(username=username, is_active=True).first()
+        if found is None:
+            raise CommandError(f"There is no active account {username}.", returncode=FILE_REFUSED)
+        return found
+
+    def _said(self, options: dict[str, Any]) -> Options:
+        said = Options()
+        if options["mapping"]:
+            try:
+                said = read_options(options["mapping"].read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise CommandError(f"The mapping cannot be read: {error}", returncode=FILE_REFUSED) from None
+        if options["encoding"]:
+            said = Options(
+                options["encoding"], said.separator, said.dates, said.sheet, said.columns, said.units
+            )
+        return said
+
+    def _say(self, name: str, rows: Counts, values: Counts, revision: int | None, dry_run: bool) -> None:
+        counts = ", ".join(f"{number} {pile}" for pile, number in rows.as_json().items())
+        self.stdout.write(f"{name}: rows {counts}; {values.new + values.changed} values.")
+        if dry_run:
+            self.stdout.write("Dry run: nothing was written.")
+        else:
+            self.stdout.write(f"Revision {revision}." if revision else "Nothing was new: no revision.")
+
+    def _progress(self, done: int, total: int, text: str) -> None:
+        percent = 100 * done // total if total else 0
+        if os.isatty(2):
+            self.stderr.write(f"\r{text}: {percent} %   ", ending="")
+        else:
+            self.stderr.write(f"{text}: {percent} %")
+
+    def _end_progress(self) -> None:
+        if os.isatty(2):
+            self.stderr.write("")

@@ -1,0 +1,317 @@
+"""Reads one cell of a file into a value of the study, or says why not.
+
+Numbers and dates are read as the forms read them (:mod:`trial.typed`). What a
+whole file has shown to be its way of writing (a decimal comma, the day before
+the month) is applied first.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+
+from patients.imports.options import DateOrder
+from trial import protocol, typed
+from trial.protocol import Course, Diagnosis, Sex
+from trial.sentences import Sentence
+from trial.typed import Unreadable
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+NOTHING_WORDS = frozenset({"NA", "N/A"})
+"""What statistics programs write for an empty cell."""
+
+SUBJECT_ID = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,23}")
+_TOTAL_WORDS = frozenset(
+    {"合计", "总计", "小计", "total", "subtotal", "sum", "grand total", "平均", "average", "mean"}
+)
+_TIME_OF_DAY = re.compile(
+    r"(?P<day>.*[0-9日号])(?:[T ]+|(?<=[日号]))[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+)
+_YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
+_SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
+_SERIAL_DAY_ZERO = date(1899, 12, 30)
+_WEEK = re.compile(r"(?:w|wk|week|visit|v|第)? *([0-9]{1,3})(?:\.0+)? *(?:周|w|wk|weeks?)?")
+_WHOLE = re.compile(r"(?:第|#|no\.?)? *([0-9]{1,3})(?:\.0+)? *(?:次)?")
+UNSCHEDULED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a file writes numbers and dates."""
+
+    decimal_comma: bool = False
+    dates: DateOrder | None = None
+    serial_days: bool = False
+
+
+def is_nothing(text: str) -> bool:
+    """Return whether a cell says nothing: it is empty or holds a word for that."""
+    return not text or text.isspace() or text.strip() in NOTHING_WORDS
+
+
+def is_total(text: str) -> bool:
+    """Return whether a row that begins like this sums up the others."""
+    return unicodedata.normalize("NFKC", text).strip(" :").casefold() in _TOTAL_WORDS
+
+
+def _words(pairs: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({_word(name): code for name, code in pairs.items()})
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+_SEXES = _words(
+    {
+        **{sex.value: sex.value for sex in Sex},
+        **{str(label): sex.value for sex, label in protocol.SEX_LABELS.items()},
+        "woman": Sex.FEMALE.value,
+        "man": Sex.MALE.value,
+        "女": Sex.FEMALE.value,
+        "男": Sex.MALE.value,
+        "女性": Sex.FEMALE.value,
+        "男性": Sex.MALE.value,
+    }
+)
+_DIAGNOSES = _words(
+    {
+        **{d.value: d.value for d in Diagnosis},
+        **{label: d.value for d, label in protocol.DIAGNOSIS_LABELS.items()},
+        **{code: d.value for d, code in protocol.DIAGNOSIS_CODES.items()},
+        "cirrhosis": Diagnosis.CIRRHOSIS.value,
+        "肝衰竭": Diagnosis.LIVER_FAILURE.value,
+        "肝功能衰竭": Diagnosis.LIVER_FAILURE.value,
+        "肝硬化": Diagnosis.CIRRHOSIS.value,
+    }
+)
+_COURSES = _words(
+    {
+        **{c.value: c.value for c in Course},
+        **{label: c.value for c, label in protocol.COURSE_LABELS.items()},
+        "标准": Course.STANDARD.value,
+        "标准疗程": Course.STANDARD.value,
+        "延长": Course.PROLONGED.value,
+        "延长疗程": Course.PROLONGED.value,
+    }
+)
+_ANALYTES = _words(
+    {
+        name: analyte.code
+        for analyte in protocol.PANEL
+        for name in (analyte.code, analyte.label, analyte.name, analyte.loinc, *analyte.aliases)
+    }
+)
+_MISSING = _words(
+    {name: reason.code for reason in protocol.MISSING_REASONS for name in (reason.code, reason.label)}
+)
+
+
+def _one_of(rule: str, text: str, words: Mapping[str, str], what: str, list_of: str) -> str:
+    code = words.get(_word(text))
+    if code is None:
+        raise Unreadable(
+            rule,
+            text,
+            Sentence(
+                _("“%(value)s” is not %(what)s."), {"value": typed.printable(text), "what": Sentence(what)}
+            ),
+            Sentence(_("Write one of: %(words)s."), {"words": list_of}),
+        )
+    return code
+
+
+def read_sex(text: str) -> str:
+    """Read F or M, in words or in Chinese."""
+    return _one_of("sex", text, _SEXES, _("a sex"), "F, M")
+
+
+def read_diagnosis(text: str) -> str:
+    """Read the diagnosis by name or as LF, LC."""
+    return _one_of("diagnosis", text, _DIAGNOSES, _("a diagnosis of the study"), ", ".join(Diagnosis))
+
+
+def read_course(text: str) -> str:
+    """Read the planned course."""
+    return _one_of("planned_course", text, _COURSES, _("a planned course"), ", ".join(Course))
+
+
+def read_analyte(text: str) -> str:
+    """Read the name of an analyte in a long file."""
+    return _one_of("analyte", text, _ANALYTES, _("an analyte of the panel"), ", ".join(protocol.ANALYTES))
+
+
+def read_missing(text: str) -> str:
+    """Read a coded reason why there is no value."""
+    return _one_of(
+        "missing_reason",
+        text,
+        _MISSING,
+        _("a reason why there is no value"),
+        ", ".join(reason.code for reason in protocol.MISSING_REASONS),
+    )
+
+
+def missing_code(text: str) -> str:
+    """Return the code of a reason written in place of a value, or nothing."""
+    return _MISSING.get(_word(text), "") if text[:1].isalpha() else ""
+
+
+def read_subject(text: str) -> str:
+    """Read a subject's code; full-width letters and lower case are the same code."""
+    code = unicodedata.normalize("NFKC", text).strip().upper()
+    if not code:
+        raise Unreadable(
+            "no_subject",
+            text,
+            Sentence(_("There is no subject.")),
+            Sentence(_("Write the code of a subject.")),
+        )
+    if is_total(text):
+        raise Unreadable(
+            "total_row",
+            text,
+            Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)}),
+            Sentence(_("Leave the row out of the file.")),
+        )
+    if not SUBJECT_ID.fullmatch(code):
+        raise Unreadable(
+            "subject_code",
+            text,
+            Sentence(_("“%(value)s” is not a code of a subject."), {"value": typed.printable(text)}),
+            Sentence(_("A code has up to 24 letters A to Z, digits, points and dashes.")),
+        )
+    return code
+
+
+def read_week(text: str) -> int:
+    """Read a week of the protocol: ``4``, ``W4``, ``week 4``, ``4.0``, ``第4周``.
+
+    Returns
+    -------
+    int
+        The week, or :data:`UNSCHEDULED` for the word that says so.
+    """
+    word = _word(text)
+    if word in {"unscheduled", "计划外"}:
+        return UNSCHEDULED
+    if word in {"baseline", "基线"}:
+        return protocol.BASELINE_WEEK
+    found = _WEEK.fullmatch(word)
+    if found and int(found[1]) in protocol.WEEKS:
+        return int(found[1])
+    weeks = ", ".join(map(str, protocol.WEEKS))
+    if is_nothing(text):
+        raise Unreadable(
+            "no_week",
+            text,
+            Sentence(_("There is no week.")),
+            Sentence(
+                _("Write a week of the protocol (%(weeks)s), or “unscheduled” with a date."), {"weeks": weeks}
+            ),
+        )
+    raise Unreadable(
+        "week",
+        text,
+        Sentence(
+            _("“%(value)s” is not a week of the protocol (%(weeks)s)."),
+            {"value": typed.printable(text), "weeks": weeks},
+        ),
+        Sentence(_("Correct the week, or write “unscheduled” and give the date.")),
+    )
+
+
+def read_infusion_number(text: str) -> int:
+    """Read the place of an infusion in its course: ``3``, ``3.0``, ``第3次``."""
+    found = _WHOLE.fullmatch(_word(text))
+    if found and 1 <= int(found[1]) <= protocol.MOST_INFUSIONS:
+        return int(found[1])
+    raise Unreadable(
+        "number",
+        text,
+        Sentence(_("“%(value)s” is not the number of an infusion."), {"value": typed.printable(text)}),
+        Sentence(_("Infusions are numbered 1 to %(most)s."), {"most": protocol.MOST_INFUSIONS}),
+    )
+
+
+def read_day(text: str, manner: Manner, today: date) -> date:
+    """Read a date as a form does, after what the file has shown about its dates.
+
+    A time of day behind the date is dropped: days of the study are days at the
+    site, as the file writes them.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if found := _TIME_OF_DAY.fullmatch(plain):
+        plain = found["day"]
+    if manner.serial_days and _SERIAL.fullmatch(plain):
+        return typed.read_date(
+            (_SERIAL_DAY_ZERO + timedelta(days=int(Decimal(plain)))).isoformat(), today=today
+        )
+    if manner.dates is not None and (found := _YEAR_LAST.fullmatch(plain)):
+        first, _separator, second, year = found.groups()
+        day, month = (first, second) if manner.dates is DateOrder.DAY_FIRST else (second, first)
+        try:
+            return typed.read_date(f"{year}-{month:0>2}-{day:0>2}", today=today)
+        except Unreadable as refusal:
+            raise Unreadable(refusal.rule, text, refusal.sentence, refusal.remedy) from None
+    return typed.read_date(plain, today=today)
+
+
+def read_decimal(text: str, manner: Manner) -> typed.Typed:
+    """Read a number as a form does, after what the file has shown about its decimals."""
+    return typed.read_number(_with_point(text) if manner.decimal_comma else text)
+
+
+def _with_point(text: str) -> str:
+    if "," not in text:
+        if "." in text:
+            raise Unreadable(
+                "decimal_point",
+                text,
+                Sentence(
+                    _("“%(value)s” has a decimal point, but this file writes decimals with a comma."),
+                    {"value": typed.printable(text)},
+                ),
+                Sentence(_("Write all decimals of the file in one way.")),
+            )
+        return text
+    if text.count(",") == 1 and "." not in text:
+        return text.replace(",", ".")
+    return text
+
+
+def read_age(text: str, manner: Manner) -> Decimal:
+    """Read an age in years; outside the study's range it is a fact, outside 0 to 120 an error."""
+    plain = re.sub(r"(岁|years?|yrs?|y)\s*$", "", unicodedata.normalize("NFKC", text).casefold()).strip()
+    age = read_exact(plain, manner)
+    if not 0 <= age <= 120:
+        raise Unreadable(
+            "age",
+            text,
+            Sentence(_("An age of %(value)s years is not possible."), {"value": typed.printable(text)}),
+            Sentence(_("An age lies between 0 and 120 years.")),
+        )
+    return age
+
+
+def read_exact(text: str, manner: Manner) -> Decimal:
+    """Read a number that may not be a limit: an age, a weight, a volume."""
+    found = read_decimal(text, manner)
+    if found.comparator or found.unit:
+        raise Unreadable(
+            "exact",
+            text,
+            Sentence(_("“%(value)s” is not a plain number."), {"value": typed.printable(text)}),
+            Sentence(_("Write the number alone; its unit belongs into the header.")),
+        )
+    return found.value

@@ -1,0 +1,287 @@
+"""Which column of a file holds what: headers in English, Chinese and laboratory shorthand.
+
+A header is recognised or it is not; nothing is matched by likeness. What is not
+recognised is listed as ignored, what is recognised twice refuses the file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from patients.imports.options import IGNORED, Options
+from patients.imports.problems import FileRefused
+from trial import protocol, typed
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of an import that is not an analyte."""
+
+    code: str
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+
+
+class Role(StrEnum):
+    """What a column says about its field or analyte."""
+
+    FIELD = "field"
+    VALUE = "value"
+    UNIT = "unit"
+    MISSING = "missing"
+    COMPARATOR = "comparator"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One recognised column of a file; ``unit`` is what its header or the mapping says."""
+
+    position: int
+    header: str
+    role: Role
+    code: str
+    unit: str = ""
+
+    @property
+    def letter(self) -> str:
+        return letter_of(self.position)
+
+
+Meaning = tuple[Role, str, str]
+
+_ONE_KIND_OF_BRACKETS = str.maketrans("（［【｛〔）］】｝〕", "(((((" + ")))))")
+_BRACKETS = re.compile(r"[(\[]\s*([^()\[\]]*?)\s*[)\]]")
+_SEPARATORS = re.compile(r"[\s_\-./:]+")
+_UNIT_WORDS = ("unit", "units", "单位")
+_MISSING_WORDS = ("missing", "missing reason")
+_COMPARATOR_WORDS = ("comparator",)
+_SUFFIXES: tuple[tuple[Role, tuple[str, ...]], ...] = (
+    (Role.UNIT, _UNIT_WORDS),
+    (Role.MISSING, _MISSING_WORDS),
+    (Role.COMPARATOR, _COMPARATOR_WORDS),
+)
+
+
+def letter_of(position: int) -> str:
+    """Return a column's letter as spreadsheets count: 0 is A, 26 is AA.
+
+    Examples
+    --------
+    >>> letter_of(0), letter_of(25), letter_of(26)
+    ('A', 'Z', 'AA')
+    """
+    letters = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def plain(header: str) -> str:
+    """Reduce a header to what counts: no case, no width, one space for all separators."""
+    text = unicodedata.normalize("NFKC", header).casefold().replace("\N{GREEK SMALL LETTER MU}", "u")
+    return _SEPARATORS.sub(" ", text).strip()
+
+
+@cache
+def analyte_meanings() -> Mapping[str, Meaning]:
+    """Return every header that names an analyte, its unit, its comparator or why it is missing."""
+    meanings: dict[str, Meaning] = {}
+    for analyte in protocol.PANEL:
+        names = {analyte.code, analyte.label, analyte.name, analyte.loinc, *analyte.aliases}
+        for name in map(plain, names):
+            meanings[name] = (Role.VALUE, analyte.code, "")
+            for role, words in _SUFFIXES:
+                for word in words:
+                    meanings[f"{name} {word}"] = meanings[f"{name}{word}"] = (role, analyte.code, "")
+            for unit in analyte.accepted:
+                for written in {plain(unit), plain(unit).replace(" ", "")}:
+                    meanings.setdefault(f"{name} {written}", (Role.VALUE, analyte.code, unit))
+    return meanings
+
+
+def meanings_of(fields: Iterable[Field], *, analytes: bool) -> Mapping[str, Meaning]:
+    """Return what each header may mean in one kind of import."""
+    meanings = dict(analyte_meanings()) if analytes else {}
+    for field in fields:
+        for name in (field.code, *field.aliases):
+            meanings[plain(name)] = (Role.FIELD, field.code, "")
+    return meanings
+
+
+def recognise(
+    headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options
+) -> list[Column | None]:
+    """Say what each column holds.
+
+    Parameters
+    ----------
+    headers
+        The header row as the file has it.
+    meanings
+        From :func:`meanings_of`.
+    options
+        What a person mapped goes before what is recognised.
+
+    Returns
+    -------
+    list
+        A column or None (not recognised, or left out on purpose) for each header.
+
+    Raises
+    ------
+    FileRefused
+        If two columns hold the same thing, or a header names a unit the analyte
+        is not measured in.
+    """
+    mapped = _mapped(headers, meanings, options)
+    columns: list[Column | None] = []
+    for position, header in enumerate(headers):
+        meaning = mapped[header] if header in mapped else _meaning(header, meanings)
+        if meaning is None:
+            columns.append(None)
+            continue
+        role, code, unit = meaning
+        if role is Role.VALUE and code in options.units:
+            unit = _said_unit(header, code, options.units[code])
+        columns.append(Column(position, header, role, code, unit))
+    _refuse_twins(headers, columns)
+    return columns
+
+
+def recognised(headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options) -> set[str]:
+    """Return the fields and analytes a row of headers names; never refuses, for finding the header row."""
+    chosen = {plain(name): code for name, code in options.columns.items()}
+    found = set()
+    for header in headers:
+        if plain(header) in chosen:
+            found.add(chosen[plain(header)] or header)
+            continue
+        try:
+            meaning = _meaning(header, meanings)
+        except FileRefused:
+            # a header with a wrong unit is a header all the same
+            found.add(header)
+            continue
+        if meaning is not None:
+            found.add(meaning[1] if meaning[0] is Role.FIELD else f"{meaning[0]} {meaning[1]}")
+    return found
+
+
+def _mapped(
+    headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options
+) -> dict[str, Meaning | None]:
+    mapped: dict[str, Meaning | None] = {}
+    for name, code in options.columns.items():
+        found = [header for header in headers if header == name or plain(header) == plain(name)]
+        if code == IGNORED:
+            mapped.update(dict.fromkeys(found))
+            continue
+        if plain(code) not in meanings:
+            raise FileRefused(
+                "mapping",
+                Sentence(
+                    _("The mapping sends “%(header)s” to “%(field)s”, which this import does not have."),
+                    {"header": name, "field": code},
+                ),
+                Sentence(_("Name a field or an analyte, or leave it empty to ignore the column.")),
+                columns=[name],
+            )
+        mapped.update(dict.fromkeys(found, meanings[plain(code)]))
+    return mapped
+
+
+def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+    if found := meanings.get(plain(header)):
+        return found
+    # not NFKC here: it would turn a unit's superscripts into plain digits
+    text = header.translate(_ONE_KIND_OF_BRACKETS)
+    inside = [part for part in _BRACKETS.findall(text) if part]
+    outside = _BRACKETS.sub(" ", text)
+    if not inside:
+        return _with_trailing_unit(outside, meanings)
+    found = meanings.get(plain(outside))
+    if found is None:
+        # "alanine aminotransferase assay (ALT)": the name stands in the brackets
+        return next((meanings[plain(part)] for part in inside if plain(part) in meanings), None)
+    role, code, unit = found
+    if role is not Role.VALUE:
+        return found
+    for part in inside:
+        if meanings.get(plain(part), (None, None))[:2] == (role, code):
+            continue
+        unit = _said_unit(header, code, part)
+    return role, code, unit
+
+
+def _with_trailing_unit(text: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+    """Read "TBIL, umol/L" and "TBIL umol/L"."""
+    name, separator, unit = text.strip().rpartition("," if "," in text else " ")
+    found = meanings.get(plain(name)) if separator else None
+    if found is None or found[0] is not Role.VALUE or typed.read_unit(unit) is None:
+        return None
+    return found[0], found[1], _said_unit(text, found[1], unit)
+
+
+def _said_unit(header: str, code: str, text: str) -> str:
+    analyte = protocol.ANALYTES[code]
+    unit = typed.read_unit(text)
+    if unit in analyte.accepted:
+        return str(unit)
+    raise FileRefused(
+        "header_unit",
+        Sentence(
+            _("The header “%(header)s” gives %(analyte)s in “%(unit)s”, which the study does not take."),
+            {"header": header, "analyte": analyte.label, "unit": text},
+        ),
+        Sentence(
+            _("%(analyte)s is taken in %(units)s. Correct the header, or map the column to what it holds."),
+            {"analyte": analyte.label, "units": ", ".join(analyte.accepted)},
+        ),
+        columns=[header],
+    )
+
+
+def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None]) -> None:
+    seen: dict[tuple[Role, str], Column] = {}
+    names: dict[str, int] = {}
+    for position, (header, column) in enumerate(zip(headers, columns, strict=True)):
+        if column is not None:
+            key = (column.role, column.code)
+            if key in seen:
+                raise _twins(seen[key].header, seen[key].position, header, position, column.code)
+            seen[key] = column
+        name = plain(header)
+        if name and name in names:
+            raise _twins(headers[names[name]], names[name], header, position, header)
+        names[name] = position
+
+
+def _twins(first: str, first_at: int, second: str, second_at: int, code: str) -> FileRefused:
+    return FileRefused(
+        "header_twice",
+        Sentence(
+            _("Two columns hold %(code)s: “%(first)s” (%(first_at)s) and “%(second)s” (%(second_at)s)."),
+            {
+                "code": code,
+                "first": first,
+                "first_at": letter_of(first_at),
+                "second": second,
+                "second_at": letter_of(second_at),
+            },
+        ),
+        Sentence(_("Leave one of them out, or rename it; nothing was read, so that neither wins by chance.")),
+        columns=[first, second],
+    )

@@ -1,0 +1,318 @@
+"""One import from file to revision: stage, check, judge, and write only what differs.
+
+Staging happens outside any transaction and may take minutes; judging and
+writing is one transaction and one revision. Nothing is written when somebody
+else changed the same rows in between: the rows are judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from patients.imports.kinds import CELLS, CONSENTS, Context, Kind, Moved, Pile, stage_consents
+from patients.imports.options import Options
+from patients.imports.problems import FileRefused, Problem
+from patients.imports.staging import PROBLEMS, ROWS_PER_BLOCK, Stage, problems
+from patients.imports.tables import Facts, Table, open_table
+from trial import audit
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+Progress = Callable[[int, int, str], None]
+Say = Callable[[str], str]
+MOST_ATTEMPTS = 3
+_WORK_MEMORY = "64MB"
+_STEPS_AFTER_READING = 3
+
+
+class Busy(Exception):
+    """The rows of the file were changed by others each time they were about to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One cell in which the file and the study differ."""
+
+    line: int
+    subject: str
+    field: str
+    here: str
+    there: str
+    pile: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many rows, or values, are on each pile."""
+
+    new: int = 0
+    same: int = 0
+    changed: int = 0
+    conflict: int = 0
+    refused: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @property
+    def total(self) -> int:
+        return self.new + self.same + self.changed + self.conflict + self.refused
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an import did, or would do."""
+
+    rows: Counts
+    values: Counts
+    subjects: int = 0
+    written: audit.Written | None = None
+
+    @property
+    def all_accepted(self) -> bool:
+        return not (self.rows.refused or self.rows.conflict)
+
+    @property
+    def revision(self) -> int | None:
+        return self.written.number if self.written else None
+
+
+@dataclass(slots=True)
+class Import:
+    """A staged file: it can be judged as often as one likes, and written."""
+
+    kind: Kind
+    facts: Facts
+    table: Table
+    stage: Stage
+    context: Context
+
+    def preview(self) -> Outcome:
+        """Say what the import would do; nothing of the study is touched."""
+        with transaction.atomic():
+            self._judge()
+            return self._outcome()
+
+    def commit(
+        self,
+        *,
+        reason: str,
+        overwrite: bool = False,
+        consents: frozenset[tuple[int, str]] = frozenset(),
+        progress: Progress = lambda done, total, text: None,
+        say: Say = str,
+        request_id: str = "",
+    ) -> Outcome:
+        """Write what differs, as one revision.
+
+        Parameters
+        ----------
+        reason
+            Why; stands in the trail.
+        overwrite, consents
+            Whether everything, or which single cells, may replace what is here.
+        request_id
+            Ties the revision to the job that made it, in the same transaction.
+
+        Raises
+        ------
+        Busy
+            If others kept changing the same rows.
+        """
+        self.context = replace(self.context, overwrite=overwrite, consents=consents)
+        total = self.facts.rows + _STEPS_AFTER_READING
+        source = f"import {self.facts.name} sha256:{self.facts.sha256[:16]}"
+        for _attempt in range(MOST_ATTEMPTS):
+            try:
+                with audit.revision(
+                    by=self.context.by, reason=reason, source=source, request_id=request_id
+                ) as written:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL statement_timeout = 0")
+                    progress(self.facts.rows + 1, total, say(_("Checking against the study")))
+                    self._judge()
+                    outcome = self._outcome()
+                    progress(self.facts.rows + 2, total, say(_("Writing")))
+                    self.kind.write(self.context)
+            except (Moved, IntegrityError):
+                continue
+            outcome.written = written
+            return outcome
+        raise Busy
+
+    def _judge(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {PROBLEMS} WHERE by_check")
+            stage_consents(self.context.consents)
+            self.kind.check(self.table, self.context)
+            cursor.execute(f"ANALYZE {PROBLEMS}")
+            self.kind.judge(self.context)
+
+    def _outcome(self) -> Outcome:
+        rows, values = Counts(), Counts()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT pile, count(*) FROM (SELECT min(pile) AS pile FROM {CELLS} GROUP BY line) r GROUP BY pile"
+            )
+            _fill(rows, cursor.fetchall())
+            cursor.execute(f"SELECT pile, count(*) FROM {CELLS} WHERE field <> '' GROUP BY pile")
+            _fill(values, cursor.fetchall())
+            cursor.execute(f"SELECT count(DISTINCT line), count(*) FROM {PROBLEMS}")
+            rows.refused, values.refused = cursor.fetchone()
+            cursor.execute(
+                f"SELECT count(DISTINCT subject) FROM {CELLS} WHERE pile IN (%s, %s)",
+                [Pile.CHANGED.value, Pile.NEW.value],
+            )
+            (subjects,) = cursor.fetchone()
+        return Outcome(rows, values, subjects)
+
+    def problems(self, most: int | None = None) -> Iterator[Problem]:
+        """Yield why rows are refused."""
+        return problems(most)
+
+    def differences(self, pile: Pile, most: int) -> list[Difference]:
+        """Return cells in which file and study differ."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT line, subject, field, here, there FROM {CELLS} WHERE pile = %s AND field <> ''"
+                " ORDER BY line, field LIMIT %s",
+                [pile.value, most],
+            )
+            return [
+                Difference(line, subject, name, here or "", there or "", pile.word)
+                for line, subject, name, here, there in cursor.fetchall()
+            ]
+
+
+def _fill(counts: Counts, found: list[tuple[int, int]]) -> None:
+    for pile, number in found:
+        setattr(counts, Pile(pile).word, number)
+
+
+@contextmanager
+def opened(
+    path: Path,
+    *,
+    name: str,
+    kind: Kind,
+    context: Context,
+    options: Options | None = None,
+    progress: Progress = lambda done, total, text: None,
+    say: Say = str,
+) -> Iterator[Import]:
+    """Read a file into temporary tables; they are gone when the context ends.
+
+    Parameters
+    ----------
+    path, name
+        Where the file lies, and what it was called.
+    kind
+        What its rows are.
+    context
+        Who imports, and when.
+    options
+        What a person said about the file.
+    progress
+        Told the rows read, the rows to read, and what is being done.
+
+    Raises
+    ------
+    FileRefused
+        If the file cannot be read without guessing.
+    """
+    if path.stat().st_size > settings.LARGEST_UPLOAD:
+        raise FileRefused(
+            "too_large",
+            Sentence(
+                _("The file has %(size)s MB; at most %(most)s MB are read at once."),
+                {"size": path.stat().st_size // 2**20, "most": settings.LARGEST_UPLOAD // 2**20},
+            ),
+            Sentence(_("Split it and import the parts one after the other.")),
+        )
+    table = open_table(path, name, kind.layout, options or Options())
+    stage = Stage(kind.tables)
+    with _long_statements():
+        try:
+            stage.open()
+            _read(table, stage, kind, context, progress, say)
+            kind.after_staging(table)
+            yield Import(kind, table.facts, table, stage, context)
+        finally:
+            if not connection.needs_rollback and connection.connection is not None:
+                _forget(kind, stage)
+
+
+def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Progress, say: Say) -> None:
+    read_row = kind.reader(table, stage, context)
+    width, rows = table.width, 0
+    reading = say(_("Reading the file"))
+    for line, row in table.rows():
+        rows += 1
+        if len(row) != width and not _fits(row, width):
+            stage.refuse(_ragged(line, row, width))
+        else:
+            read_row(line, row)
+        if rows % ROWS_PER_BLOCK == 0:
+            stage.flush()
+            progress(rows, max(rows, table.facts.expected_rows) + _STEPS_AFTER_READING, reading)
+    table.facts.rows = rows
+    stage.settle()
+
+
+def _fits(row: list[str], width: int) -> bool:
+    """Whether only empty cells stick out; they are cut off."""
+    if len(row) > width and not any(row[width:]):
+        del row[width:]
+        return True
+    return False
+
+
+def _ragged(line: int, row: list[str], width: int) -> Problem:
+    return Problem(
+        line,
+        "",
+        row[0] if row else "",
+        "ragged",
+        Sentence(
+            _("The row has %(count)s fields, the header %(width)s."), {"count": len(row), "width": width}
+        ),
+        Sentence(
+            _(
+                "Put quotation marks around texts with separators in them, or leave the row out if it is a total."
+            )
+        ),
+    )
+
+
+@contextmanager
+def _long_statements() -> Iterator[None]:
+    """Give the queries of an import time and memory; a ward's request keeps its own limits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(f"SET work_mem = '{_WORK_MEMORY}'")
+    try:
+        yield
+    finally:
+        if not connection.needs_rollback and connection.connection is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET statement_timeout")
+                cursor.execute("RESET work_mem")
+
+
+def _forget(kind: Kind, stage: Stage) -> None:
+    views = [name for name in kind.judged if name == CELLS]
+    with connection.cursor() as cursor:
+        for view in views:
+            cursor.execute(f"DROP VIEW IF EXISTS pg_temp.{view}")
+    stage.drop([*(name for name in kind.judged if name != CELLS), CONSENTS])

@@ -1,0 +1,300 @@
+"""What every kind of import has in common: columns it looks for, rows it reads, checks, piles.
+
+A kind stages typed rows, then lets the database judge all of them at once and
+write only what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import IntEnum
+from typing import Any, ClassVar
+
+from django.db import connection
+
+from patients.imports.columns import Field, Role, meanings_of
+from patients.imports.staging import PROBLEMS, Stage, refuse_where
+from patients.imports.tables import Layout, Table
+from trial.models import User
+from trial.roles import SITE_ROLES
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+class Pile(IntEnum):
+    """Where a cell of a file belongs; a row belongs where its gravest cell does."""
+
+    CONFLICT = 1
+    CHANGED = 2
+    NEW = 3
+    SAME = 4
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+CELLS = "import_cell"
+"""Temporary view that every kind makes: line, subject, field, here, there, pile.
+
+``here`` is what the study has, ``there`` what the file says. The row itself is
+a cell without a field.
+"""
+
+CONSENTS = "import_consent"
+
+
+SUBJECT = Field(
+    "subject_id",
+    (
+        "subject", "subjectid", "subject number", "patient id", "patient", "patient code", "usubjid", "subjid", "id",
+        "受试者编号", "受试者", "受试者号", "患者编号", "患者", "病人编号", "病例号", "编号",
+    ),
+    required=True,
+)  # fmt: skip
+"""The column that every kind needs."""
+
+
+class Moved(Exception):
+    """Somebody wrote to the same rows between the judgement and the write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Under what conditions rows are read and judged.
+
+    ``overwrite`` lets every value of the file replace what is here;
+    ``consents`` names single cells as ``(line, field)``.
+    """
+
+    by: User
+    today: date
+    site: str = ""
+    overwrite: bool = False
+    consents: frozenset[tuple[int, str]] = field(default_factory=frozenset)
+
+    @property
+    def scope(self) -> int | None:
+        """The one site this person may write to, or None for all."""
+        return self.by.site_id if self.by.role in SITE_ROLES else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"scope": self.scope, "overwrite": self.overwrite}
+
+
+class Kind(ABC):
+    """One kind of import."""
+
+    name: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    dates: ClassVar[frozenset[str]] = frozenset()
+    numbers: ClassVar[frozenset[str]] = frozenset()
+    analytes: ClassVar[bool] = False
+    tables: ClassVar[Mapping[str, str]]
+    judged: ClassVar[tuple[str, ...]]
+
+    @property
+    def layout(self) -> Layout:
+        """What this kind looks for in a file."""
+        return Layout(
+            meanings_of(self.fields, analytes=self.analytes),
+            tuple(field.code for field in self.fields if field.required),
+            self.dates,
+            self.numbers,
+        )
+
+    @abstractmethod
+    def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
+        """Return what reads one row into the stage."""
+
+    @abstractmethod
+    def check(self, table: Table, context: Context) -> None:
+        """Refuse, by queries over all rows, what single cells cannot show."""
+
+    @abstractmethod
+    def judge(self, context: Context) -> None:
+        """Compare the rows that are left with the study; makes :data:`CELLS`."""
+
+    @abstractmethod
+    def write(self, context: Context) -> None:
+        """Write what differs; raise :class:`Moved` when the study is no longer as it was judged."""
+
+    def after_staging(self, table: Table) -> None:
+        """Look at the staged file as a whole, and refuse it if need be."""
+
+
+# --- what kinds share -----------------------------------------------------------------------
+
+
+def header_of(table: Table, code: str, role: Role = Role.FIELD) -> str:
+    """Return the header under which a file holds a field, or the field's own name."""
+    column = table.of(role, code)
+    return column.header if column else code
+
+
+def refuse_unknown_subjects(staged: str, table: Table, context: Context) -> None:
+    """Refuse rows whose subject is not in the study, or not of this person's site."""
+    header = header_of(table, "subject_id")
+    rule = "unknown_subject"
+    found = refuse_where(
+        f"{staged} s WHERE NOT EXISTS (SELECT FROM patients_patient p WHERE p.subject_id = s.subject"
+        " AND (%(scope)s::bigint IS NULL OR p.site_id = %(scope)s))",
+        context.parameters,
+        rule=rule,
+        column=header,
+        value="s.subject",
+        sentence=Sentence(_("There is no subject %(subject)s."), {"subject": ""}),
+        remedy=Sentence(_("Import or register the subject first, or correct the code.")),
+        gaps={"subject": "s.subject"},
+    )
+    if found:
+        _suggest_subjects(rule, context)
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+_MOST_SUGGESTIONS = 100
+
+
+def _suggest_subjects(rule: str, context: Context) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT value FROM {PROBLEMS} WHERE rule = %s ORDER BY value LIMIT %s",
+            [rule, _MOST_SUGGESTIONS],
+        )
+        near = {value: one_letter_away(value) for (value,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT p.subject_id FROM patients_patient p WHERE p.subject_id = ANY(%(near)s)"
+            " AND (%(scope)s::bigint IS NULL OR p.site_id = %(scope)s)",
+            {**context.parameters, "near": sorted(set().union(*near.values()))},
+        )
+        known = {subject for (subject,) in cursor.fetchall()}
+        for value, candidates in near.items():
+            likely = sorted(candidates & known)[:3]
+            if likely:
+                cursor.execute(
+                    f"UPDATE {PROBLEMS} SET remedy = jsonb_build_object('text', %s::text, 'values',"
+                    " jsonb_build_object('near', %s::text)) WHERE rule = %s AND value = %s",
+                    [_("Is %(near)s meant? Otherwise import or register the subject first."), ", ".join(likely),
+                     rule, value],
+                )  # fmt: skip
+
+
+def one_letter_away(code: str) -> set[str]:
+    """Return every code that one slip of the keyboard turns into ``code``.
+
+    Examples
+    --------
+    >>> "GE-007" in one_letter_away("GE-070"), "S001" in one_letter_away("S0O1")
+    (True, True)
+    """
+    splits = [(code[:place], code[place:]) for place in range(len(code) + 1)]
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
+    dropped = {a + b[1:] for a, b in splits if b}
+    replaced = {a + letter + b[1:] for a, b in splits if b for letter in _LETTERS}
+    added = {a + letter + b for a, b in splits for letter in _LETTERS}
+    return (swapped | dropped | replaced | added) - {code, ""}
+
+
+def refuse_twins(
+    staged: str, keys: tuple[str, ...], table: Table, key_fields: tuple[str, ...], *, source: str = ""
+) -> list[int]:
+    """Refuse every row that has its key in common with another, so that neither wins by chance.
+
+    Returns
+    -------
+    list of int
+        The lines, at most a few hundred, for saying in what they differ.
+    """
+    key = ", ".join(keys)
+    shown = " || ', ' || ".join(f"coalesce({name}::text, '')" for name in keys)
+    twins = (
+        f"(SELECT *, {shown} AS key_shown, array_agg(line) OVER same_key AS lines, count(*) OVER same_key AS count"
+        f" FROM {source or staged} WINDOW same_key AS (PARTITION BY {key})) s WHERE count > 1"
+    )
+    found = refuse_where(
+        twins,
+        {},
+        rule="twice",
+        column=", ".join(header_of(table, code) for code in key_fields),
+        value="key_shown",
+        sentence=Sentence(
+            _("The file has %(key)s more than once: also in line %(lines)s."), {"key": "", "lines": ""}
+        ),
+        remedy=Sentence(_("Keep one of the rows; none of them was stored.")),
+        gaps={
+            "key": "key_shown",
+            "lines": "array_to_string((array_remove(lines, line))[1:5], ', ')",
+        },
+    )
+    if not found:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT line FROM {PROBLEMS} WHERE rule = 'twice' ORDER BY line LIMIT 400")
+        return [line for (line,) in cursor.fetchall()]
+
+
+def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
+    """Add to the refusal of rows with one key what each of them says."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT line, sentence FROM {PROBLEMS} WHERE rule = 'twice' AND line = ANY(%s)", [list(cells)]
+        )
+        for line, sentence in cursor.fetchall():
+            stored = json.loads(sentence) if isinstance(sentence, str) else sentence
+            other = int(str(stored["values"]["lines"]).split(",")[0])
+            differences = [
+                f"{name} {cells[line].get(name, '-')} / {cells[other].get(name, '-')}"
+                for name in {**cells[line], **cells.get(other, {})}
+                if cells[line].get(name) != cells.get(other, {}).get(name)
+            ]
+            stored["text"] = _(
+                "The file has %(key)s more than once: also in line %(lines)s; here / there: %(differences)s."
+            )
+            stored["values"]["differences"] = "; ".join(differences[:6]) or "="
+            cursor.execute(
+                f"UPDATE {PROBLEMS} SET sentence = %s::jsonb WHERE rule = 'twice' AND line = %s",
+                [json.dumps(stored), line],
+            )
+
+
+def stage_consents(consents: Iterable[tuple[int, str]]) -> None:
+    """Write down which single cells of the file may replace what is here."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{CONSENTS} CASCADE")
+        cursor.execute(f"CREATE TEMPORARY TABLE {CONSENTS} (line integer, field text)")
+        with cursor.copy(f"COPY {CONSENTS} FROM STDIN") as copy:
+            for line, name in consents:
+                copy.write_row((line, name))
+        cursor.execute(f"ANALYZE {CONSENTS}")
+
+
+def pile_sql(here: str, there: str, equal: str, field_sql: str, line: str) -> str:
+    """Return the SQL that puts one cell on its pile, or NULL when the file says nothing."""
+    return (
+        f"CASE WHEN {there} IS NULL THEN NULL WHEN {here} IS NULL THEN {Pile.NEW.value}"
+        f" WHEN {equal} THEN {Pile.SAME.value}"
+        f" WHEN %(overwrite)s OR EXISTS (SELECT FROM {CONSENTS} c WHERE c.line = {line} AND c.field = {field_sql})"
+        f" THEN {Pile.CHANGED.value} ELSE {Pile.CONFLICT.value} END"
+    )
+
+
+def written_all(cursor: Any, expected: int) -> None:
+    """Raise :class:`Moved` unless a statement wrote exactly the rows that were judged."""
+    if cursor.rowcount != expected:
+        raise Moved(f"{cursor.rowcount} rows instead of {expected}")
+
+
+def count(query: str) -> int:
+    """Return the number of rows of a query over the temporary tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {query}")
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,233 @@
+"""Subjects: one row each, new ones enrolled at their site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import connection
+
+from patients.imports import cells
+from patients.imports.columns import Field
+from patients.imports.kinds import (
+    SUBJECT,
+    Context,
+    header_of,
+    refuse_twins,
+    refuse_where,
+    say_how_twins_differ,
+)
+from patients.imports.problems import Problem
+from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
+from patients.imports.staging import Stage
+from patients.imports.tables import Table
+from trial.models import Site
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+FIRST_SITE_CODE = "S"
+FIRST_SITE_NAME = "Site 1"
+_MOST_SITES_NAMED = 12
+
+
+class Subjects(RecordKind):
+    """Kind ``subjects``."""
+
+    name = "subjects"
+    fields = (
+        SUBJECT,
+        Field("site", ("site code", "site id", "centre", "center", "hospital", "中心", "中心编号", "医院")),
+        Field("sex", ("gender", "性别"), required=True),
+        Field(
+            "birth_date", ("birthdate", "date of birth", "dob", "birthday", "born on", "出生日期", "出生年月日", "生日")
+        ),
+        Field("age", ("age at recruitment", "age years", "age in years", "年龄", "年龄 岁")),
+        Field("diagnosis", ("dx", "disease", "诊断", "疾病"), required=True),
+        Field(
+            "recruited_on",
+            ("recruited", "recruitment date", "date of recruitment", "enrolled on", "enrolment date", "enrollment date",
+             "入组日期", "入选日期", "纳入日期"),
+        ),
+        Field("planned_course", ("course", "planned treatment", "计划疗程", "疗程")),
+    )  # fmt: skip
+    dates = frozenset({"birth_date", "recruited_on"})
+    numbers = frozenset({"age"})
+    tables = {
+        STAGED: "line integer, subject text, site text, sex text, birth_date date, age numeric, diagnosis text,"
+        " recruited_on date, planned_course text"
+    }
+    target = "patients_patient"
+    key = "LEFT JOIN patients_patient t ON t.subject_id = s.subject"
+    keys = ("subject",)
+    columns = (
+        RecordColumn(
+            "site",
+            "text",
+            "site_id",
+            here="(SELECT code FROM trial_site WHERE id = t.site_id)",
+            written="(SELECT id FROM trial_site WHERE code = j.site)",
+        ),
+        RecordColumn("sex", "text", "sex"),
+        RecordColumn("birth_date", "date", "birth_date"),
+        RecordColumn("age", "numeric", "age_at_recruitment"),
+        RecordColumn("diagnosis", "text", "diagnosis"),
+        RecordColumn("recruited_on", "date", "recruited_on"),
+        RecordColumn("planned_course", "text", "planned_course"),
+    )
+    defaults = {"subject_id": "j.subject", "status": "'enrolled'", "version": "1"}
+    not_null = {"planned_course": "''"}
+
+    def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
+        return _SubjectReader(table, stage, context).read
+
+    def check(self, table: Table, context: Context) -> None:
+        lines = refuse_twins(STAGED, self.keys, table, ("subject_id",))
+        if lines:
+            say_how_twins_differ(staged_cells(lines))
+        refuse_where(
+            f"{STAGED} s JOIN patients_patient t ON t.subject_id = s.subject"
+            " WHERE %(scope)s::bigint IS NOT NULL AND t.site_id <> %(scope)s",
+            context.parameters,
+            rule="other_site",
+            column=header_of(table, "subject_id"),
+            value="s.subject",
+            sentence=Sentence(_("This code is already in use.")),
+            remedy=Sentence(_("Give the subject another code.")),
+        )
+        self._refuse_strange_sites(table, context)
+
+    def _refuse_strange_sites(self, table: Table, context: Context) -> None:
+        sites = sites_by_word()
+        if not sites:
+            return  # an empty study takes its sites from the file
+        own = context.scope
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT DISTINCT site FROM {STAGED} WHERE site IS NOT NULL")
+            words = [word for (word,) in cursor.fetchall()]
+            for word in words:
+                site = sites.get(word.casefold())
+                if site is not None and (own is None or site.pk == own):
+                    cursor.execute(f"UPDATE {STAGED} SET site = %s WHERE site = %s", [site.code, word])
+        names = [
+            f"{site.code} ({site.name})"
+            for site in sorted(set(sites.values()), key=lambda s: s.code)
+            if own is None or site.pk == own
+        ]
+        known = [site.code for site in set(sites.values()) if own is None or site.pk == own]
+        remedy = Sentence(_("The sites are: %(sites)s."), {"sites": ", ".join(names[:_MOST_SITES_NAMED])})
+        refuse_where(
+            f"{STAGED} s WHERE site IS NOT NULL AND site <> ALL(%(known)s)",
+            {"known": known},
+            rule="site",
+            column=header_of(table, "site"),
+            value="s.site",
+            sentence=Sentence(_("There is no site %(site)s."), {"site": ""}),
+            remedy=remedy,
+            gaps={"site": "s.site"},
+        )
+        refuse_where(
+            f"{STAGED} s WHERE site IS NULL"
+            " AND NOT EXISTS (SELECT FROM patients_patient t WHERE t.subject_id = s.subject)",
+            {},
+            rule="no_site",
+            column=header_of(table, "site"),
+            value="''",
+            sentence=Sentence(_("It is not said to which site the subject belongs.")),
+            remedy=remedy,
+        )
+
+    def write(self, context: Context) -> None:
+        _found_sites(context)
+        super().write(context)
+
+
+def sites_by_word() -> dict[str, Site]:
+    """Return the sites by everything a file may call them: code or name, in any case."""
+    sites = list(Site.objects.all())
+    return {
+        **{site.name.casefold(): site for site in sites},
+        **{site.code.casefold(): site for site in sites},
+    }
+
+
+def _found_sites(context: Context) -> None:
+    """Found the sites that the first file of an empty study names."""
+    if Site.objects.exists():
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT coalesce(site, '') FROM {JUDGED} WHERE target_id IS NULL ORDER BY 1")
+        words = [word for (word,) in cursor.fetchall()]
+        taken: set[str] = set()
+        for word in words:
+            code = _code_for(word or context.site or FIRST_SITE_CODE, taken)
+            taken.add(code)
+            Site.objects.create(code=code, name=word or FIRST_SITE_NAME)
+            cursor.execute(f"UPDATE {JUDGED} SET site = %s WHERE coalesce(site, '') = %s", [code, word])
+
+
+def _code_for(word: str, taken: set[str]) -> str:
+    letters = "".join(letter for letter in word.upper() if "A" <= letter <= "Z")[:8] or FIRST_SITE_CODE
+    if letters not in taken:
+        return letters
+    # codes are capital letters only, so a second "CENTRE" becomes CENTREA, CENTREB ...
+    return next(
+        code
+        for first in ("", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        if (code := f"{letters[:6]}{first}{second}") not in taken
+    )
+
+
+class _SubjectReader(RecordReader):
+    def __init__(self, table: Table, stage: Stage, context: Context) -> None:
+        super().__init__(table, stage, context)
+        self._site = context.site or self._only_site(context)
+
+    @staticmethod
+    def _only_site(context: Context) -> str:
+        sites = list(Site.objects.all()[:2])
+        if context.by.site_id is not None:
+            return str(context.by.site.code)
+        return sites[0].code if len(sites) == 1 else ""
+
+    def read(self, line: int, row: list[str]) -> None:
+        subject = self.required(line, row, "subject_id", cells.read_subject)
+        if subject is None:
+            return
+        sex = self.required(line, row, "sex", cells.read_sex)
+        diagnosis = self.required(line, row, "diagnosis", cells.read_diagnosis)
+        birth = self.cell(line, row, "birth_date", self.past_day)
+        age = self.cell(line, row, "age", lambda text: cells.read_age(text, self.manner))
+        recruited = self.cell(line, row, "recruited_on", self.past_day)
+        course = self.cell(line, row, "planned_course", cells.read_course)
+        site = self.text(row, "site").strip() or self._site or None
+        if birth is None and age is None and not self.text(row, "age") and not self.text(row, "birth_date"):
+            self.stage.refuse(
+                Problem(
+                    line,
+                    self.header("age"),
+                    "",
+                    "no_age",
+                    Sentence(_("Neither an age nor a date of birth is given.")),
+                    Sentence(_("Give one of them; the other may stay empty.")),
+                )
+            )
+        if birth is not None and recruited is not None and recruited <= birth:
+            self.stage.refuse(
+                Problem(
+                    line,
+                    self.header("recruited_on"),
+                    recruited.isoformat(),
+                    "before_birth",
+                    Sentence(
+                        _("Recruited on %(recruited)s, before the birth on %(birth)s."),
+                        {"recruited": recruited.isoformat(), "birth": birth.isoformat()},
+                    ),
+                    Sentence(_("Correct one of the dates.")),
+                )
+            )
+        self.stage_record(line, subject, site, sex, birth, age, diagnosis, recruited, course)
