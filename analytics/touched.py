@@ -54,12 +54,6 @@ class Touched:
     patients: frozenset[int] | None
     columns: frozenset[Column] | None
 
-    def __or__(self, other: Touched) -> Touched:
-        return Touched(
-            None if self.patients is None or other.patients is None else self.patients | other.patients,
-            None if self.columns is None or other.columns is None else self.columns | other.columns,
-        )
-
     def cell(self, key: CellKey) -> bool:
         """Return whether a cell depends on a touched column."""
         if self.columns is None:
