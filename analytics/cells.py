@@ -216,8 +216,9 @@ def adjust(results: Mapping[CellKey, CellResult]) -> dict[CellKey, CellResult]:
         p_bh, bh_size = by_bh.get(key, (None, 0))
         now = (p_holm, holm_size, p_bh, bh_size)
         if now != (result.p_holm, result.holm_size, result.p_bh, result.bh_size):
-            result = replace(result, p_holm=p_holm, holm_size=holm_size, p_bh=p_bh, bh_size=bh_size)
-        adjusted[key] = result
+            adjusted[key] = replace(result, p_holm=p_holm, holm_size=holm_size, p_bh=p_bh, bh_size=bh_size)
+        else:
+            adjusted[key] = result
     return adjusted
 
 

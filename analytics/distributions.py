@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special  # type: ignore[import-untyped]
+import scipy.special
 from numpy.typing import NDArray
 
 _ndtr: Callable[[float], float] = scipy.special.ndtr

@@ -210,8 +210,6 @@ class Fourfold:
         low, high = -700.0, 700.0
         while high - low > 1e-14 * max(1.0, abs(low)):
             middle = (low + high) / 2
-            if middle in (low, high):
-                break
             logs = self.logs + middle * (self.support - self.observed)
             tilted = np.exp(logs - logs.max())
             if rising(tilted / tilted.sum()) < 0:

@@ -22,6 +22,7 @@ OrderStatistics = Callable[[Sequence[int]], list[int]]
 WRITE_OUT = 40_000
 """Up to so many pairs all of them are simply sorted."""
 _COARSE, _NEAR = 40, 25
+_FEW = 1.5
 
 
 def differences(x: Ints, y: Ints) -> OrderStatistics:
@@ -99,7 +100,7 @@ class _Sums:
 
     def _narrow(self, rank: int, share: float, coarse: Ints) -> tuple[int, int]:
         """Return (low, high) with count(low) < rank <= count(high) and few sums between."""
-        few = 4.0 * (self.a.size + self.b.size) * self.every / (self.a.size * self.b.size)
+        few = _FEW * (self.a.size + self.b.size) * self.every / (self.a.size * self.b.size)
         low = max((t for t, c in self.seen.items() if c < rank))
         high = min((t for t, c in self.seen.items() if c >= rank))
         place = min(max(int(share * coarse.size), _NEAR), coarse.size - 1 - _NEAR)
@@ -143,6 +144,8 @@ class _Sums:
         if self.halved:
             own = rows == columns
             weights[own] = (weights[own] + self.of_a[rows[own]]) // 2
+        if weights.size == last - before:  # nothing occurs twice, and sorting alone is faster
+            return before, last, np.sort(values), np.arange(1, values.size + 1)
         order = np.argsort(values)
         return before, last, values[order], np.cumsum(weights[order])
 

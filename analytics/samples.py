@@ -357,8 +357,7 @@ def _shapiro_p(w: float, n: int) -> float:
     y, log_n = math.log1p(-w), math.log(n)
     if n <= 11:
         gamma = _polynomial(_SMALL_GAMMA, n)
-        if y >= gamma:
-            return 1e-99
+        # never at or above gamma: W of so few values cannot become that small
         y = -math.log(gamma - y)
         mean, sd = _polynomial(_SMALL_MEAN, n), math.exp(_polynomial(_SMALL_LOG_SD, n))
     else:

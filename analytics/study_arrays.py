@@ -137,8 +137,14 @@ class StudyArrays:
             array = np.full(n, otherwise, dtype) if given is None else np.asarray(given, dtype=dtype)
             return array[order]
 
+        def grid(code: str, given: ArrayLike, dtype: Any) -> NDArray[Any]:
+            array = np.asarray(given, dtype=dtype)
+            if array.shape != wide:
+                raise ValueError(f"{code} must have the shape {wide}, not {array.shape}")
+            return array[order]
+
         infusions = np.asarray(valid_infusions, dtype=np.int64)
-        when = np.zeros(wide, np.int8) if ended is None else np.asarray(ended, dtype=np.int8)
+        when = grid("ended", np.zeros(wide) if ended is None else ended, np.int8)
         blank = (when == Ended.DEAD) | (when == Ended.TRANSPLANTED)
         return cls(
             subject_ids=tuple(str(subject_ids[i]) for i in order),
@@ -155,13 +161,13 @@ class StudyArrays:
             landmark=column(landmark, np.bool_),
             values=MappingProxyType(
                 {
-                    code: np.where(blank, MISSING, np.asarray(array, dtype=np.int64))[order]
+                    code: np.where(blank, MISSING, grid(code, array, np.int64))
                     for code, array in values.items()
                 }
             ),
-            ended=when[order],
+            ended=when,
             censored=MappingProxyType(
-                {code: np.asarray(array, dtype=np.bool_)[order] for code, array in (censored or {}).items()}
+                {code: grid(code, array, np.bool_) for code, array in (censored or {}).items()}
             ),
         )
 
