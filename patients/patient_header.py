@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from patients import schedule, worklist
 from patients.models import Patient
-from patients.schedule import Appointment
+from patients.schedule import Appointment, State
 from trial import protocol, roles, units
 from trial.models import User
 from trial.protocol import Diagnosis, Sex
@@ -21,7 +21,7 @@ from trial.protocol import Diagnosis, Sex
 class Pip:
     """One of the eight infusions of the longest course.
 
-    ``look`` is a schedule state, or ``unplanned`` beyond the planned course.
+    ``look`` is given, late, missed, planned, or beyond what is planned.
     """
 
     number: int
@@ -185,12 +185,22 @@ def _group_sentence(patient: Patient, facts: schedule.Facts) -> str:
     }
 
 
+_LOOKS = {State.MISSED: "missed", State.NOT_APPLICABLE: "beyond"}
+
+
 def _pips(facts: schedule.Facts, today: date) -> tuple[Pip, ...]:
     known = {appointment.number: appointment for appointment in schedule.infusions(facts, today)}
-    return tuple(
-        Pip(number, known[number].state.value if number in known else "unplanned", facts.given.get(number))
-        for number in range(1, protocol.MOST_INFUSIONS + 1)
-    )
+    return tuple(_pip(number, known.get(number)) for number in range(1, protocol.MOST_INFUSIONS + 1))
+
+
+def _pip(number: int, appointment: Appointment | None) -> Pip:
+    if appointment is None:
+        return Pip(number, "beyond")
+    if appointment.state is not State.DONE:
+        return Pip(number, _LOOKS.get(appointment.state, "planned"))
+    off = appointment.days_off()
+    is_late = off is not None and off > protocol.INFUSION_WINDOW.after
+    return Pip(number, "late" if is_late else "given", appointment.done_on)
 
 
 def _meld_now(patient: Patient) -> MeldNow:

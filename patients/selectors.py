@@ -150,7 +150,7 @@ def _visit_or_404(user: User, subject_id: str, **which: Any) -> Visit:
 
 def results_of(visit: Visit) -> dict[str, LabResult]:
     """Return the stored results of a visit by analyte; none for a visit not saved yet."""
-    if visit.pk is None:
+    if visit._state.adding:
         return {}
     return {result.analyte: result for result in visit.lab_results.all()}
 

@@ -60,6 +60,7 @@ def record_labs(
     sampled_at: datetime | None = None,
     reason: str = "",
     version: int | None = None,
+    decided: Mapping[str, int] | None = None,
     source: str = SOURCE,
 ) -> WrittenLabs:
     """Save the panel of one visit; entries equal to the stored ones leave no trace.
@@ -78,6 +79,9 @@ def record_labs(
     version
         The version of the visit the person had on screen, 0 for a new one. When
         somebody saved it since, fields that do not collide are merged.
+    decided
+        Fields that did collide and that the person keeps as theirs, with the
+        version of the visit they saw when they decided.
 
     Returns
     -------
@@ -99,10 +103,10 @@ def record_labs(
         visit = _find(patient, visit, week, visited_on)
         stored = {r.analyte: r for r in visit.lab_results.all()} if visit.pk else {}
         _refuse(patient, visit, entries, week, visited_on)
-        changes = _changes(visit, stored, entries, visited_on, sampled_at, version)
+        changes = _changes(visit, stored, entries, visited_on, sampled_at, version, decided or {})
         if changes.corrects:
             demand_reason(reason)
-        if visit.pk is None:
+        if visit._state.adding:
             if not changes.new:
                 return WrittenLabs()
             visit.save(force_insert=True)
@@ -304,6 +308,7 @@ def _changes(
     visited_on: date | None,
     sampled_at: datetime | None,
     version: int | None,
+    decided: Mapping[str, int],
 ) -> _Changes:
     """Work out what is new, leaving alone what only the other person changed; raise when fields collide."""
     seen = visit.version if version is None else version
@@ -322,7 +327,7 @@ def _changes(
         row = stored.get(entry.analyte)
         if row is not None and _same(row, entry):
             continue
-        if before is None or row is None or row.version <= seen:
+        if before is None or row is None or row.version <= max(seen, decided.get(entry.analyte, -1)):
             fresh.append(entry)
             continue
         was = before.results.get(entry.analyte)

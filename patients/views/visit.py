@@ -1,0 +1,188 @@
+"""Entering and correcting what was measured at a visit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from patients import actions, schedule, selectors, worklist
+from patients.forms import LabPanelForm
+from patients.models import Patient, Visit
+from patients.schedule import Appointment
+from trial import idempotency, protocol
+from trial.refusals import Conflict, Refused
+from trial.roles import Permission, requires
+
+USE_UNIT = "use_"
+NEXT_SUBJECT = "next"
+
+
+@requires(Permission.ENTER_CLINICAL_DATA)
+def enter_visit(request: HttpRequest, subject_id: str, week: int) -> HttpResponse:
+    """Enter or correct the panel of a visit of the protocol."""
+    patient = selectors.patient_or_404(request.user, subject_id)
+    if week not in protocol.VISIT_AT:
+        raise Http404
+    visit = selectors.visit_of_week(patient, week) or Visit(patient=patient, week=week)
+    return _panel(request, patient, visit)
+
+
+@requires(Permission.ENTER_CLINICAL_DATA)
+def enter_unscheduled(request: HttpRequest, subject_id: str) -> HttpResponse:
+    """Enter the panel of a draw outside the schedule."""
+    patient = selectors.patient_or_404(request.user, subject_id)
+    return _panel(request, patient, Visit(patient=patient, week=None))
+
+
+@requires(Permission.ENTER_CLINICAL_DATA)
+def edit_unscheduled(request: HttpRequest, subject_id: str, visit_id: int) -> HttpResponse:
+    """Correct the panel of a draw outside the schedule."""
+    visit = selectors.draw_or_404(request.user, subject_id, visit_id)
+    return _panel(request, visit.patient, visit)
+
+
+def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse:
+    entry = _Entry(request, patient, visit)
+    if request.method != "POST":
+        return entry.page()
+    if "check" in request.POST:
+        return entry.checked()
+    if entry.use_unit or not entry.form.is_valid():
+        return entry.page(status=422)
+    try:
+        with idempotency.once(request, by=request.user) as attempt:
+            if not attempt.is_repeated:
+                saved = actions.record_labs(
+                    entries=entry.form.entries(),
+                    by=request.user,
+                    visit=None if visit._state.adding else visit,
+                    patient=patient,
+                    week=visit.week,
+                    visited_on=entry.form.day(),
+                    sampled_at=entry.form.moment(),
+                    reason=entry.form.reason_given(),
+                    version=entry.form.cleaned_data["version"],
+                    decided=entry.form.decided(),
+                )
+                visit = saved.visit or visit
+    except Refused as refused:
+        entry.form.add_problems(refused)
+        return entry.page(status=422)
+    except Conflict as conflict:
+        return entry.page(status=409, conflict=conflict)
+    return redirect(_after(request, patient, visit, entry.form))
+
+
+class _Entry:
+    """One showing of the entry page: its form, and what stands beside it."""
+
+    def __init__(self, request: HttpRequest, patient: Patient, visit: Visit) -> None:
+        self.request, self.patient, self.visit = request, patient, visit
+        record = worklist.records([patient])[0]
+        self.facts, self.today = record.facts, record.today
+        self.group = record.group
+        self.stored = selectors.results_of(visit)
+        self.use_unit = {
+            name.removeprefix(USE_UNIT): value
+            for name, value in request.POST.items()
+            if name.startswith(USE_UNIT) and name.removeprefix(USE_UNIT) in protocol.ANALYTES
+        }
+        self.appointment = self._appointment()
+        is_open = self.appointment is not None and self.appointment.state is schedule.State.OPEN
+        self.form = LabPanelForm(
+            request.POST if request.method == "POST" else None,
+            patient=patient,
+            visit=visit,
+            stored=self.stored,
+            last=selectors.last_values(patient, visit=visit, drawn_on=visit.visited_on or self._about()),
+            today=self.today,
+            use_unit=self.use_unit,
+            suggested_day=self.today if is_open or visit.week is None else None,
+        )
+
+    def _appointment(self) -> Appointment | None:
+        if self.visit.week is None:
+            return None
+        appointments = schedule.visits(self.facts, self.today)
+        return next(a for a in appointments if a.number == self.visit.week)
+
+    def _about(self) -> Any:
+        """Return the day that stands in for a date not typed yet."""
+        due = self.appointment.due_on if self.appointment else None
+        return min(due, self.today) if due else self.today
+
+    def context(self) -> dict[str, Any]:
+        form, visit = self.form, self.visit
+        day = form.cleaned_data.get("visited_on") if form.is_bound and form.is_valid() else visit.visited_on
+        return {
+            "place": "patients",
+            "patient": self.patient,
+            "visit": visit,
+            "week": visit.week,
+            "form": form,
+            "group": self.group,
+            "age": self.patient.age_on(self.today),
+            "appointment": self.appointment,
+            "day": day,
+            "window": self._window(day),
+            "first_infusion_on": self.facts.first_infusion_on,
+            "missing_reasons": list(enumerate(protocol.MISSING_REASONS, start=1)),
+            "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
+            "check_url": self.request.path,
+            "key": idempotency.key_of(self.request),
+            "key_field": idempotency.FIELD,
+        }
+
+    def _window(self, day: Any) -> dict[str, Any] | None:
+        appointment = self.appointment
+        if appointment is None or appointment.due_on is None or appointment.opens_on is None:
+            return None
+        planned = protocol.VISIT_AT[appointment.number]
+        off = (day - appointment.due_on).days if day else None
+        return {
+            "day": planned.day,
+            "before": planned.window.before,
+            "after": planned.window.after,
+            "off": off,
+            "is_inside": off is not None and -planned.window.before <= off <= planned.window.after,
+        }
+
+    def checked(self) -> HttpResponse:
+        """Answer a page that asks about what is typed so far; nothing is saved."""
+        self.form.is_valid()
+        return render(self.request, "patients/_panel.html", self.context())
+
+    def page(self, status: int = 200, conflict: Conflict | None = None) -> HttpResponse:
+        context = self.context()
+        context["conflict"] = conflict
+        if not self.form.is_bound and self.stored:
+            context["saved"] = selectors.last_saved(self.visit)
+            context["just_saved"] = self.request.GET.get("saved", "")[:3]
+        return render(self.request, "patients/enter_visit.html", context, status=status)
+
+
+def _after(request: HttpRequest, patient: Patient, visit: Visit, form: LabPanelForm) -> str:
+    """Return where a save leads: back to the visit as the database has it, or to the next subject."""
+    if request.POST.get("then") == NEXT_SUBJECT:
+        return _next_subject(request, patient)
+    if visit.week is not None:
+        here = reverse("patients:enter_visit", args=[patient.subject_id, visit.week])
+    elif visit.pk is not None:
+        here = reverse("patients:edit_unscheduled", args=[patient.subject_id, visit.pk])
+    else:
+        here = reverse("patients:labs", args=[patient.subject_id])
+    return f"{here}?saved={form.filled}"
+
+
+def _next_subject(request: HttpRequest, patient: Patient) -> str:
+    """Return the entry page of the next subject whose visit waits, or the queue."""
+    for task in worklist.tasks(request.user):
+        appointment = task.appointment
+        if appointment is None or task.is_infusion or task.patient.pk == patient.pk:
+            continue
+        if appointment.state in (schedule.State.OVERDUE, schedule.State.OPEN):
+            return reverse("patients:enter_visit", args=[task.patient.subject_id, appointment.number])
+    return reverse("patients:today")
