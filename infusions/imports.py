@@ -17,11 +17,10 @@ from patients.imports.kinds import (
     header_of,
     refuse_twins,
     refuse_unknown_subjects,
-    refuse_where,
     say_how_twins_differ,
 )
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
-from patients.imports.staging import Stage
+from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
 from trial import protocol, typed
 from trial.sentences import Sentence

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -116,8 +116,7 @@ def latest(user: User, kinds: Iterable[str], most: int = 8) -> list[Job]:
 
 def _unclaimed() -> QuerySet[Job]:
     return Job.objects.filter(
-        Q(status=Job.Status.QUEUED)
-        | Q(status=Job.Status.RUNNING, heartbeat_at__lt=Now() - ABANDONED_AFTER)
+        Q(status=Job.Status.QUEUED) | Q(status=Job.Status.RUNNING, heartbeat_at__lt=Now() - ABANDONED_AFTER)
     )
 
 
@@ -141,7 +140,7 @@ def run(job_id: UUID | str) -> bool:
             result = _runner(job)(job, heart.progress)
         except JobRefused as refusal:
             _finish(job, Job.Status.FAILED, error=str(refusal))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a job that fails must say so to its owner
             # the message may quote a row, so only the places of the code go into the log
             places = "".join(traceback.format_tb(error.__traceback__))
             logger.error(
@@ -169,8 +168,7 @@ def _claim(job_id: UUID | str) -> Job | None:
     given_up.update(
         status=Job.Status.FAILED,
         finished_at=Now(),
-        error=_("Given up after %(count)s attempts: the worker ended each time.")
-        % {"count": MOST_ATTEMPTS},
+        error=_("Given up after %(count)s attempts: the worker ended each time.") % {"count": MOST_ATTEMPTS},
     )
     claimed = (
         _unclaimed()
@@ -198,9 +196,7 @@ def _finish(
     error: str = "",
 ) -> None:
     # the number of attempts tells whether the job is still this worker's
-    still_ours = Job.objects.filter(
-        pk=job.pk, status=Job.Status.RUNNING, attempts=job.attempts
-    )
+    still_ours = Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING, attempts=job.attempts)
     changes: dict[str, Any] = {"status": status, "finished_at": Now(), "error": error}
     if result is not None:
         changes["result"] = dict(result)
@@ -216,11 +212,9 @@ class _Heart:
         self._job = job
         self._state: tuple[int, int, str] = (0, 0, "")
         self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._beat, name=f"heart of {job.pk}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._beat, name=f"heart of {job.pk}", daemon=True)
 
-    def __enter__(self) -> _Heart:
+    def __enter__(self) -> Self:
         # inside an open transaction no other connection could see the job anyway
         if not connection.in_atomic_block:
             self._thread.start()

@@ -40,8 +40,8 @@ _TIME_OF_DAY = re.compile(
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
 _SERIAL_DAY_ZERO = date(1899, 12, 30)
-_WEEK = re.compile(r"(?:w|wk|week|visit|v|第)? *([0-9]{1,3})(?:\.0+)? *(?:周|w|wk|weeks?)?")
-_WHOLE = re.compile(r"(?:第|#|no\.?)? *([0-9]{1,3})(?:\.0+)? *(?:次)?")
+_WEEK = re.compile(r"(?:(?:w|wk|week|visit|v|第)[ _]*)?([0-9]{1,3})(?:\.0+)? *(?:周|w|wk|weeks?)?")
+_WHOLE = re.compile(r"(?:(?:第|#|no\.?) *)?([0-9]{1,3})(?:\.0+)? *次?")
 UNSCHEDULED = -1
 
 
@@ -66,6 +66,11 @@ def is_total(text: str) -> bool:
 
 def _words(pairs: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType({_word(name): code for name, code in pairs.items()})
+
+
+def _folded(text: str) -> str:
+    """Drop case and width, and nothing else: a minus sign stays one."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
 def _word(text: str) -> str:
@@ -207,7 +212,7 @@ def read_week(text: str) -> int:
         return UNSCHEDULED
     if word in {"baseline", "基线"}:
         return protocol.BASELINE_WEEK
-    found = _WEEK.fullmatch(word)
+    found = _WEEK.fullmatch(_folded(text))
     if found and int(found[1]) in protocol.WEEKS:
         return int(found[1])
     weeks = ", ".join(map(str, protocol.WEEKS))
@@ -233,7 +238,7 @@ def read_week(text: str) -> int:
 
 def read_infusion_number(text: str) -> int:
     """Read the place of an infusion in its course: ``3``, ``3.0``, ``第3次``."""
-    found = _WHOLE.fullmatch(_word(text))
+    found = _WHOLE.fullmatch(_folded(text))
     if found and 1 <= int(found[1]) <= protocol.MOST_INFUSIONS:
         return int(found[1])
     raise Unreadable(
@@ -262,8 +267,16 @@ def read_day(text: str, manner: Manner, today: date) -> date:
         day, month = (first, second) if manner.dates is DateOrder.DAY_FIRST else (second, first)
         try:
             return typed.read_date(f"{year}-{month:0>2}-{day:0>2}", today=today)
-        except Unreadable as refusal:
-            raise Unreadable(refusal.rule, text, refusal.sentence, refusal.remedy) from None
+        except Unreadable:
+            raise Unreadable(
+                "impossible_date",
+                text,
+                Sentence(
+                    _("“%(value)s” is not a day: there is no %(day)s in month %(month)s of %(year)s."),
+                    {"value": typed.printable(text), "day": int(day), "month": int(month), "year": year},
+                ),
+                Sentence(_("Type the date as year-month-day, for example 2015-01-12.")),
+            ) from None
     return typed.read_date(plain, today=today)
 
 

@@ -178,7 +178,8 @@ def _is_in_gb2312(character: str) -> bool:
 def _check(path: Path, found: Inspection) -> None:
     """Decode the whole file once, so that nothing unreadable is met half-way; count its lines."""
     decoder = codecs.getincrementaldecoder(found.encoding)()
-    line, carriage, nul_lines, crlf, cr = 1, False, [], 0, 0
+    nul_lines: list[int] = []
+    line, carriage, crlf, cr = 1, False, 0, 0
     with path.open("rb") as file:
         while True:
             block = file.read(BLOCK)
@@ -187,7 +188,7 @@ def _check(path: Path, found: Inspection) -> None:
             except UnicodeDecodeError:
                 raise _not_in(found, _first_bad_line(path, found.encoding)) from None
             if "\0" in text and len(nul_lines) < MOST_LINES_NAMED:
-                nul_lines += _lines_with_nul(text, line, carriage)
+                nul_lines += _lines_with_nul(text, line)
             crlf += text.count("\r\n") + (carriage and text.startswith("\n"))
             cr += text.count("\r")
             line += text.count("\n")
@@ -201,7 +202,7 @@ def _check(path: Path, found: Inspection) -> None:
     found.newlines = newlines or cr
 
 
-def _lines_with_nul(text: str, first_line: int, _carriage: bool) -> list[int]:
+def _lines_with_nul(text: str, first_line: int) -> list[int]:
     lines = []
     for offset, line in enumerate(text.split("\n")):
         if "\0" in line:

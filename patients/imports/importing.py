@@ -15,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from patients.imports import cells
 from patients.imports.kinds import CELLS, CONSENTS, Context, Kind, Moved, Pile, stage_consents
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused, Problem
@@ -279,6 +280,15 @@ def _fits(row: list[str], width: int) -> bool:
 
 
 def _ragged(line: int, row: list[str], width: int) -> Problem:
+    if row and cells.is_total(row[0]):
+        return Problem(
+            line,
+            "",
+            row[0],
+            "total_row",
+            Sentence(_("The row is a total, not a subject: it has %(count)s fields."), {"count": len(row)}),
+            Sentence(_("Leave the row out of the file.")),
+        )
     return Problem(
         line,
         "",

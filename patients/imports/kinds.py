@@ -128,7 +128,7 @@ class Kind(ABC):
     def write(self, context: Context) -> None:
         """Write what differs; raise :class:`Moved` when the study is no longer as it was judged."""
 
-    def after_staging(self, table: Table) -> None:
+    def after_staging(self, table: Table) -> None:  # noqa: B027 - most kinds have nothing to look at
         """Look at the staged file as a whole, and refuse it if need be."""
 
 
@@ -215,7 +215,7 @@ def refuse_twins(
         The lines, at most a few hundred, for saying in what they differ.
     """
     key = ", ".join(keys)
-    shown = " || ', ' || ".join(f"coalesce({name}::text, '')" for name in keys)
+    shown = f"concat_ws(', ', {key})"
     twins = (
         f"(SELECT *, {shown} AS key_shown, array_agg(line) OVER same_key AS lines, count(*) OVER same_key AS count"
         f" FROM {source or staged} WINDOW same_key AS (PARTITION BY {key})) s WHERE count > 1"
@@ -291,10 +291,3 @@ def written_all(cursor: Any, expected: int) -> None:
     """Raise :class:`Moved` unless a statement wrote exactly the rows that were judged."""
     if cursor.rowcount != expected:
         raise Moved(f"{cursor.rowcount} rows instead of {expected}")
-
-
-def count(query: str) -> int:
-    """Return the number of rows of a query over the temporary tables."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {query}")
-        return int(cursor.fetchone()[0])

@@ -121,13 +121,6 @@ def _json(stored: Any) -> Mapping[str, Any]:
     return loaded
 
 
-def refused_lines() -> set[int]:
-    """Return the lines of the refused rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT DISTINCT line FROM {PROBLEMS}")
-        return {line for (line,) in cursor.fetchall()}
-
-
 def refuse_where(
     source: str,
     parameters: Mapping[str, Any],

@@ -13,12 +13,11 @@ from patients.imports.kinds import (
     Context,
     header_of,
     refuse_twins,
-    refuse_where,
     say_how_twins_differ,
 )
 from patients.imports.problems import Problem
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
-from patients.imports.staging import Stage
+from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
 from trial.models import Site
 from trial.sentences import Sentence
@@ -190,8 +189,8 @@ class _SubjectReader(RecordReader):
     @staticmethod
     def _only_site(context: Context) -> str:
         sites = list(Site.objects.all()[:2])
-        if context.by.site_id is not None:
-            return str(context.by.site.code)
+        if context.by.site is not None:
+            return context.by.site.code
         return sites[0].code if len(sites) == 1 else ""
 
     def read(self, line: int, row: list[str]) -> None:

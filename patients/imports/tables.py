@@ -124,7 +124,7 @@ def _open_text(path: Path, name: str, layout: Layout, options: Options) -> Table
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
     separators = [options.separator] if options.separator else list(SEPARATORS)
     sampled = {separator: _records(sample, separator) for separator in separators}
-    place = _find_header([(separator, rows) for separator, rows in sampled.items()], layout, options)
+    place = _find_header(list(sampled.items()), layout, options)
     separator, index = place
     rows = sampled[separator]
     line, headers = rows[index]

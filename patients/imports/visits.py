@@ -12,8 +12,8 @@ from django.db import connection
 from patients.imports import cells
 from patients.imports.columns import Field, Role
 from patients.imports.kinds import (
-    SUBJECT,
     CELLS,
+    SUBJECT,
     Context,
     Kind,
     Pile,
@@ -21,13 +21,12 @@ from patients.imports.kinds import (
     pile_sql,
     refuse_twins,
     refuse_unknown_subjects,
-    refuse_where,
     say_how_twins_differ,
     written_all,
 )
 from patients.imports.lab_cells import LabCells, Nothing, lab_cells, plain_number
 from patients.imports.problems import FileRefused
-from patients.imports.staging import NULL, PROBLEMS, Stage
+from patients.imports.staging import NULL, PROBLEMS, Stage, refuse_where
 from patients.imports.tables import Table
 from trial import protocol
 from trial.sentences import Sentence
@@ -184,30 +183,38 @@ _REPLACED_VALUES = f"{JUDGED_VALUES} n WHERE n.lab_id IS NOT NULL AND n.pile IN 
 _WRITES = (
     (
         _NEW_VISITS,
-        "INSERT INTO patients_visit (patient_id, week, visited_on, version)"
-        f" SELECT patient_id, week, visited_on, 1 FROM {_NEW_VISITS} ORDER BY line ON CONFLICT DO NOTHING",
+        (
+            "INSERT INTO patients_visit (patient_id, week, visited_on, version)"
+            f" SELECT patient_id, week, visited_on, 1 FROM {_NEW_VISITS} ORDER BY line ON CONFLICT DO NOTHING"
+        ),
     ),
     (
         _TOUCHED_VISITS,
-        "UPDATE patients_visit v SET visited_on = coalesce(n.visited_on, v.visited_on), version = v.version + 1"
-        f" FROM {_TOUCHED_VISITS} WHERE v.id = n.visit_id AND v.version = n.visit_version",
+        (
+            "UPDATE patients_visit v SET visited_on = coalesce(n.visited_on, v.visited_on), version = v.version + 1"
+            f" FROM {_TOUCHED_VISITS} WHERE v.id = n.visit_id AND v.version = n.visit_version"
+        ),
     ),
     (
         _NEW_VALUES,
-        "INSERT INTO patients_labresult (patient_id, visit_id, analyte, value, comparator, typed_text,"
-        " typed_unit, missing_reason, version)"
-        " SELECT n.patient_id, v.id, n.analyte, n.value, n.comparator, n.typed_text, n.typed_unit,"
-        f" n.missing_reason, v.version FROM (SELECT * FROM {_NEW_VALUES}) n"
-        " JOIN patients_visit v ON v.patient_id = n.patient_id AND v.voided_at IS NULL"
-        " AND v.week IS NOT DISTINCT FROM n.week AND (n.week IS NOT NULL OR v.visited_on = n.visited_on)"
-        " ORDER BY n.line ON CONFLICT DO NOTHING",
+        (
+            "INSERT INTO patients_labresult (patient_id, visit_id, analyte, value, comparator, typed_text,"
+            " typed_unit, missing_reason, version)"
+            " SELECT n.patient_id, v.id, n.analyte, n.value, n.comparator, n.typed_text, n.typed_unit,"
+            f" n.missing_reason, v.version FROM (SELECT * FROM {_NEW_VALUES}) n"
+            " JOIN patients_visit v ON v.patient_id = n.patient_id AND v.voided_at IS NULL"
+            " AND v.week IS NOT DISTINCT FROM n.week AND (n.week IS NOT NULL OR v.visited_on = n.visited_on)"
+            " ORDER BY n.line ON CONFLICT DO NOTHING"
+        ),
     ),
     (
         _REPLACED_VALUES,
-        "UPDATE patients_labresult l SET value = n.value, comparator = n.comparator, typed_text = n.typed_text,"
-        " typed_unit = n.typed_unit, missing_reason = n.missing_reason,"
-        " version = (SELECT version FROM patients_visit WHERE id = l.visit_id)"
-        f" FROM {_REPLACED_VALUES} AND l.id = n.lab_id AND l.version = n.lab_version",
+        (
+            "UPDATE patients_labresult l SET value = n.value, comparator = n.comparator, typed_text = n.typed_text,"
+            " typed_unit = n.typed_unit, missing_reason = n.missing_reason,"
+            " version = (SELECT version FROM patients_visit WHERE id = l.visit_id)"
+            f" FROM {_REPLACED_VALUES} AND l.id = n.lab_id AND l.version = n.lab_version"
+        ),
     ),
 )
 """How many rows a statement has to write, and the statement."""

@@ -30,9 +30,7 @@ def job_file(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     found = _own(request, job_id)
     path = jobs.file_of(found)
     if path is None:
-        raise Http404(
-            _("There is no file: files are kept for 24 hours. Start the job again.")
-        )
+        raise Http404(_("There is no file: files are kept for 24 hours. Start the job again."))
     return FileResponse(
         path.open("rb"),
         as_attachment=True,
