@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from infusions import dosing, selectors
 from infusions.forms import InfusionForm
-from infusions.models import Infusion
+from infusions.models import CellLot, Infusion
 from infusions.particulars import Circumstances
 from patients import queue, worklist
 from patients.models import Patient
@@ -77,6 +78,44 @@ def clashes(conflict: Conflict, form: InfusionForm) -> list[ShownClash]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class GivenRow:
+    """An infusion in the list of those given lately."""
+
+    infusion: Infusion
+
+    @property
+    def millions(self) -> str:
+        return "" if self.infusion.cells is None else dosing.millions(self.infusion.cells)
+
+    @property
+    def deviation(self) -> str:
+        """The coded cause's label, for the screen to translate."""
+        code = self.infusion.deviation
+        return dosing.DEVIATION_AT[code].label if code else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    """A lot with its counts, and whether it is good today."""
+
+    lot: CellLot
+    today: date
+
+    @property
+    def is_expired(self) -> bool:
+        return self.lot.expires_on is not None and self.lot.expires_on < self.today
+
+    @property
+    def words(self) -> str:
+        if self.lot.expires_on is None:
+            return ""
+        if self.is_expired:
+            return _("expired")
+        days = (self.lot.expires_on - self.today).days
+        return _("in %(days)s d") % {"days": days} if days <= selectors.EXPIRING_DAYS else ""
+
+
 def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     """Return the context of the infusions' own page.
 
@@ -88,7 +127,8 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     sites = sorted({task.patient.site for task in everything}, key=lambda s: s.code)
     if site:
         everything = [task for task in everything if task.patient.site.code == site]
-    lots = list(selectors.lots(user))
+    today = worklist.today_for(user)
+    lots = [LotRow(each, today) for each in selectors.lots(user)]
     return {
         "place": "infusions",
         "queue": queue.arrange(
@@ -98,10 +138,10 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
             shown=asked.get("show", ""),
             sections=queue.DATED,
         ),
-        "given": selectors.given_lately(user, lot=lot, site=site, most=NEWEST),
+        "given": [GivenRow(each) for each in selectors.given_lately(user, lot=lot, site=site, most=NEWEST)],
         "newest": NEWEST,
         "lots": lots,
-        "lot": next((each for each in lots if each.code == lot), None),
+        "lot": next((each.lot for each in lots if each.lot.code == lot), None),
         "lot_asked": lot,
         "site": site,
         "sites": sites if user.sees_all_sites else [],

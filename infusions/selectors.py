@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404
 
-from infusions import dosing, timeline
 from infusions.models import CellLot, Infusion
-from infusions.particulars import Circumstances, Particulars, breaches
-from patients import schedule, worklist
+from infusions.particulars import Circumstances, Particulars
 from patients import selectors as patient_selectors
 from patients.models import Patient
-from patients.schedule import Appointment
-from trial import protocol
 from trial.models import AuditEntry, User
 
 LOT_STAYS_DAYS = 90
@@ -84,74 +79,12 @@ def last_writer(infusion: Infusion) -> str:
     return entry.revision.actor.shown_name if entry else ""
 
 
-@dataclass(frozen=True, slots=True)
-class CourseRow:
-    """One number of the course: when it is due, what was given, what differs."""
-
-    appointment: Appointment
-    infusion: Infusion | None = None
-    off_target: object = None
-    per_kg: object = None
-    breaches: tuple[dosing.Breach, ...] = ()
-
-    @property
-    def deviation(self) -> str:
-        """The coded cause, as its label."""
-        code = self.infusion.deviation if self.infusion else ""
-        return dosing.DEVIATION_AT[code].label if code else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """A subject's course for its page."""
-
-    record: worklist.Record
-    drawing: timeline.Timeline | None
-    rows: tuple[CourseRow, ...]
-    visits: tuple[Appointment, ...]
-    voided: tuple[Infusion, ...]
-    next_number: int | None
-
-
-def course(patient: Patient) -> Course:
-    """Return what the course tab shows of a subject."""
-    record = worklist.records([patient])[0]
-    given = {infusion.number: infusion for infusion in valid_infusions(patient)}
-    voided = tuple(
+def voided_infusions(patient: Patient) -> list[Infusion]:
+    """Return the subject's infusions that were struck, by number."""
+    return list(
         Infusion.objects.filter(patient=patient, voided_at__isnull=False)
         .select_related("lot")
         .order_by("number", "voided_at")
-    )
-    around = circumstances(patient, 0)
-    rows = tuple(
-        _course_row(appointment, given.get(appointment.number), around)
-        for appointment in schedule.infusions(record.facts, record.today)
-    )
-    struck = [timeline.Voided(infusion.number, infusion.given_on) for infusion in voided]
-    missing = [number for number in range(1, protocol.MOST_INFUSIONS + 1) if number not in given]
-    after_last = max(given, default=0) + 1
-    return Course(
-        record=record,
-        drawing=timeline.draw(record.facts, record.today, struck),
-        rows=rows,
-        visits=schedule.visits(record.facts, record.today),
-        voided=voided,
-        next_number=after_last if after_last in missing else next(iter(missing), None),
-    )
-
-
-def _course_row(appointment: Appointment, infusion: Infusion | None, around: Circumstances) -> CourseRow:
-    if infusion is None:
-        return CourseRow(appointment)
-    others = [other for other in around.others if other.pk != infusion.pk]
-    own = replace(around, number=infusion.number, others=others)
-    known = infusion.weight_kg is not None and infusion.cells is not None
-    return CourseRow(
-        appointment,
-        infusion,
-        dosing.percent_off_target(infusion.cells, infusion.weight_kg) if known else None,
-        dosing.cells_per_kg(infusion.cells, infusion.weight_kg) / dosing.MILLION if known else None,
-        breaches(Particulars.of(infusion), own),
     )
 
 

@@ -6,15 +6,22 @@ that would cover its neighbour moves to a second row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from patients import schedule
 from patients.day_scale import DayScale, Line, Span
 from patients.schedule import Appointment, State
 from trial import protocol
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
 
 NARROWEST = 720
 """Pixels the drawing has at least; below that it scrolls."""
@@ -35,6 +42,21 @@ class Look(StrEnum):
     VOIDED = "voided"
 
 
+LOOK_LABELS: Mapping[Look, str] = MappingProxyType(
+    {
+        Look.GIVEN: _("given"),
+        Look.DONE: _("seen"),
+        Look.PLANNED: _("planned"),
+        Look.OPEN: _("window open"),
+        Look.OVERDUE: _("overdue"),
+        Look.MISSED: _("missed"),
+        Look.VOIDED: _("voided"),
+    }
+)
+INFUSION_ROWS = (84, 108)
+"""Pixels from the top of the drawing to the two rows of infusions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A numbered mark at a day; ``row`` is 1 where row 0 is taken.
@@ -50,6 +72,16 @@ class Mark:
     row: int = 0
     ghost: str = ""
     link: Line | None = None
+
+    @property
+    def y(self) -> int:
+        """Vertical middle of an infusion's mark, in pixels."""
+        return INFUSION_ROWS[self.row]
+
+    @property
+    def words(self) -> str:
+        """The look in words, for the screen to translate."""
+        return LOOK_LABELS[self.look]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from infusions import actions, dosing, pages, particulars, selectors
+from infusions.course import course as course_of
 from infusions.forms import CorrectionForm, InfusionForm, LotForm, VoidForm
 from infusions.models import Infusion
 from patients import selectors as patient_selectors
@@ -44,7 +45,7 @@ def course(request: HttpRequest, subject_id: str) -> HttpResponse:
             "tab": "course",
             "patient": patient,
             "header": patient_selectors.header(patient, request.user),
-            "course": selectors.course(patient),
+            "course": course_of(patient),
             "may_record": request.user.may(Permission.RECORD_INFUSIONS),
         },
     )

@@ -129,7 +129,7 @@ def may_be_waiting(user: User) -> QuerySet[Patient]:
     hundred in follow-up and not for everybody who ever took part.
     """
     earliest = timezone.now().date() - timedelta(days=1)
-    in_follow_up = Patient.infusions.rel.related_model.objects.filter(  # type: ignore[attr-defined]
+    in_follow_up = Patient._meta.get_field("infusions").related_model.objects.filter(
         patient=OuterRef("pk"),
         voided_at__isnull=True,
         given_on__gte=earliest - timedelta(days=_LAST_WAITING_DAY),
@@ -169,6 +169,17 @@ class Task:
     @property
     def patient(self) -> Patient:
         return self.record.patient
+
+    @property
+    def age(self) -> int | None:
+        return self.patient.age_on(self.record.today)
+
+    @property
+    def days_past(self) -> int:
+        """Days since the window closed; 0 while it has not."""
+        if self.appointment is None or self.section is not Section.OVERDUE:
+            return 0
+        return self.appointment.days_past(self.record.today)
 
     @property
     def is_infusion(self) -> bool:
@@ -247,9 +258,14 @@ class Task:
 
 def tasks(user: User) -> list[Task]:
     """Return everything that waits within a week or should be finished, the most pressing first."""
+    return dated_tasks(user) + _unfinished_screenings(user)
+
+
+def dated_tasks(user: User) -> list[Task]:
+    """Return the visits and infusions that wait within a week, the most pressing first."""
     found = [task for each in records(list(may_be_waiting(user))) for task in _scheduled(each)]
     found.sort(key=_urgency)
-    return found + _unfinished_screenings(user)
+    return found
 
 
 def _urgency(task: Task) -> tuple[int, date, str]:

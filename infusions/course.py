@@ -1,0 +1,139 @@
+"""A subject's course as its page shows it: the drawing, and a row for every number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from infusions import dosing, selectors, timeline
+from infusions.models import Infusion
+from infusions.particulars import Circumstances, Particulars, breaches
+from patients import schedule, worklist
+from patients.models import Patient
+from patients.schedule import Appointment, State
+from trial import protocol
+
+GLYPHS = {
+    State.DONE: "done",
+    State.OVERDUE: "overdue",
+    State.OPEN: "due",
+    State.DUE: "open",
+    State.MISSED: "missed",
+    State.NOT_APPLICABLE: "open",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CourseRow:
+    """One number of the course: when it is due, what was given, what differs."""
+
+    appointment: Appointment
+    infusion: Infusion | None = None
+    millions: str = ""
+    per_kg: Decimal | None = None
+    off_target: Decimal | None = None
+    breaches: tuple[dosing.Breach, ...] = ()
+
+    @property
+    def glyph(self) -> str:
+        return GLYPHS[self.appointment.state]
+
+    @property
+    def state_label(self) -> str:
+        return _(schedule.STATE_LABELS[self.appointment.state])
+
+    @property
+    def window_words(self) -> str:
+        """When the window opens, closes or closed."""
+        appointment = self.appointment
+        if appointment.opens_on is None or appointment.closes_on is None:
+            return ""
+        match appointment.state:
+            case State.DUE:
+                return _("opens %(day)s") % {"day": appointment.opens_on.isoformat()}
+            case State.OPEN:
+                return _("open until %(day)s") % {"day": appointment.closes_on.isoformat()}
+            case State.OVERDUE | State.MISSED:
+                return _("closed %(day)s") % {"day": appointment.closes_on.isoformat()}
+            case _:
+                return ""
+
+    @property
+    def days_off_words(self) -> str:
+        """How early or late it was given; empty on the day."""
+        days = self.appointment.days_off()
+        if not days:
+            return ""
+        said = {"days": abs(days)}
+        if days > 0:
+            return ngettext("%(days)s day late", "%(days)s days late", days) % said
+        return ngettext("%(days)s day early", "%(days)s days early", -days) % said
+
+    @property
+    def sentences(self) -> list[str]:
+        """What lies outside the protocol."""
+        return [breach.sentence.said(_) for breach in self.breaches]
+
+    @property
+    def deviation(self) -> str:
+        """The coded cause, as its label."""
+        code = self.infusion.deviation if self.infusion else ""
+        return _(dosing.DEVIATION_AT[code].label) if code else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A subject's course for its page."""
+
+    record: worklist.Record
+    drawing: timeline.Timeline | None
+    rows: tuple[CourseRow, ...]
+    voided: tuple[Infusion, ...]
+    next_number: int | None
+
+
+def course(patient: Patient) -> Course:
+    """Return what the course tab shows of a subject."""
+    record = worklist.record(patient)
+    around = selectors.circumstances(patient, 0)
+    given = {infusion.number: infusion for infusion in around.others}
+    voided = selectors.voided_infusions(patient)
+    free = [number for number in range(1, protocol.MOST_INFUSIONS + 1) if number not in given]
+    after_last = max(given, default=0) + 1
+    return Course(
+        record=record,
+        drawing=timeline.draw(
+            record.facts,
+            record.today,
+            [timeline.Voided(infusion.number, infusion.given_on) for infusion in voided],
+        ),
+        rows=tuple(
+            _row(appointment, given.get(appointment.number), around)
+            for appointment in schedule.infusions(record.facts, record.today)
+        ),
+        voided=tuple(voided),
+        next_number=after_last if after_last in free else next(iter(free), None),
+    )
+
+
+def _row(appointment: Appointment, infusion: Infusion | None, around: Circumstances) -> CourseRow:
+    if infusion is None:
+        return CourseRow(appointment)
+    others = [other for other in around.others if other.pk != infusion.pk]
+    weight, cells = infusion.weight_kg, infusion.cells
+    row = CourseRow(
+        appointment,
+        infusion,
+        dosing.millions(cells) if cells is not None else "",
+        breaches=breaches(Particulars.of(infusion), replace(around, number=infusion.number, others=others)),
+    )
+    if weight is None or cells is None:
+        return row
+    return replace(
+        row,
+        per_kg=dosing.cells_per_kg(cells, weight) / dosing.MILLION,
+        off_target=dosing.percent_off_target(cells, weight),
+    )

@@ -1,0 +1,43 @@
+// The infusion form: cells follow the weight until somebody types them, and the
+// parts that only matter sometimes appear when the check of the server asks for them.
+
+const form = document.querySelector("[data-infusion]");
+const weight = form?.elements.weight_kg;
+const cells = form?.elements.cells;
+
+// --- the target -----------------------------------------------------------------------------------
+
+const digits = (text) => text.trim().replace(/[０-９．]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0));
+let followed = cells && !cells.value;
+
+const target = () => {
+  const typed = digits(weight.value);
+  if (!/^[0-9]{2,3}(\.[0-9])?$/.test(typed)) return null;
+  // tenths of a kilogram, so that no fraction is ever rounded
+  const tenths = Math.round(Number(typed) * 10) * Number(form.dataset.cellsPerKg);
+  return String(tenths / 10);
+};
+
+weight?.addEventListener("input", () => {
+  const meant = target();
+  if (followed && meant !== null) cells.value = meant;
+});
+cells?.addEventListener("input", () => {
+  followed = cells.value.trim() === "";
+});
+
+// --- parts that appear ----------------------------------------------------------------------------
+
+const check = document.getElementById("infusion-check");
+
+const show = () => {
+  for (const part of form.querySelectorAll("[data-when]")) {
+    const asked = check.querySelector(`[data-shows="${part.dataset.when}"]`);
+    part.hidden = !asked && !("keep" in part.dataset);
+  }
+};
+
+if (form && check) {
+  show();
+  check.addEventListener("htmx:afterSwap", show);
+}
