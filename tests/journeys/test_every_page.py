@@ -1,0 +1,118 @@
+"""Every page that can be opened: accessible in light and dark, whole at 400 px, silent in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.journeys.conftest import House
+from tests.routes import Route, guarded
+from trial.roles import PERMISSIONS, Role
+
+FRAGMENTS = {
+    "analytics:freshness",
+    "analytics:meld_preview",
+    "analytics:moved",
+    "patients:check_visit",
+    "patients:verdict",
+    "infusions:check",
+    "trial:job",
+    "trial:job_file",
+    "patients:jump",
+}
+"""Parts of pages and files: looked at on the pages that hold them."""
+
+WHO = {Role.COORDINATOR: "li.min", Role.DATA_MANAGER: "huang.lei", Role.ACCOUNT_ADMIN: "admin"}
+STANDARDS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def pages() -> list[Route]:
+    # routes that only take POST or stand for a part of a page have no look of their own
+    return [r for r in guarded() if r.name not in FRAGMENTS and not getattr(r.view, "only_posts", False)]
+
+
+@pytest.fixture(scope="module")
+def example(house: House) -> dict[str, Any]:
+    """Return parameters that name things of the demonstration study."""
+    output = house.manage(
+        "shell",
+        "-c",
+        "from patients.models import Visit;"
+        "v = Visit.objects.filter(week=4, patient__site__code='GE', voided_at=None).order_by('id').first();"
+        "u = Visit.objects.filter(week=None, patient__site__code='GE', voided_at=None).order_by('id').first() or v;"
+        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id)",
+    ).stdout
+    _found, subject, visit, drawn = output[output.index("FOUND") :].split()[:4]
+    return {
+        "subject_id": subject,
+        "visit_id": int(visit),
+        "drawn": drawn,
+        "week": 4,
+        "number": 1,
+        "contrast": "C-D",
+        "analyte": "tbil",
+        "measure": "interval",
+    }
+
+
+def role_for(route: Route) -> Role:
+    return next(role for role in WHO if route.permission in PERMISSIONS[role])
+
+
+def address_of(route: Route, example: dict[str, Any]) -> str:
+    values = dict(example)
+    if "visit_id" in route.parameters:
+        values["subject_id"] = example["drawn"]
+    query = ""
+    if route.name == "analytics:rows":
+        query = (
+            "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1"
+        )
+    return route.url(**values) + query
+
+
+def findings(page: Page) -> list[str]:
+    results = Axe().run(page, options=STANDARDS)
+    return [
+        f"{violation['id']}: {violation['help']} at {[node['target'] for node in violation['nodes']][:3]}"
+        for violation in results.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("route", pages(), ids=lambda route: route.name)
+def test_page_is_accessible_and_whole(
+    route: Route, example: dict[str, Any], visitor: Callable[..., Page]
+) -> None:
+    page = visitor(WHO[role_for(route)])
+    address = address_of(route, example)
+    wrong: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        answer = page.goto(address)
+        assert answer is not None
+        if answer.status == 405:
+            return
+        assert answer.status == 200, f"{address}: {answer.status}"
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(400)  # parts that load themselves
+        wrong += [f"{scheme}: {finding}" for finding in findings(page)]
+    page.set_viewport_size({"width": 400, "height": 860})
+    page.emulate_media(color_scheme="light")
+    page.goto(address)
+    page.wait_for_load_state("load")
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if wider > 0:
+        wrong.append(f"400 px: the page is {wider} px wider than the screen")
+    wrong += [f"400 px: {finding}" for finding in findings(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("address", ["/account/login/", "/nowhere/"])
+def test_open_pages_are_accessible(address: str, visitor: Callable[..., Page]) -> None:
+    page = visitor()
+    page.goto(address)
+    assert not findings(page)
