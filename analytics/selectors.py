@@ -190,7 +190,7 @@ def stored_cells(
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST, parameters)
         return {
-            asked[place - 1]: StoredCell(row_run, revision, inputs, _parsed(result))
+            asked[place - 1]: StoredCell(row_run, revision, inputs, parsed(result))
             for place, row_run, revision, inputs, result in cursor
         }
 
@@ -255,7 +255,8 @@ def _only_p(p_value: Any) -> CellResult:
     return CellResult(p_value=None if p_value is None else float(p_value))
 
 
-def _parsed(stored: Any) -> Any:
+def parsed(stored: Any) -> Any:
+    """Return stored JSON, which a cursor gives as text."""
     return json.loads(stored) if isinstance(stored, str) else stored
 
 
@@ -282,7 +283,7 @@ def history(key: CellKey, limit: int = 50) -> list[PastCell]:
             " AND week_from = %s AND week_to = %s ORDER BY run_id DESC LIMIT %s",
             [*key, limit],
         )
-        return [PastCell(revision, run, from_json(_parsed(result))) for revision, run, result in cursor]
+        return [PastCell(revision, run, from_json(parsed(result))) for revision, run, result in cursor]
 
 
 # --- scores ---------------------------------------------------------------------------------
@@ -301,5 +302,6 @@ def scores_of_patient(patient: Patient, *, run: Run | None = None) -> dict[tuple
 
 
 def _newest_scores(run: Run | None) -> Any:
-    scores = Score.objects.order_by("visit_id", "variant", "-run_id").distinct("visit_id", "variant")
+    scores = Score.objects.select_related("visit").order_by("visit_id", "variant", "-run_id")
+    scores = scores.distinct("visit_id", "variant")
     return scores if run is None else scores.filter(run_id__lte=run.pk)

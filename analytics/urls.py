@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import contrast, export, trend
+from analytics.views import contrast, export, freshness, meld, trend
 
 app_name = "analytics"
 urlpatterns = [
@@ -12,5 +12,8 @@ urlpatterns = [
     path("analysis/", contrast.analysis, name="analysis"),
     path("analysis/rows/", contrast.rows, name="rows"),
     path("analysis/<str:contrast>/<str:analyte>/<str:measure>/", contrast.contrast, name="contrast"),
+    path("results/freshness/", freshness.freshness, name="freshness"),
+    path("results/moved/<int:number>/", freshness.revision_moved, name="moved"),
+    path("results/meld/<str:subject_id>/", meld.preview, name="meld_preview"),
     path("data/export/", export.export, name="export"),
 ]

@@ -94,7 +94,7 @@ def test_every_table_with_a_trail_is_judged() -> None:
     tables = {model._meta.db_table for model in audited()}
 
     assert tables - set(FIELDS) - IRRELEVANT == {"trial_site"}, "a site's time zone moves days: everything"
-    assert IRRELEVANT <= tables
+    assert tables >= IRRELEVANT
 
 
 @pytest.mark.parametrize("table", sorted(FIELDS))

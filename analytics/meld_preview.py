@@ -1,0 +1,171 @@
+"""What MELD would be with the values typed so far, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from analytics import selectors as results
+from analytics.words import said
+from patients import selectors
+from patients.forms import LabPanelForm, Row
+from patients.models import Patient, Visit
+from trial import clock, protocol, units
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand: what it comes from, and its points."""
+
+    label: str
+    used: Decimal | None
+    unit: str
+    clamped_from: Decimal | None
+    is_raised: bool
+    doubtful: bool
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The score of what is typed.
+
+    Parameters
+    ----------
+    variant
+        Name of the formula.
+    value
+        Unrounded score; None when there is none, and ``why_not`` says why.
+    last, last_week
+        The subject's score before this draw.
+    terms
+        Summands of the score.
+    doubtful
+        Labels of inputs whose soft check nobody has confirmed yet.
+    otherwise
+        What the score would be if a doubtful value were in the unit that was perhaps meant.
+    """
+
+    variant: str
+    value: Decimal | None
+    why_not: str
+    last: Decimal | None
+    last_week: int | None
+    terms: tuple[Term, ...]
+    doubtful: tuple[str, ...]
+    otherwise: tuple[Otherwise, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """The score if one value had another unit."""
+
+    label: str
+    text: str
+    unit: str
+    value: Decimal
+
+
+def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview:
+    """Compute the score of a posted panel; it need not be complete or right."""
+    from analytics import scores
+
+    visit = (selectors.visit_of_week(patient, week) if week is not None else None) or Visit(
+        patient=patient, week=week
+    )
+    today = clock.today_at(patient.site)
+    form = LabPanelForm(
+        posted,
+        patient=patient,
+        visit=visit,
+        stored=selectors.results_of(visit),
+        last=selectors.last_values(patient, visit=visit, drawn_on=visit.visited_on or today),
+        today=today,
+    )
+    form.is_valid()
+    variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
+    rows = {row.code: row for row in form.rows if row.code in variant.inputs}
+    typed = {code: row.value for code, row in rows.items()}
+    person = {"sex": patient.sex, "age": _age(patient)}
+    result = scores.compute(variant.code, typed, **person)
+    otherwise = []
+    for code, row in rows.items():
+        if (
+            row.state != "warned"
+            or not row.doubt
+            or not row.doubt.unit
+            or row.entry is None
+            or row.entry.value is None
+        ):
+            continue
+        meant = protocol.ANALYTES[code].in_standard_unit(row.entry.value, row.doubt.unit)
+        other = scores.compute(variant.code, typed | {code: meant}, **person)
+        if other.value is not None:
+            otherwise.append(
+                Otherwise(row.analyte.label, row.text.strip(), units.symbol(row.doubt.unit), other.value)
+            )
+    last, last_week = _last(patient, visit)
+    return Preview(
+        variant=variant.label,
+        value=result.value,
+        why_not=said(result.obstacle) if result.obstacle else "",
+        last=last,
+        last_week=last_week,
+        terms=tuple(_terms(result, rows)),
+        doubtful=tuple(row.analyte.label for row in rows.values() if row.state == "warned"),
+        otherwise=tuple(otherwise),
+    )
+
+
+def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:
+    """Return the summands in the order of the panel, the constant last."""
+    used = {entry.code: entry for entry in result.inputs_used}
+    found: list[Term] = []
+    for code, row in rows.items():
+        for term in result.terms:
+            if f"({row.analyte.label.lower()})" not in term.label.lower():
+                continue
+            entry = used[code]
+            found.append(
+                Term(
+                    label=row.analyte.label,
+                    used=entry.used,
+                    unit=row.analyte.unit_symbol if row.analyte.unit != "ratio" else "",
+                    clamped_from=entry.clamped_from,
+                    is_raised=entry.clamped_from is not None and entry.used > entry.clamped_from,
+                    doubtful=row.state == "warned",
+                    points=term.points,
+                )
+            )
+    rest = sum(term.points for term in result.terms) - sum(term.points for term in found)
+    if found:
+        found.append(Term("", None, "", None, is_raised=False, doubtful=False, points=rest))
+    return found
+
+
+def _age(patient: Patient) -> Decimal | int | None:
+    if patient.age_at_recruitment is not None:
+        return patient.age_at_recruitment
+    return patient.age_on(patient.recruited_on) if patient.recruited_on else None
+
+
+def _last(patient: Patient, visit: Visit) -> tuple[Decimal | None, int | None]:
+    """Return the newest score of a draw before this one."""
+    before = visit.visited_on or date.max
+    scored = [
+        (score.visit.visited_on or date.min, score.visit.week or 0, score)
+        for (_visit, variant), score in results.scores_of_patient(patient).items()
+        if variant == protocol.DEFAULT_SCORE and score.value is not None and score.visit_id != visit.pk
+    ]
+    earlier = [
+        entry
+        for entry in scored
+        if entry[0] < before and (visit.week is None or entry[2].visit.week is None or entry[1] < visit.week)
+    ]
+    if not earlier:
+        return None, None
+    newest = max(earlier, key=lambda entry: entry[:2])[2]
+    return newest.value, newest.visit.week
