@@ -27,8 +27,10 @@ from trial.protocol import OutcomeKind
 __all__ = [
     "Header",
     "LastValue",
+    "any_visit_or_404",
     "draw_or_404",
     "header",
+    "labs_until",
     "last_saved",
     "last_seen_on",
     "last_values",
@@ -43,6 +45,7 @@ __all__ = [
     "screening_on",
     "screenings",
     "sites_for",
+    "subject_of",
     "today_at",
     "visit_of_week",
     "visit_or_404",
@@ -73,6 +76,15 @@ def patient_or_404(user: User, subject_id: str) -> Patient:
     found = patients(user).filter(subject_id=subject_id).first()
     if found is None:
         raise Http404
+    return found
+
+
+def subject_of(revision: Revision) -> Patient:
+    """Return the subject that a revision registered."""
+    number = AuditEntry.objects.filter(revision=revision, table=Patient._meta.db_table).values("patient_id")[
+        :1
+    ]
+    found: Patient = Patient.objects.get(pk__in=number)
     return found
 
 
@@ -135,6 +147,11 @@ def draw_or_404(user: User, subject_id: str, visit_id: int) -> Visit:
     return _visit_or_404(user, subject_id, pk=visit_id, week__isnull=True)
 
 
+def any_visit_or_404(user: User, subject_id: str, visit_id: int) -> Visit:
+    """Return a valid visit of a visible subject by its id, scheduled or not."""
+    return _visit_or_404(user, subject_id, pk=visit_id)
+
+
 def _visit_or_404(user: User, subject_id: str, **which: Any) -> Visit:
     found: Visit | None = (
         Visit.objects.visible_to(user)
@@ -190,6 +207,18 @@ def last_values(patient: Patient, *, visit: Visit, drawn_on: date) -> Mapping[st
         if is_before:
             found[result.analyte] = LastValue(result, other.visited_on, other.week)
     return MappingProxyType(found)
+
+
+def labs_until(patient: Patient, day: date) -> Mapping[str, Earlier]:
+    """Return the last value of every analyte drawn on or before ``day``."""
+    results = (
+        LabResult.objects.filter(
+            patient=patient, value__isnull=False, visit__voided_at__isnull=True, visit__visited_on__lte=day
+        )
+        .order_by("visit__visited_on", "visit_id")
+        .values_list("analyte", "value", "visit__visited_on")
+    )
+    return {analyte: Earlier(value, drawn_on) for analyte, value, drawn_on in results}
 
 
 def _order(visit: Visit) -> tuple[date, int, int]:

@@ -354,9 +354,10 @@ def _character_refusal(original: str, plain: str) -> Unreadable:
             Sentence(_("Type the number with the digits 0 to 9.")),
         )
     elif character == " ":
-        rule, remedy = "space", _type_instead(plain.replace(" ", ""))
-        if not _NUMBER.fullmatch(plain.replace(" ", "")):
-            remedy = _NUMBER_OR_REASON
+        rule, together = "space", plain.replace(" ", "")
+        found = _NUMBER.fullmatch(together)
+        if found and not found["rest"]:
+            remedy = _type_instead(together)
     else:
         mended = plain.translate(_LOOK_ALIKES)
         found = _NUMBER.fullmatch(mended)

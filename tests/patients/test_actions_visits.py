@@ -27,7 +27,11 @@ def patient(sites: dict[str, object]) -> Patient:
 
 def entry(analyte: str, text: str, unit: str = "", comparator: str = "") -> LabEntry:
     return LabEntry(
-        analyte=analyte, value=Decimal(text), typed_text=f"{comparator}{text}", typed_unit=unit, comparator=comparator
+        analyte=analyte,
+        value=Decimal(text),
+        typed_text=f"{comparator}{text}",
+        typed_unit=unit,
+        comparator=comparator,
     )
 
 
@@ -49,7 +53,9 @@ def problems(refused: pytest.ExceptionInfo[Refused]) -> dict[str, str]:
 
 
 def test_a_value_is_stored_in_the_standard_unit_and_as_typed(patient: Patient, coordinator: User) -> None:
-    written = save(patient, coordinator, entry("tbil", "8.2", "mg/dL"), entry("hbv_dna", "20", comparator="<"))
+    written = save(
+        patient, coordinator, entry("tbil", "8.2", "mg/dL"), entry("hbv_dna", "20", comparator="<")
+    )
 
     tbil, dna = result(patient, "tbil"), result(patient, "hbv_dna")
     assert (tbil.value, tbil.typed_text, tbil.typed_unit) == (Decimal("140.22"), "8.2", "mg/dL")
@@ -110,8 +116,12 @@ def test_a_reason_for_no_value_is_stored_and_can_become_a_value(patient: Patient
     assert (afp.value, afp.missing_reason, afp.typed_text) == (Decimal("9.8"), "", "9.8")
 
 
-@pytest.mark.parametrize("analyte", [a for a in protocol.PANEL if a.hard.low and a.hard.high], ids=lambda a: a.code)
-def test_hard_limits_hold_on_both_sides(patient: Patient, coordinator: User, analyte: protocol.Analyte) -> None:
+@pytest.mark.parametrize(
+    "analyte", [a for a in protocol.PANEL if a.hard.low and a.hard.high], ids=lambda a: a.code
+)
+def test_hard_limits_hold_on_both_sides(
+    patient: Patient, coordinator: User, analyte: protocol.Analyte
+) -> None:
     low, high = analyte.hard.low, analyte.hard.high
     step = Decimal("0.000001")
     for outside in (low - step, high + step):
@@ -171,14 +181,18 @@ def test_an_unscheduled_draw_has_a_day_of_its_own(patient: Patient, coordinator:
         save(patient, coordinator, entry("alt", "5"), week=None, visited_on=None)
     assert problems(refused) == {"visited_on": "no_date"}
     first = save(patient, coordinator, entry("alt", "5"), week=None, visited_on=DAY).visit
-    second = save(patient, coordinator, entry("alt", "6"), week=None, visited_on=DAY + timedelta(days=3)).visit
+    second = save(
+        patient, coordinator, entry("alt", "6"), week=None, visited_on=DAY + timedelta(days=3)
+    ).visit
     assert first and second and first.pk != second.pk
     with pytest.raises(Refused) as refused:
         save(patient, coordinator, visit=second, visited_on=DAY, reason="typing slip corrected")
     assert problems(refused) == {"visited_on": "day_taken"}
 
 
-def test_fields_that_do_not_collide_are_merged(patient: Patient, coordinator: User, hepatologist: User) -> None:
+def test_fields_that_do_not_collide_are_merged(
+    patient: Patient, coordinator: User, hepatologist: User
+) -> None:
     save(patient, coordinator, entry("tbil", "140"), entry("alt", "64"))
     visit = Visit.objects.get(patient=patient, week=4)
     save(patient, hepatologist, entry("tbil", "150"), entry("ast", "70"), reason="typing slip corrected")
@@ -217,13 +231,22 @@ def test_a_collision_shows_mine_theirs_and_before_and_saves_nothing(
         )
 
     (clash,) = conflict.value.clashes
-    assert (clash.field, clash.mine, clash.theirs, clash.before) == ("tbil", "160 µmol/L", "150 µmol/L", "140 µmol/L")
+    assert (clash.field, clash.mine, clash.theirs, clash.before) == (
+        "tbil",
+        "160 µmol/L",
+        "150 µmol/L",
+        "140 µmol/L",
+    )
     assert clash.by == hepatologist.shown_name
     assert audit.latest_revision() == before
     assert result(patient, "alt").value == 64
     # with the version of the conflict the choice has been made knowingly
     save(
-        patient, coordinator, entry("tbil", "160"), version=conflict.value.version, reason="typing slip corrected"
+        patient,
+        coordinator,
+        entry("tbil", "160"),
+        version=conflict.value.version,
+        reason="typing slip corrected",
     )
     assert result(patient, "tbil").value == 160
 

@@ -26,7 +26,9 @@ DAY = date(2024, 2, 12)
 
 @pytest.fixture
 def patient(sites: dict[str, object]) -> Patient:
-    return factories.a_patient(site=sites["GE"], subject_id="GE-001")
+    patient = factories.a_patient(site=sites["GE"], subject_id="GE-001")
+    factories.an_infusion(patient, 1)
+    return patient
 
 
 @pytest.fixture
@@ -69,13 +71,20 @@ def test_the_page_asks_for_the_whole_panel(browser: Client, patient: Patient) ->
 
 def test_what_is_typed_is_saved_and_read_back(browser: Client, patient: Patient) -> None:
     response = post(
-        browser, patient, tbil="140.2", alt="６４", hbv_dna="<20", albumin="3.34 g/dL", missing_afp="haemolysed"
+        browser,
+        patient,
+        tbil="140.2",
+        alt="６４",
+        hbv_dna="<20",
+        albumin="3.34 g/dL",
+        missing_afp="haemolysed",
     )
 
     assert response.status_code == 302
+    audit.settle()
     page = text(browser.get(response.url))
     assert "5 of 5 saved" in page
-    assert f"revision {audit.latest_revision():,}" in page or audit.latest_revision() == 0
+    assert f"revision {audit.latest_revision():,}" in page
     rows = stored(patient)
     assert (rows["alt"].value, rows["alt"].typed_text) == (64, "６４")
     assert (rows["hbv_dna"].value, rows["hbv_dna"].comparator) == (20, "<")
@@ -120,9 +129,26 @@ def test_what_cannot_be_read_stays_and_stores_nothing(
 def test_hostile_values_in_every_field_never_break_the_page(browser: Client, patient: Patient) -> None:
     names = ["visited_on", "drawn_at", "reason", "note", "version", "seen_version", "submission_key", "then"]
     for analyte in ("tbil", "inr"):
-        names += [analyte, f"unit_{analyte}", f"missing_{analyte}", f"confirm_{analyte}", f"keep_{analyte}", f"use_{analyte}"]
+        names += [
+            analyte,
+            f"unit_{analyte}",
+            f"missing_{analyte}",
+            f"confirm_{analyte}",
+            f"keep_{analyte}",
+            f"use_{analyte}",
+        ]
     for name in names:
-        for hostile in ("'\"><", "１" * 300, "-1", "9" * 30, "\u202e\u200b", "😀", "x" * 10_000, "{{ 7 }}", "../../etc"):
+        for hostile in (
+            "'\"><",
+            "１" * 300,
+            "-1",
+            "9" * 30,
+            "\u202e\u200b",
+            "😀",
+            "x" * 10_000,
+            "{{ 7 }}",
+            "../../etc",
+        ):
             response = post(browser, patient, **{"sodium": "x"} | {name: hostile})
             assert response.status_code == 422, (name, hostile)
     assert stored(patient) == {}
@@ -149,7 +175,6 @@ def test_a_unit_slip_is_asked_about_then_kept_or_converted(
     assert stale.status_code == 422  # a confirmation of another value is none
     kept = post(browser, patient, tbil="8.2", unit_tbil="umol/L", confirm_tbil="8.2|umol/L")
     assert kept.status_code == 302
-    assert stored(patient)["tbil"].value == Decimal("152.8") or True
     assert LabResult.objects.get(patient=patient, analyte="tbil", visit__week=4).value == Decimal("8.2")
 
 
@@ -173,7 +198,9 @@ def test_a_correction_needs_a_reason_and_keeps_it(browser: Client, patient: Pati
     assert other.status_code == 422
     assert "needs a note" in text(other)
 
-    done = post(browser, patient, tbil="141", version="1", reason="report_amended", note="phoned by the laboratory")
+    done = post(
+        browser, patient, tbil="141", version="1", reason="report_amended", note="phoned by the laboratory"
+    )
     assert done.status_code == 302
     audit.settle()
     assert stored(patient)["tbil"].value == 141
@@ -203,7 +230,7 @@ def test_a_stored_text_that_no_reader_knows_does_not_stop_a_correction(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "The day of the draw is empty"),
+        ("", "The date is empty"),
         ("02/03/2024", "Type 2024-02-03 or 2024-03-02"),
         ("2024-02-31", "does not exist"),
         ("2999-01-01", "outside the dates"),
@@ -266,7 +293,11 @@ def test_two_coordinators_merge_and_collide(
     merged = post(browser, patient, tbil="140", alt="65", version="1", reason="typing_slip")
     audit.settle()
     assert merged.status_code == 302
-    assert {code: int(row.value) for code, row in stored(patient).items()} == {"tbil": 150, "alt": 65, "ast": 70}
+    assert {code: int(row.value) for code, row in stored(patient).items()} == {
+        "tbil": 150,
+        "alt": 65,
+        "ast": 70,
+    }
 
     clash = post(browser, patient, tbil="160", alt="66", version="1", reason="typing_slip")
     assert clash.status_code == 409
@@ -277,14 +308,27 @@ def test_two_coordinators_merge_and_collide(
     seen = re.search(r'name="seen_version" value="(\d+)"', page)
     assert seen
     # no choice is no consent
-    undecided = post(browser, patient, tbil="160", alt="66", version="1", seen_version=seen[1], reason="typing_slip")
+    undecided = post(
+        browser, patient, tbil="160", alt="66", version="1", seen_version=seen[1], reason="typing_slip"
+    )
     assert undecided.status_code == 409
     choice = {"keep_tbil": "theirs", "keep_alt": "mine"}
     settled = post(
-        browser, patient, tbil="160", alt="66", version="1", seen_version=seen[1], reason="typing_slip", **choice
+        browser,
+        patient,
+        tbil="160",
+        alt="66",
+        version="1",
+        seen_version=seen[1],
+        reason="typing_slip",
+        **choice,
     )
     assert settled.status_code == 302
-    assert {code: int(row.value) for code, row in stored(patient).items()} == {"tbil": 150, "alt": 66, "ast": 70}
+    assert {code: int(row.value) for code, row in stored(patient).items()} == {
+        "tbil": 150,
+        "alt": 66,
+        "ast": 70,
+    }
 
 
 def test_an_unscheduled_draw_gets_a_page_of_its_own(browser: Client, patient: Patient) -> None:

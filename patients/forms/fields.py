@@ -1,0 +1,95 @@
+"""What the forms of the ward share: text fields, and days read out of them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from patients import edit_checks
+from trial import protocol, typed
+from trial.refusals import Problem, Refused
+from trial.typed import Unreadable
+
+NOTE_LENGTH = 200
+
+
+def said(error: Unreadable | Problem | edit_checks.Breach) -> str:
+    """Return rule and remedy in the reader's language."""
+    return f"{error.sentence.said(gettext)} {error.remedy.said(gettext)}"
+
+
+def text_field(label: Any = "", **options: Any) -> forms.CharField:
+    """Return a field that keeps what was typed, for a reader of :mod:`trial.typed`."""
+    return forms.CharField(label=label, required=False, strip=False, **options)
+
+
+class TypedForm(forms.Form):
+    """A form whose texts are read by :mod:`trial.typed` and whose rules are the actions'."""
+
+    def posted(self, name: str) -> str:
+        """Return the text of a field as it was sent."""
+        return str(self.data.get(name, "")) if self.is_bound else ""
+
+    def shown(self, name: str) -> str:
+        """Return the text a field shows: what was sent, or its initial value."""
+        return self.posted(name) if self.is_bound else str(self.initial.get(name, "") or "")
+
+    def read_day(
+        self, name: str, *, today: date, life: edit_checks.Life | None = None, needed: bool = True
+    ) -> date | None:
+        """Read the day in a field, or say beside it why it cannot be."""
+        text = self.posted(name)
+        if not text.strip():
+            if needed:
+                self.add_error(name, _("The date is empty. Type it as year-month-day."))
+            return None
+        try:
+            day = typed.read_date(text, today=today)
+        except Unreadable as error:
+            self.add_error(name, said(error))
+            return None
+        breach = edit_checks.day_breach(day, life or edit_checks.Life(today))
+        if breach is not None:
+            self.add_error(name, said(breach))
+        return day
+
+    def read_text(self, name: str, *, most: int) -> str:
+        """Read the text in a field, or say beside it why it cannot be."""
+        try:
+            return typed.read_text(self.posted(name), most=most)
+        except Unreadable as error:
+            self.add_error(name, said(error))
+            return ""
+
+    def add_problems(self, refused: Refused) -> None:
+        """Show what an action refused beside the fields it is about."""
+        for problem in refused.problems:
+            self.add_error(problem.field if problem.field in self.fields else None, problem.in_words)
+
+
+class CorrectionForm(TypedForm):
+    """A form that may change what is stored: the version on screen, and a coded reason with a note."""
+
+    version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+    reason = forms.ChoiceField(
+        label=_("Reason for the change"),
+        required=False,
+        choices=[("", "")] + [(r.code, r.label) for r in protocol.CHANGE_REASONS],
+    )
+    note = text_field(_("Note"))
+
+    def read_reason(self) -> None:
+        """Read the reason and its note, to be called while cleaning."""
+        self.cleaned_data["note"] = self.read_text("note", most=NOTE_LENGTH)
+        if self.cleaned_data.get("reason") == "other" and not self.posted("note").strip():
+            self.add_error("note", _("The reason “other” needs a note that says what it was."))
+
+    def reason_given(self) -> str:
+        """Return the coded reason and its note as one sentence; empty when none is given."""
+        labels = {r.code: r.label for r in protocol.CHANGE_REASONS}
+        code, note = self.cleaned_data.get("reason", ""), self.cleaned_data.get("note", "")
+        return ": ".join(part for part in (labels.get(code, ""), note) if part)

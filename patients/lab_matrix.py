@@ -1,0 +1,208 @@
+"""The matrix of a subject's labs: analytes and scores down, draws across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from patients import worklist
+from patients.actions.visits import shown
+from patients.models import LabResult, Patient, Visit
+from patients.patient_header import Clamp, clamps
+from trial import protocol, units
+from trial.protocol import Analyte, Limits, Sex
+
+_MISSING = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One column: a visit or an unscheduled draw, with the address where it is corrected."""
+
+    visit: Visit
+    url: str
+    missing_required: tuple[str, ...] = ()
+
+    @property
+    def week(self) -> int | None:
+        return self.visit.week
+
+    @property
+    def drawn_on(self) -> date | None:
+        return self.visit.visited_on
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value, or why there is none; ``typed`` is what the report said."""
+
+    value: Decimal | None = None
+    comparator: str = ""
+    flag: str = ""
+    change: Decimal | None = None
+    typed: str = ""
+    why_none: str = ""
+    url: str = ""
+    clamps: tuple[Clamp, ...] = ()
+    reported: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: an analyte, or a score."""
+
+    code: str
+    label: str
+    unit: str
+    decimals: int
+    reference: Limits | None
+    cells: tuple[Cell | None, ...]
+    is_score: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Everything the page shows; ``revision`` is that of the oldest score in it."""
+
+    draws: tuple[Draw, ...]
+    lines: tuple[Line, ...]
+    first_infusion_on: date | None
+    revision: int | None
+
+
+def matrix(patient: Patient) -> Matrix:
+    """Return a subject's labs and scores by draw, in the order of the days; five queries."""
+    visits = sorted(Visit.objects.valid().filter(patient=patient), key=_order)
+    results: dict[tuple[int, str], LabResult] = {
+        (result.visit_id, result.analyte): result
+        for result in LabResult.objects.filter(patient=patient, visit__voided_at__isnull=True)
+    }
+    draws = tuple(Draw(visit, _url(patient, visit), _missing_required(visit, results)) for visit in visits)
+    sex = Sex(patient.sex)
+    lines = [
+        _analyte_line(analyte, draws, results, analyte.reference[sex])
+        for analyte in protocol.PANEL
+        if analyte.required or any((draw.visit.pk, analyte.code) in results for draw in draws)
+    ]
+    scores = _newest_scores(patient)
+    lines += [_score_line(variant, draws, scores) for variant in protocol.SCORES]
+    record = worklist.records([patient])[0]
+    return Matrix(
+        draws,
+        tuple(lines),
+        record.facts.first_infusion_on,
+        max((score.revision for score in scores.values()), default=None),
+    )
+
+
+def _order(visit: Visit) -> tuple[date, int, int]:
+    return visit.visited_on or date.max, visit.week if visit.week is not None else -1, visit.pk
+
+
+def _url(patient: Patient, visit: Visit) -> str:
+    if visit.week is not None:
+        return reverse("patients:enter_visit", args=[patient.subject_id, visit.week])
+    return reverse("patients:edit_unscheduled", args=[patient.subject_id, visit.pk])
+
+
+def _missing_required(visit: Visit, results: dict[tuple[int, str], LabResult]) -> tuple[str, ...]:
+    if visit.week is None:
+        return ()
+    return tuple(code for code in protocol.REQUIRED_ANALYTES if (visit.pk, code) not in results)
+
+
+def _analyte_line(
+    analyte: Analyte, draws: Sequence[Draw], results: dict[tuple[int, str], LabResult], reference: Limits
+) -> Line:
+    baseline = next(
+        (
+            results[draw.visit.pk, analyte.code].value
+            for draw in draws
+            if draw.week == protocol.BASELINE_WEEK and (draw.visit.pk, analyte.code) in results
+        ),
+        None,
+    )
+    return Line(
+        analyte.code,
+        analyte.label,
+        units.symbol(analyte.unit),
+        analyte.decimals,
+        reference,
+        tuple(_cell(results.get((draw.visit.pk, analyte.code)), draw, baseline, reference) for draw in draws),
+    )
+
+
+def _cell(result: LabResult | None, draw: Draw, baseline: Decimal | None, reference: Limits) -> Cell | None:
+    if result is None:
+        return None
+    url = f"{draw.url}#row-{result.analyte}"
+    if result.value is None:
+        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url)
+    is_baseline = draw.week == protocol.BASELINE_WEEK
+    return Cell(
+        value=result.value,
+        comparator=result.comparator,
+        flag=flag(result.value, reference),
+        change=None if baseline is None or is_baseline else result.value - baseline,
+        typed=shown(result),
+        url=url,
+    )
+
+
+def flag(value: Decimal, reference: Limits) -> str:
+    """Return ``high`` or ``low`` against a reference range, or nothing within it."""
+    if reference.holds(value):
+        return ""
+    return "low" if reference.low is not None and value < reference.low else "high"
+
+
+def _newest_scores(patient: Patient) -> dict[tuple[int, str], Any]:
+    newest = (
+        patient.scores.filter(visit__voided_at__isnull=True)
+        .order_by("visit_id", "variant", "-id")
+        .distinct("visit_id", "variant")
+    )
+    return {(score.visit_id, score.variant): score for score in newest}
+
+
+def _score_line(
+    variant: protocol.ScoreVariant, draws: Sequence[Draw], scores: dict[tuple[int, str], Any]
+) -> Line:
+    at_baseline = next(
+        (scores.get((draw.visit.pk, variant.code)) for draw in draws if draw.week == protocol.BASELINE_WEEK),
+        None,
+    )
+    cells = []
+    for draw in draws:
+        score = scores.get((draw.visit.pk, variant.code))
+        if score is None:
+            cells.append(None)
+        elif score.value is None:
+            cells.append(Cell(why_none=score.why_not))
+        else:
+            is_baseline = (
+                at_baseline is None or at_baseline.value is None or draw.week == protocol.BASELINE_WEEK
+            )
+            cells.append(
+                Cell(
+                    value=score.value,
+                    change=None if is_baseline else score.value - at_baseline.value,
+                    clamps=clamps(score.inputs),
+                    reported=score.reported,
+                )
+            )
+    return Line(
+        variant.code,
+        variant.label,
+        "",
+        protocol.decimals_of(variant.code),
+        None,
+        tuple(cells),
+        is_score=True,
+    )
