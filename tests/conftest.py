@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 
 from tests import factories
+from tests.browsers import address, browser, chromium, new_page, open_page, worker  # noqa: F401  fixtures
 from trial import audit
 from trial.models import Site, User
 from trial.roles import Role
@@ -46,7 +47,9 @@ def _tables_can_be_emptied() -> Iterator[None]:
 def _create_service_account() -> None:
     """Put back what a migration made and emptying the tables removed."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('cordline.actor', '1', true), set_config('cordline.source', 'tests', true)")
+        cursor.execute(
+            "SELECT set_config('cordline.actor', '1', true), set_config('cordline.source', 'tests', true)"
+        )
         User.objects.create(pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!")
 
 

@@ -221,7 +221,10 @@ def _leave_in_order() -> None:
         return
     _in_order = True
     atexit.register(release)
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
 
         def leave(number: int, _frame: FrameType | None) -> None:
             sys.exit(128 + number)
@@ -273,7 +276,9 @@ def _create_cluster(server: Server, binaries: Path) -> None:
         shutil.rmtree(left_behind, ignore_errors=True)
     draft = server.home / f"pg.new.{os.getpid()}"
     if not server.account.is_ours:
-        print(f"PostgreSQL does not run as root: it runs as “nobody” and keeps {server.home}", file=sys.stderr)
+        print(
+            f"PostgreSQL does not run as root: it runs as “nobody” and keeps {server.home}", file=sys.stderr
+        )
     _call(
         server,
         [binaries / "initdb", "-D", draft, "-U", ROLES["superuser"], "-A", "trust", "--encoding=UTF8"]
@@ -318,7 +323,18 @@ def _prepare(server: Server) -> None:
 
 
 def _answers(server: Server, binaries: Path) -> bool:
-    asked = [binaries / "pg_isready", "-q", "-t", "5", "-h", server.sockets, "-p", PORT, "-U", ROLES["superuser"]]
+    asked = [
+        binaries / "pg_isready",
+        "-q",
+        "-t",
+        "5",
+        "-h",
+        server.sockets,
+        "-p",
+        PORT,
+        "-U",
+        ROLES["superuser"],
+    ]
     return _call(server, [*asked, "-d", "postgres"], check=False).returncode == 0
 
 
@@ -357,7 +373,9 @@ def erase(data_dir: Path) -> None:
 def _make_private(directory: Path, account: Account) -> None:
     """Create a directory that only ``account`` can use; never change one that exists."""
     if any(character in str(directory) for character in '"$`\\\n'):
-        raise ServerError(f'{directory}: the path may hold no ", $, `, \\ or line break. Set CORDLINE_DATA to another.')
+        raise ServerError(
+            f'{directory}: the path may hold no ", $, `, \\ or line break. Set CORDLINE_DATA to another.'
+        )
     if not directory.exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = directory.with_name(f".{directory.name}.{os.getpid()}")
@@ -378,12 +396,16 @@ def _binaries(server: Server) -> Path:
     """Return the directory of PostgreSQL's programs, in a place the server's account can reach."""
     spec = find_spec(PACKAGE)  # not imported: importing it is not safe for other users of the machine
     if spec is None or spec.origin is None:
-        raise ServerError(f"{PACKAGE} is not installed. Install it, or set DATABASE_URL to a PostgreSQL server.")
+        raise ServerError(
+            f"{PACKAGE} is not installed. Install it, or set DATABASE_URL to a PostgreSQL server."
+        )
     package = Path(spec.origin).parent
     programs = package / "pginstall18" / "bin"
     if server.account.is_ours or _may_execute(server, programs):
         return programs
-    return _copied(package, server.home / f"{PACKAGE}-{version(PACKAGE)}") / programs.relative_to(package.parent)
+    return _copied(package, server.home / f"{PACKAGE}-{version(PACKAGE)}") / programs.relative_to(
+        package.parent
+    )
 
 
 def _may_execute(server: Server, programs: Path) -> bool:
@@ -407,9 +429,7 @@ def _copied(package: Path, target: Path) -> Path:
     return target
 
 
-def _call(
-    server: Server, words: list[Path | str], *, check: bool = True
-) -> subprocess.CompletedProcess[str]:
+def _call(server: Server, words: list[Path | str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs apart from us: its session, its account, no inherited environment."""
     identity: dict[str, Any] = {}
     if not server.account.is_ours:

@@ -9,11 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import DisallowedHost
-from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
-from django.middleware.security import SecurityMiddleware
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -32,15 +29,21 @@ _SEEN, _BEGUN = "seen_at", "begun_at"
 _SEEN_STEP = 30  # seconds; a session row is not written for every request
 
 
-class HeadersOnEveryAnswer(SecurityMiddleware):
-    """Django's security headers, on the answer to a forged host too."""
+def headers_on_every_answer(get_response: Answer) -> Answer:
+    """Repeat Django's constant headers on what its own middleware refuses: a forged host."""
+    constant = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+    }
 
-    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
-        try:
-            request.get_host()
-            return super().process_request(request)  # type: ignore[no-any-return]
-        except DisallowedHost as error:
-            return response_for_exception(request, error)
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        for name, value in constant.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return middleware
 
 
 def refuse_unreadable_text(get_response: Answer) -> Answer:
@@ -142,8 +145,9 @@ def _asked_by_the_page(request: HttpRequest) -> bool:
 
 
 def _wants_a_page(request: HttpRequest) -> bool:
-    return request.headers.get("HX-Request") != "true" and "application/json" not in request.headers.get(
-        "Accept", ""
+    accepts_json = "application/json" in request.headers.get("Accept", "")
+    return not (
+        request.headers.get("HX-Request") == "true" or ASKED_BY_THE_PAGE in request.headers or accepts_json
     )
 
 
@@ -160,7 +164,7 @@ def _sign_in_again(request: HttpRequest) -> HttpResponse:
     target = urlsplit(page)
     back = f"{target.path}?{target.query}" if target.query else target.path
     response = HttpResponse(_("Please log in again."), status=401, content_type="text/plain; charset=utf-8")
-    response["HX-Redirect"] = redirect_to_login(back or resolve_url(settings.LOGIN_REDIRECT_URL)).url
+    response["HX-Redirect"] = redirect_to_login(back or "/").url
     return response
 
 

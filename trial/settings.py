@@ -42,8 +42,14 @@ def required(name: str) -> str:
 # --- what identifies this installation ------------------------------------------------------
 
 if PRODUCTION:
+    if DEBUG:
+        raise ImproperlyConfigured(
+            "DEBUG shows patients' data to whoever meets an error; production refuses it"
+        )
     SECRET_KEY = required("SECRET_KEY")
-    ALLOWED_HOSTS = required("ALLOWED_HOSTS").split(",")
+    ALLOWED_HOSTS = [host.strip() for host in required("ALLOWED_HOSTS").split(",")]
+    if "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured("ALLOWED_HOSTS names the hosts; production does not answer to every name")
     CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 else:
     SECRET_KEY = embedded.secret_key(DATA_DIR)
@@ -57,24 +63,27 @@ _url = env.str("DATABASE_URL", default="")
 EMBEDDED = not _url
 if EMBEDDED:
     # tests empty tables behind themselves, which the trail lets nobody else do
-    _app = embedded.connection(DATA_DIR, role="superuser" if TESTING else "app")
-    _owner = embedded.connection(DATA_DIR, role="superuser" if TESTING else "owner")
+    _name = {"NAME": env.str("CORDLINE_DATABASE", default=embedded.DATABASE)}
+    _app = embedded.connection(DATA_DIR, role="superuser" if TESTING else "app") | _name
+    _owner = embedded.connection(DATA_DIR, role="superuser" if TESTING else "owner") | _name
 else:
     _app = env.db_url_config(_url)
     _owner = env.db_url_config(env.str("DATABASE_OWNER_URL", default=_url))
 
-_session = (
-    "-c lock_timeout=10s -c statement_timeout=300s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
-)
+_LIMITS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
 DATABASES = {
     alias: {
         **configuration,
         "ENGINE": "trial.database" if EMBEDDED else "django.db.backends.postgresql",
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"options": _session, "connect_timeout": 5},
+        "OPTIONS": {
+            **configuration.get("OPTIONS", {}),
+            "options": f"{_LIMITS} -c statement_timeout={longest}",
+            "connect_timeout": 5,
+        },
     }
-    for alias, configuration in (("default", _app), ("owner", _owner))
+    for alias, configuration, longest in (("default", _app, "300s"), ("owner", _owner, "0"))
 }
 DATABASES["owner"]["TEST"] = {"MIRROR": "default"}
 if env.bool("CORDLINE_POOL", default=False):
@@ -107,10 +116,11 @@ INSTALLED_APPS = [
     "analytics",
 ]
 MIDDLEWARE = [
-    # the first three only add headers: outermost, so that no answer lacks them
+    # the first four only add headers: outermost, so that no answer lacks them
+    "trial.middleware.headers_on_every_answer",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "trial.middleware.HeadersOnEveryAnswer",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "trial.middleware.keep_private",
     "trial.middleware.refuse_unreadable_text",
@@ -238,12 +248,14 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "never-used"
-JOB_FILES = DATA_DIR / "jobs"
+JOB_FILES = Path(env.str("CORDLINE_JOB_FILES", default=str(DATA_DIR / "jobs")))
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 # --- the worker -----------------------------------------------------------------------------
 
-CELERY_BROKER_URL = required("REDIS_URL") if PRODUCTION else env.str("REDIS_URL", default="memory://localhost")
+CELERY_BROKER_URL = (
+    required("REDIS_URL") if PRODUCTION else env.str("REDIS_URL", default="memory://localhost")
+)
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.01} if CELERY_BROKER_URL.startswith("memory") else {"visibility_timeout": 7200}
 )

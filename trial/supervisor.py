@@ -16,7 +16,7 @@ from types import FrameType
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 STEADY = 60.0  # seconds after which a child that dies is restarted at once again
-POLITE, FIRM = 3.0, 10.0  # seconds until a child is asked to drop its work, and until it is killed
+POLITE, FIRM = 2.0, 10.0  # seconds until a child is asked to drop its work, and until it is killed
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -119,7 +119,9 @@ class Supervisor:
                 if now - child.started_at > STEADY:
                     child.pause = FIRST_PAUSE
                 child.start_again_at = now + child.pause
-                self.say(f"{child.name} ended ({_described(child.process.returncode)}); again in {child.pause:.0f} s")
+                self.say(
+                    f"{child.name} ended ({_described(child.process.returncode)}); again in {child.pause:.0f} s"
+                )
                 child.pause = min(2 * child.pause, LONGEST_PAUSE)
                 child.process = None
             elif now >= child.start_again_at:

@@ -1,111 +1,103 @@
-"""A real browser in front of a real server; a journey fails on any console error or blocked resource."""
+"""A house of its own for the journeys: everything ``make run`` starts, on a fresh synthetic study."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 
-from tests import processes
-from trial.models import User
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browsers import NewPage
+from tests.processes import ROOT
+from trial import embedded
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "journeys" in item.path.parts:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Web server, worker and database of the journeys."""
+
+    address: str
+    password: str
+    environment: dict[str, str]
+
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command on the same database."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of the browser; without one journeys are skipped, except in CI."""
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
-    message = "no browser for the journeys: apt install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+def house(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data: Path = tmp_path_factory.mktemp("house")
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment |= {"CORDLINE_DATA": str(data), "DJANGO_SETTINGS_MODULE": "trial.settings"}
+    supervisor = subprocess.Popen(
+        [sys.executable, "-u", "manage.py", "run", "--port", "0", "--no-color"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert supervisor.stdout
+    said = ""
+    try:
+        for line in supervisor.stdout:
+            said += line
+            if "Ctrl+C" in line:
+                break
+        address = re.search(r"http://\S+?(?=/\s)", said)
+        password = re.search(r"Password of each: (\S+)", said)
+        assert address and password, said
+        yield House(address[0], password[1], environment)
+    finally:
+        supervisor.send_signal(signal.SIGINT)
+        supervisor.wait(30)
+        supervisor.stdout.close()
+        embedded.erase(data)
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    # Playwright's loop lives in this thread; the tests' own queries are not part of it
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+def sessions() -> dict[str, list[Any]]:
+    """Cookies of who logged in already: logins are limited per address, journeys are many."""
+    return {}
 
 
 @pytest.fixture
-def address(transactional_db: None) -> Iterator[str]:
-    """Address of a web server of this journey."""
-    with processes.web_server() as address:
-        yield address
+def visitor(house: House, new_page: NewPage, sessions: dict[str, list[Any]]) -> Callable[..., Any]:
+    """Return a page of somebody logged in, in a browser of their own: ``visitor("li.min")``; nobody without a name."""
 
-
-@pytest.fixture
-def worker(transactional_db: None) -> Iterator[None]:
-    """A real Celery worker of this journey."""
-    with processes.worker():
-        yield
-
-
-OpenPage = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[OpenPage]:
-    """Open a page, as somebody or as nobody: ``open_page("/patients/", by=coordinator)``.
-
-    Anything the browser complains about fails the journey.
-    """
-    contexts: list[Any] = []
-    complaints: list[str] = []
-
-    def open_at(path: str, *, by: User | None = None, **options: Any) -> Any:
-        context = browser.new_context(base_url=address, **({"viewport": {"width": 1280, "height": 900}} | options))
-        contexts.append(context)
-        if by is not None:
-            client = Client()
-            client.force_login(by, backend="django.contrib.auth.backends.ModelBackend")
-            name = settings.SESSION_COOKIE_NAME
-            context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": address}])
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: _blocked(request, complaints))
-        page.goto(path)
+    def sign_in(username: str = "", **options: Any) -> Any:
+        page = new_page(base_url=house.address, **options)
+        if username in sessions:
+            page.context.add_cookies(sessions[username])
+        elif username:
+            page.goto("/login/")
+            page.get_by_label("Username").fill(username)
+            page.get_by_label("Password").fill(house.password)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(lambda url: "/login" not in url)
+            sessions[username] = page.context.cookies()
         return page
 
-    yield open_at
-    for context in contexts:
-        context.close()
-    assert not complaints, complaints
-
-
-def _blocked(request: Any, complaints: list[str]) -> None:
-    # leaving a page ends what it was still asking for
-    if "ERR_ABORTED" not in (request.failure or ""):
-        complaints.append(f"{request.url}: {request.failure}")
+    return sign_in

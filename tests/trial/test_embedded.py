@@ -238,7 +238,9 @@ def test_stale_process_number_may_belong_to_a_stranger_by_now(cluster: Server, s
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         for stale in (cluster.cluster / "postmaster.pid", cluster.sockets / f".s.PGSQL.{embedded.PORT}.lock"):
-            stale.write_text(f"{stranger.pid}\n{cluster.cluster}\n{int(time.time())}\n{embedded.PORT}\n\n\n\nready\n")
+            stale.write_text(
+                f"{stranger.pid}\n{cluster.cluster}\n{int(time.time())}\n{embedded.PORT}\n\n\n\nready\n"
+            )
             os.chown(stale, cluster.account.uid, cluster.account.gid)
         user = start()
         assert answers(cluster)
@@ -271,7 +273,9 @@ def test_exit_of_a_forked_child_does_not_stop_the_server(cluster: Server, start:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signalled_user_still_stops_the_server(cluster: Server, start: Starts, number: signal.Signals) -> None:
+def test_signalled_user_still_stops_the_server(
+    cluster: Server, start: Starts, number: signal.Signals
+) -> None:
     user = start()
     os.killpg(user.pid, number)  # as Ctrl+C does: everybody in the group
     assert user.wait(timeout=30) == {signal.SIGTERM: 143, signal.SIGINT: 0}[number]
@@ -323,7 +327,9 @@ def test_secret_key_is_private_and_the_same_for_all(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     script = "import sys; from pathlib import Path; from trial import embedded; print(embedded.secret_key(Path(sys.argv[1])))"
     users = [
-        subprocess.Popen([sys.executable, "-c", script, str(data_dir)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(data_dir)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     keys = {user.communicate()[0].strip() for user in users}

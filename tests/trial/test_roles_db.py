@@ -25,7 +25,7 @@ TAMPERING = {
     "empty_the_revisions": "TRUNCATE trial_revision CASCADE",
     "lock_a_revision": "SELECT 1 FROM trial_revision FOR UPDATE",
     "insert_an_entry": (
-        'INSERT INTO trial_auditentry (revision_id, "table", "row", op) VALUES (1, \'trial_site\', 1, \'I\')'
+        "INSERT INTO trial_auditentry (revision_id, \"table\", \"row\", op) VALUES (1, 'trial_site', 1, 'I')"
     ),
     "change_an_entry": "UPDATE trial_auditentry SET new = NULL",
     "delete_an_entry": "DELETE FROM trial_auditentry",
@@ -99,12 +99,15 @@ def test_temporary_twin_of_the_trail_catches_nothing(coordinator: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE trial_auditentry (LIKE public.trial_auditentry)")
         with audit.revision(by=coordinator, reason="opened"):
-            cursor.execute("INSERT INTO trial_site (code, name, time_zone) VALUES ('GN', 'North', 'UTC') RETURNING id")
+            cursor.execute(
+                "INSERT INTO trial_site (code, name, time_zone) VALUES ('GN', 'North', 'UTC') RETURNING id"
+            )
             (row,) = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM pg_temp.trial_auditentry")
         assert cursor.fetchone() == (0,)
         cursor.execute(
-            "SELECT count(*) FROM public.trial_auditentry WHERE \"table\" = 'trial_site' AND \"row\" = %s", [row]
+            'SELECT count(*) FROM public.trial_auditentry WHERE "table" = \'trial_site\' AND "row" = %s',
+            [row],
         )
         assert cursor.fetchone() == (1,)
 

@@ -34,12 +34,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012  migrate checks; twice would cost a second
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one)")
+        parser.add_argument(
+            "--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one)"
+        )
         parser.add_argument("--empty", action="store_true", help="do not create the demonstration study")
 
     def handle(self, *args: Any, port: int | None, empty: bool, **options: Any) -> None:
         if settings.PRODUCTION:
-            raise CommandError("this is for one machine; in production start web and worker apart (docker-compose.yml)")
+            raise CommandError(
+                "this is for one machine; in production start web and worker apart (docker-compose.yml)"
+            )
         begun = time.monotonic()
         password = self.prepare(empty=empty)
         with _listen(port) as listener:
@@ -52,7 +56,9 @@ class Command(BaseCommand):
                     self.introduce(address, password, time.monotonic() - begun)
                     supervisor.watch()
                 elif not supervisor.stopping:
-                    raise CommandError(f"{address} did not become ready within {READY_WITHIN:.0f} s; see above")
+                    raise CommandError(
+                        f"{address} did not become ready within {READY_WITHIN:.0f} s; see above"
+                    )
             finally:
                 self.stdout.write("\nStopping…")
                 supervisor.stop()
@@ -126,7 +132,9 @@ def _web(listener: socket.socket) -> Child:
     number = listener.fileno()
     command = [sys.executable, "-m", "gunicorn", "trial.wsgi:application", "--bind", f"fd://{number}"]
     command += ["--workers", "2", "--threads", "4", "--graceful-timeout", "5", "--log-level", "warning"]
-    known = {flag for setting in import_module("gunicorn.config").KNOWN_SETTINGS for flag in setting.cli or ()}
+    known = {
+        flag for setting in import_module("gunicorn.config").KNOWN_SETTINGS for flag in setting.cli or ()
+    }
     if "--no-control-socket" in known:
         command.append("--no-control-socket")
     return Child("Web server", command, keep_open=(number,), environment={"CORDLINE_POOL": "1"})
@@ -136,7 +144,15 @@ def _worker() -> Child:
     # a container's only account is root, and no task runs what a message says
     quiet = ["-W", "ignore:You're running the worker"]
     command = [sys.executable, *quiet, "-m", "celery", "-A", "trial", "worker", "--concurrency", "2"]
-    command += ["--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command += [
+        "--pool",
+        "prefork",
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     # finished or dropped is the same to a task: the database knows what is still to be done
     return Child("Worker", command, drop_work=signal.SIGQUIT)
 

@@ -1,0 +1,115 @@
+"""A real browser: what it complains about, in its console or about a blocked resource, fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from tests import processes
+from trial.models import User
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; without one journeys are skipped, except in CI."""
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    message = "no browser for the journeys: apt install chromium"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's loop lives in this thread; the tests' own queries are not part of it
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def address(transactional_db: None) -> Iterator[str]:
+    """Address of a web server of this journey."""
+    with processes.web_server() as address:
+        yield address
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[None]:
+    """A real Celery worker of this journey."""
+    with processes.worker():
+        yield
+
+
+OpenPage = Callable[..., Any]
+NewPage = Callable[..., Any]
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[NewPage]:
+    """Open an empty page in a browser of its own: ``new_page(base_url=...)``."""
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def open_empty(**options: Any) -> Any:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: _blocked(request, complaints))
+        return page
+
+    yield open_empty
+    for context in contexts:
+        context.close()
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def open_page(new_page: NewPage, address: str) -> OpenPage:
+    """Open a page of the test's own server, as somebody or as nobody: ``open_page("/", by=coordinator)``."""
+
+    def open_at(path: str, *, by: User | None = None, **options: Any) -> Any:
+        page = new_page(base_url=address, **options)
+        if by is not None:
+            client = Client()
+            client.force_login(by, backend="django.contrib.auth.backends.ModelBackend")
+            name = settings.SESSION_COOKIE_NAME
+            page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": address}])
+        page.goto(path)
+        return page
+
+    return open_at
+
+
+def _blocked(request: Any, complaints: list[str]) -> None:
+    # leaving a page ends what it was still asking for
+    if "ERR_ABORTED" not in (request.failure or ""):
+        complaints.append(f"{request.url}: {request.failure}")
