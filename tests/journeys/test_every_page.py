@@ -111,7 +111,7 @@ def test_page_is_accessible_and_whole(
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("address", ["/account/login/", "/nowhere/"])
+@pytest.mark.parametrize("address", ["/login/", "/nowhere/"])
 def test_open_pages_are_accessible(address: str, visitor: Callable[..., Page]) -> None:
     page = visitor()
     page.goto(address)
