@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import labs, listing, outcome, register, screening, today, visit
+from patients.views import history, labs, listing, outcome, register, screening, today, visit
 
 app_name = "patients"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("patients/jump/", listing.jump, name="jump"),
     path("patients/new/", register.register, name="register"),
     path("patients/<str:subject_id>/labs/", labs.labs, name="labs"),
+    path("patients/<str:subject_id>/history/", history.history, name="history"),
     path("patients/<str:subject_id>/eligibility/", screening.eligibility_of, name="eligibility"),
     path("patients/<str:subject_id>/screening/", screening.screen, name="screen"),
     path("patients/<str:subject_id>/screening/verdict/", screening.verdict, name="verdict"),

@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import pgtrigger
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from trial.trail_functions import FUNCTIONS, SETTINGS
-from trial.triggers import UNTRAILED, Calls, audited, study_models
+from trial.triggers import UNTRAILED, Calls, audited, registered, study_models
 
 REPLAYABLE = frozenset(
     {
@@ -115,47 +115,24 @@ def undeclared(model: type[models.Model]) -> list[CheckMessage]:
     """Return what keeps an audited model's rows from being replayed exactly."""
     kept = audited()[model]
     columns = {field.column: field for field in model._meta.local_concrete_fields}
-    problems: list[CheckMessage] = []
     key = model._meta.pk
-    if (
-        key is None
-        or key.column != "id"
-        or key.get_internal_type() not in {"BigAutoField", "BigIntegerField"}
-    ):
+    problems: list[CheckMessage] = [
+        Error(f"the trail names the column {named}, which is not there", obj=model, id="trial.E003")
+        for named in (kept.patient, *kept.hidden)
+        if named and named not in columns
+    ]
+    if key.column != "id" or key.get_internal_type() not in {"BigAutoField", "BigIntegerField"}:
         problems.append(
-            Error(
-                "the key of a table with a trail is a bigint named id",
-                obj=model,
-                id="trial.E002",
-            )
+            Error("the key of a table with a trail is a bigint named id", obj=model, id="trial.E002")
         )
-    for named in (kept.patient, *kept.hidden):
-        if named and named not in columns:
-            problems.append(
-                Error(
-                    f"the trail names the column {named}, which is not there",
-                    obj=model,
-                    id="trial.E003",
-                )
-            )
     for column, field in columns.items():
-        kind = (
-            field.target_field.get_internal_type()
-            if field.remote_field
-            else field.get_internal_type()
-        )
+        target = field.target_field if isinstance(field, models.ForeignKey) else field
+        kind = target.get_internal_type()
         if kind not in REPLAYABLE:
             problems.append(
-                Error(
-                    f"{column}: a {kind} does not come back exactly",
-                    obj=model,
-                    id="trial.E004",
-                )
+                Error(f"{column}: a {kind} does not come back exactly", obj=model, id="trial.E004")
             )
-        if (
-            kind == "JSONField"
-            and f"{column}_is_never_json_null" not in _constraint_names(model)
-        ):
+        if kind == "JSONField" and f"{column}_is_never_json_null" not in _constraint_names(model):
             problems.append(
                 Error(
                     f"{column}: JSON null and no value are one thing in the trail",
@@ -198,7 +175,7 @@ def trail_is_intact(
         found = faults(connection)
         if found and waiting_migrations(connection):
             problems.append(
-                Warning(
+                checks.Warning(
                     f"the trail is not judged: {found[0]}, and migrations wait",
                     hint="Run manage.py migrate; pages are not served before.",
                     id="trial.W010",
@@ -219,20 +196,14 @@ def trail_is_intact(
 def waiting_migrations(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the migrations that the code has and the database has not."""
     executor = MigrationExecutor(connection)
-    return [
-        str(migration)
-        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
-    ]
+    return [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 def faults(connection: BaseDatabaseWrapper) -> list[str]:
     """Return one sentence for each way in which the trail is not as declared; none when it is whole."""
     wanted = {
-        (model._meta.db_table, trigger.get_pgid(model)): trigger_definition(
-            trigger, model
-        )
-        for model, trigger in pgtrigger.registered()
-        if isinstance(trigger, Calls)
+        (model._meta.db_table, compiled(trigger, model).pgid): trigger_definition(trigger, model)
+        for model, trigger in registered()
     }
     tables = sorted({table for table, _ in wanted})
     with connection.cursor() as cursor:
@@ -248,19 +219,10 @@ def faults(connection: BaseDatabaseWrapper) -> list[str]:
         functions = cursor.fetchall()
         cursor.execute(_RIGHTS)
         rights = cursor.fetchall()
-    found = (
-        []
-        if role == "origin"
-        else [f"session_replication_role is {role}: triggers do not fire"]
-    )
+    found = [] if role == "origin" else [f"session_replication_role is {role}: triggers do not fire"]
     found += _trigger_faults(wanted, triggers)
-    found += [
-        f"{table}: {count} foreign-key triggers are switched off"
-        for table, count in silent
-    ]
-    found += [
-        f"{table}: the rule {rule} rewrites what is written" for table, rule in rules
-    ]
+    found += [f"{table}: {count} foreign-key triggers are switched off" for table, count in silent]
+    found += [f"{table}: the rule {rule} rewrites what is written" for table, rule in rules]
     found += _function_faults(functions)
     found += [
         f"{table}: this role may write to the trail without owning it"
@@ -270,14 +232,17 @@ def faults(connection: BaseDatabaseWrapper) -> list[str]:
     return found
 
 
+def compiled(trigger: Calls, model: Any) -> Any:
+    """Return the trigger as the library would install it."""
+    return trigger.compile(model).sql
+
+
 def trigger_definition(trigger: Calls, model: type[models.Model]) -> str:
     """Return how PostgreSQL would print a declared trigger, without spaces, brackets and capitals."""
-    sql = trigger.compile(model).sql
+    sql = compiled(trigger, model)
     options = sql.defaults | sql.kwargs
     asked = options["operation"].split(" OR ")
-    events = " OR ".join(
-        event for name in _EVENTS for event in asked if event.startswith(name)
-    )
+    events = " OR ".join(event for name in _EVENTS for event in asked if event.startswith(name))
     return _plain(
         f"CREATE {options['constraint']} TRIGGER {sql.pgid} {options['when']} {events} ON public.{sql.table}"
         f" {options['timing']} {options['referencing']} FOR EACH {options['level']} {options['condition']}"
@@ -285,13 +250,8 @@ def trigger_definition(trigger: Calls, model: type[models.Model]) -> str:
     )
 
 
-def _trigger_faults(
-    wanted: dict[tuple[str, str], str], triggers: Iterable[Sequence[str]]
-) -> list[str]:
-    there = {
-        (table, name): (enabled, text, function)
-        for table, name, enabled, text, function in triggers
-    }
+def _trigger_faults(wanted: dict[tuple[str, str], str], triggers: Iterable[Sequence[str]]) -> list[str]:
+    there = {(table, name): (enabled, text, function) for table, name, enabled, text, function in triggers}
     found = []
     for (table, name), definition in wanted.items():
         if (table, name) not in there:
@@ -301,24 +261,16 @@ def _trigger_faults(
         if enabled not in {"O", "A"}:
             found.append(f"{table}: the trigger {name} is switched off")
         called = function.removeprefix("public.")
-        if (
-            _plain(text) != definition
-            or function != f"public.{called}"
-            or called not in FUNCTIONS
-        ):
+        if _plain(text) != definition or function != f"public.{called}" or called not in FUNCTIONS:
             found.append(f"{table}: the trigger {name} is not as declared")
     found += [
-        f"{table}: the trigger {name} is not ours"
-        for table, name in there
-        if (table, name) not in wanted
+        f"{table}: the trigger {name} is not ours" for table, name in there if (table, name) not in wanted
     ]
     return found
 
 
 def _function_faults(functions: Iterable[Sequence[Any]]) -> list[str]:
-    settings = {
-        re.sub(r"[\s']", "", entry.removeprefix("SET ")).lower() for entry in SETTINGS
-    }
+    settings = {re.sub(r"[\s']", "", entry.removeprefix("SET ")).lower() for entry in SETTINGS}
     there: dict[str, list[Sequence[Any]]] = {}
     for function in functions:
         there.setdefault(function[0], []).append(function[1:])
@@ -328,15 +280,8 @@ def _function_faults(functions: Iterable[Sequence[Any]]) -> list[str]:
             case []:
                 found.append(f"the function {name} is missing")
             case [(source, language, definer, configuration, open_to_all)]:
-                set_to = {
-                    re.sub(r"[\s']", "", entry).lower() for entry in configuration
-                }
-                if (
-                    source != body
-                    or language != "plpgsql"
-                    or not definer
-                    or set_to != settings
-                ):
+                set_to = {re.sub(r"[\s']", "", entry).lower() for entry in configuration}
+                if source != body or language != "plpgsql" or not definer or set_to != settings:
                     found.append(f"the function {name} was changed")
                 if open_to_all:
                     found.append(f"the function {name} may be run by everybody")

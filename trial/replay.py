@@ -193,7 +193,7 @@ WHERE recorded::text IS DISTINCT FROM found::text ORDER BY id LIMIT {limit}
 
 def _table(cursor: Any, model: type[models.Model], kept: Trail, report: Report) -> TableReplayed:
     name = model._meta.db_table
-    columns = [f.column for f in model._meta.local_concrete_fields if f.column not in kept.hidden]
+    columns = [str(f.column) for f in model._meta.local_concrete_fields if f.column not in kept.hidden]
     table = sql.Identifier("public", name)
     hidden = sql.SQL("{}::text[]").format(sql.Literal(list(kept.hidden)))
     defaults = sql.SQL("{}::jsonb").format(sql.Literal(json.dumps(_defaults(model), default=str)))
@@ -204,7 +204,7 @@ def _table(cursor: Any, model: type[models.Model], kept: Trail, report: Report) 
         "name": sql.Literal(name),
         "patient": sql.Literal(kept.patient),
         "hidden": hidden,
-        "columns": sql.SQL(", ").join(sql.Identifier(column) for column in columns),
+        "columns": sql.SQL(", ").join([sql.Identifier(column) for column in columns]),
         "defaults": defaults,
         "columns_then": as_row.format(table, defaults, sql.Identifier("old"), hidden),
         "columns_before": as_row.format(table, defaults, sql.Identifier("before"), hidden),
@@ -212,7 +212,7 @@ def _table(cursor: Any, model: type[models.Model], kept: Trail, report: Report) 
     }
 
     def run(query: str) -> Any:
-        cursor.execute(sql.SQL(query).format(**at))  # type: ignore[arg-type]
+        cursor.execute(sql.SQL(query).format(**at))
         return cursor
 
     rows, entries = run(_COUNT).fetchone()
@@ -242,7 +242,7 @@ def _table(cursor: Any, model: type[models.Model], kept: Trail, report: Report) 
 
 def _defaults(model: type[models.Model]) -> dict[str, Any]:
     """Return what a column that came later holds in rows that are older: its constant default, or nothing."""
-    given = {f.column: f.db_default for f in model._meta.local_concrete_fields if f.has_db_default()}
+    given = {str(f.column): f.db_default for f in model._meta.local_concrete_fields if f.has_db_default()}
     return {column: value for column, value in given.items() if not isinstance(value, models.Expression)}
 
 

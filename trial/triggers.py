@@ -17,8 +17,12 @@ import pgtrigger
 from django.apps import apps
 from django.db import models
 
+# the library leaves these untyped
+_Referencing: Any = pgtrigger.Referencing
+_UpdateOf: Any = pgtrigger.UpdateOf
 
-class Calls(pgtrigger.Trigger):  # type: ignore[misc]
+
+class Calls(pgtrigger.Trigger):
     """A trigger whose work is done by a named function of the database."""
 
     def __init__(self, *, execute: str, **options: Any) -> None:
@@ -79,21 +83,21 @@ def trail(*, patient: str = "", hidden: tuple[str, ...] = ()) -> list[Calls]:
         Audits(
             name="audit_insert",
             operation=pgtrigger.Insert,
-            referencing=pgtrigger.Referencing(new="new_rows"),
+            referencing=_Referencing(new="new_rows"),
             kept=kept,
             **statement,
         ),
         Audits(
             name="audit_update",
             operation=pgtrigger.Update,
-            referencing=pgtrigger.Referencing(old="old_rows", new="new_rows"),
+            referencing=_Referencing(old="old_rows", new="new_rows"),
             kept=kept,
             **statement,
         ),
         Audits(
             name="audit_delete",
             operation=pgtrigger.Delete,
-            referencing=pgtrigger.Referencing(old="old_rows"),
+            referencing=_Referencing(old="old_rows"),
             kept=kept,
             **statement,
         ),
@@ -132,7 +136,7 @@ def revision_triggers() -> list[Calls]:
             name="revision_number",
             level=pgtrigger.Row,
             when=pgtrigger.After,
-            operation=pgtrigger.UpdateOf("sealed"),
+            operation=_UpdateOf("sealed"),
             timing=pgtrigger.Deferred,
             condition=pgtrigger.Condition("NOT OLD.sealed AND NEW.sealed"),
             execute="trial_revision_number()",
@@ -162,13 +166,15 @@ def entry_triggers() -> list[Calls]:
     ]
 
 
+def registered() -> list[tuple[type[models.Model], Calls]]:
+    """Return every trigger of ours with the model of its table."""
+    every: list[tuple[Any, Any]] = pgtrigger.registered()
+    return [(model, trigger) for model, trigger in every if isinstance(trigger, Calls)]
+
+
 def audited() -> dict[type[models.Model], Trail]:
     """Return every model whose table has a trail, by table name, with what the trail records."""
-    found = {
-        model: trigger.kept
-        for model, trigger in pgtrigger.registered()
-        if isinstance(trigger, Audits)
-    }
+    found = {model: trigger.kept for model, trigger in registered() if isinstance(trigger, Audits)}
     return dict(sorted(found.items(), key=lambda item: item[0]._meta.db_table))
 
 

@@ -15,8 +15,12 @@ from trial import views
 trial_urls: list[URLPattern | URLResolver] = [
     path("account/", views.account, name="account"),
     path("shortcuts/", views.shortcuts, name="shortcuts"),
+    path("audit/", views.audit_log, name="audit"),
+    path("audit/<int:number>/", views.revision, name="revision"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/file/", views.job_file, name="job_file"),
+    path("health/live/", views.live, name="live"),
+    path("health/ready/", views.ready, name="ready"),
 ]
 
 # only what is wanted of the login's library: nobody signs up, and there is no mail

@@ -1,0 +1,340 @@
+"""The words of the trail: what a table, a row, a column and a value are called on screen.
+
+Works on rows as the trail keeps them (JSON), never on the rows of today: a
+revision reads the same in ten years. Tables of the floors above are known here
+by their names only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from trial import protocol, units
+
+Row = Mapping[str, Any]
+
+LABS, VISITS, INFUSIONS, LOTS = (
+    "patients_labresult",
+    "patients_visit",
+    "infusions_infusion",
+    "infusions_celllot",
+)
+PATIENTS, IDENTITIES, OUTCOMES = "patients_patient", "patients_patientidentity", "patients_outcome"
+SCREENINGS, ANSWERS, SITES, USERS = (
+    "patients_screening",
+    "patients_screeninganswer",
+    "trial_site",
+    "trial_user",
+)
+
+TABLES: Mapping[str, Any] = {
+    LABS: gettext_lazy("Lab result"),
+    VISITS: gettext_lazy("Visit"),
+    INFUSIONS: gettext_lazy("Infusion"),
+    SCREENINGS: gettext_lazy("Screening"),
+    ANSWERS: gettext_lazy("Criterion"),
+    OUTCOMES: gettext_lazy("Outcome"),
+    PATIENTS: gettext_lazy("Subject"),
+    IDENTITIES: gettext_lazy("Identity"),
+    LOTS: gettext_lazy("Lot"),
+    SITES: gettext_lazy("Site"),
+    USERS: gettext_lazy("Account"),
+}
+"""What a row of each table is called, in the order in which a revision shows them."""
+
+REFERENCES: Mapping[str, str] = {
+    "patient_id": PATIENTS,
+    "visit_id": VISITS,
+    "screening_id": SCREENINGS,
+    "lot_id": LOTS,
+    "site_id": SITES,
+}
+"""Columns that point to a row of another table."""
+
+HOUSEKEEPING = frozenset({"id", "version"})
+"""Columns that say nothing about the study; the export of the trail has them."""
+
+IDENTIFYING: Mapping[str, frozenset[str]] = {
+    IDENTITIES: frozenset({"name", "hospital_number", "phone"}),
+    PATIENTS: frozenset({"birth_date"}),
+}
+"""Columns whose values are seen only with the right to see who a subject is."""
+
+_OF_THE_TITLE: Mapping[str, frozenset[str]] = {
+    LABS: frozenset({"visit_id", "analyte"}),
+    VISITS: frozenset({"week"}),
+    INFUSIONS: frozenset({"number"}),
+    ANSWERS: frozenset({"screening_id", "criterion"}),
+    OUTCOMES: frozenset({"kind"}),
+    SCREENINGS: frozenset({"screened_on"}),
+}
+_CELLS_PRINTED = Decimal(10) ** 6
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the rows that others point to are called, as the trail last knew them."""
+
+    rows: Mapping[tuple[str, int], Row] = field(default_factory=dict)
+
+    def row(self, table: str, key: Any) -> Row:
+        """Return a row, empty when the trail does not know it."""
+        return self.rows.get((table, key), {}) if isinstance(key, int) else {}
+
+    def subject(self, patient: int | None) -> str:
+        """Return a subject's code."""
+        return str(self.row(PATIENTS, patient).get("subject_id", "")) if patient else ""
+
+    def draw(self, row: Row) -> str:
+        """Return the visit of a lab result in short: ``W12`` or the day of an unscheduled draw."""
+        return draw_label(self.row(VISITS, row.get("visit_id")))
+
+
+def draw_label(visit: Row) -> str:
+    """Return a visit in short: ``W12``, or the day of an unscheduled draw."""
+    if visit.get("week") is not None:
+        return _("W%(week)s") % {"week": visit["week"]}
+    return str(visit.get("visited_on") or _("unscheduled"))
+
+
+def references(rows: Iterable[Row]) -> set[tuple[str, int]]:
+    """Return the rows that others point to."""
+    return {
+        (table, row[column])
+        for row in rows
+        for column, table in REFERENCES.items()
+        if isinstance(row.get(column), int)
+    }
+
+
+# --- tables and columns ---------------------------------------------------------------------
+
+
+@cache
+def _models() -> Mapping[str, type[models.Model]]:
+    return {model._meta.db_table: model for model in apps.get_models()}
+
+
+@cache
+def _field(table: str, column: str) -> models.Field[Any, Any] | None:
+    model = _models().get(table)
+    fields = model._meta.local_concrete_fields if model else []
+    return next((f for f in fields if f.column == column), None)
+
+
+def table_label(table: str) -> str:
+    """Return what a row of a table is called."""
+    return str(TABLES.get(table, table))
+
+
+def column_label(table: str, column: str) -> str:
+    """Return what a column is called; one that is gone keeps its name."""
+    found = _field(table, column)
+    return str(found.verbose_name) if found is not None else column.replace("_", " ")
+
+
+def columns_of(table: str, old: Row | None, new: Row | None) -> list[str]:
+    """Return the columns worth showing, in the order of the table; those of the past at the end.
+
+    What already stands in the row's title is left out, unless it changed.
+    """
+    before, after = old or {}, new or {}
+    model = _models().get(table)
+    known = [f.column for f in model._meta.local_concrete_fields] if model else []
+    there = before.keys() | after.keys()
+    said = {c for c in _OF_THE_TITLE.get(table, ()) if not (old and new) or before.get(c) == after.get(c)}
+    ordered = [column for column in known if column in there] + sorted(there - set(known))
+    return [column for column in ordered if column not in HOUSEKEEPING | said | {"patient_id"}]
+
+
+def is_hidden(table: str, column: str, sees_identity: bool) -> bool:
+    """Return whether a value is kept from a reader."""
+    return not sees_identity and column in IDENTIFYING.get(table, frozenset())
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+def row_title(table: str, row: Row, names: Names) -> str:
+    """Return which row it is: ``Lab result · week 12 · TBIL``."""
+    return " · ".join(filter(None, (table_label(table), *_row_name(table, row, names))))
+
+
+def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
+    match table:
+        case "patients_labresult":
+            return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
+        case "patients_visit":
+            return (visit_label(row),)
+        case "infusions_infusion":
+            return (str(row.get("number", "")),)
+        case "patients_outcome":
+            return (value_text(table, "kind", row.get("kind"), names),)
+        case "patients_screening":
+            return (str(row.get("screened_on", "")),)
+        case "patients_screeninganswer":
+            return (criterion_label(row.get("criterion")),)
+        case "patients_patient":
+            return (str(row.get("subject_id", "")),)
+        case "patients_patientidentity":
+            return (names.subject(row.get("patient_id")),)
+        case "infusions_celllot" | "trial_site":
+            return (str(row.get("code", "")),)
+        case "trial_user":
+            return (str(row.get("username", "")),)
+    return (str(row.get("id", "")),)
+
+
+def row_note(table: str, row: Row, names: Names) -> str:
+    """Return a fact that helps to place a row."""
+    if table == LABS:
+        day = names.row(VISITS, row.get("visit_id")).get("visited_on")
+        return _("visit of %(day)s") % {"day": day} if day else ""
+    if table == INFUSIONS:
+        return _("given on %(day)s") % {"day": row.get("given_on")}
+    if table == ANSWERS:
+        criterion = protocol.CRITERION_AT.get(str(row.get("criterion")))
+        return _(criterion.label) if criterion else ""
+    return ""
+
+
+def visit_label(visit: Row) -> str:
+    """Return a visit in words: ``week 12`` or ``unscheduled 2026-02-16``."""
+    if visit.get("week") is not None:
+        return _("week %(number)s") % {"number": visit["week"]}
+    return " ".join(filter(None, (_("unscheduled"), str(visit.get("visited_on") or ""))))
+
+
+def analyte_label(code: Any) -> str:
+    """Return an analyte's short name; one that left the panel keeps its code."""
+    return _(protocol.ANALYTES[code].label) if code in protocol.ANALYTES else str(code or "")
+
+
+def criterion_label(code: Any) -> str:
+    """Return ``inclusion A``."""
+    criterion = protocol.CRITERION_AT.get(str(code))
+    if criterion is None:
+        return str(code or "")
+    kind = _("inclusion") if criterion.kind is protocol.CriterionKind.INCLUSION else _("exclusion")
+    return f"{kind} {criterion.letter}"
+
+
+# --- values ---------------------------------------------------------------------------------
+
+
+def value_text(
+    table: str, column: str, value: Any, names: Names, *, row: Row | None = None, zone: ZoneInfo | None = None
+) -> str:
+    """Return a value as a person reads it, to the last digit that is there; empty for none."""
+    if value is None or value == "":
+        return ""
+    if column in REFERENCES:
+        return _referred(REFERENCES[column], value, names)
+    found = _field(table, column)
+    if found is not None and found.choices:
+        label = str(dict(found.flatchoices).get(value, value))
+        return _(label) if label else ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(found, models.DateTimeField):
+        return moment_text(value, zone)
+    if table == LABS and column == "value" and row is not None:
+        return lab_text(row, value)
+    if table == LABS and column == "typed_unit":
+        return units.symbol(str(value))
+    if table == INFUSIONS and column == "cells":
+        return cells_text(value)
+    if isinstance(value, Decimal | int):
+        return exact_text(Decimal(value))
+    return str(value)
+
+
+def _referred(table: str, key: Any, names: Names) -> str:
+    row = names.row(table, key)
+    if not row:
+        return f"{table_label(table)} {key}"
+    return " · ".join(filter(None, _row_name(table, row, names)))
+
+
+def exact_text(value: Decimal, decimals: int = 0) -> str:
+    """Return every digit that says something, and at least so many decimals."""
+    plain = f"{value:f}"
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    there = len(plain.partition(".")[2])
+    return f"{value:.{decimals}f}" if there < decimals else plain
+
+
+def lab_text(row: Row, value: Any) -> str:
+    """Return a result with its comparator, at the analyte's decimals or as many as it has."""
+    analyte = protocol.ANALYTES.get(str(row.get("analyte")))
+    number = exact_text(Decimal(str(value)), analyte.decimals if analyte else 0)
+    return f"{row.get('comparator') or ''}{number}"
+
+
+def lab_unit(row: Row) -> str:
+    """Return the standard unit of a result, as it is printed."""
+    analyte = protocol.ANALYTES.get(str(row.get("analyte")))
+    return analyte.unit_symbol if analyte else ""
+
+
+def cells_text(value: Any) -> str:
+    """Return ``55.0 × 10⁶`` where that says it all, else every digit."""
+    cells = Decimal(value)
+    millions = cells / _CELLS_PRINTED
+    if millions < 1 or millions != millions.quantize(Decimal("0.001")):
+        return f"{int(cells):,}"
+    return f"{exact_text(millions, 1)} × 10⁶"
+
+
+def moment_text(value: Any, zone: ZoneInfo | None = None) -> str:
+    """Return an instant in a site's time."""
+    moment = datetime.fromisoformat(str(value)).astimezone(zone or ZoneInfo(settings.TIME_ZONE))
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def reason_parts(reason: str) -> tuple[str, str]:
+    """Return the coded reason in the reader's language, and the note that was written beside it."""
+    for coded in protocol.CHANGE_REASONS:
+        if reason == coded.label or reason.startswith(f"{coded.label}: "):
+            return _(coded.label), reason[len(coded.label) + 2 :]
+    return _(reason) if reason else "", ""
+
+
+def counted(table: str, rows: int) -> str:
+    """Return ``312 subjects``."""
+    shown = f"{rows:,}"
+    words = {
+        LABS: ngettext("%(n)s lab result", "%(n)s lab results", rows),
+        VISITS: ngettext("%(n)s visit", "%(n)s visits", rows),
+        INFUSIONS: ngettext("%(n)s infusion", "%(n)s infusions", rows),
+        SCREENINGS: ngettext("%(n)s screening", "%(n)s screenings", rows),
+        ANSWERS: ngettext("%(n)s answer", "%(n)s answers", rows),
+        OUTCOMES: ngettext("%(n)s outcome", "%(n)s outcomes", rows),
+        PATIENTS: ngettext("%(n)s subject", "%(n)s subjects", rows),
+        IDENTITIES: ngettext("%(n)s identity", "%(n)s identities", rows),
+        LOTS: ngettext("%(n)s lot", "%(n)s lots", rows),
+        SITES: ngettext("%(n)s site", "%(n)s sites", rows),
+        USERS: ngettext("%(n)s account", "%(n)s accounts", rows),
+    }
+    if table in words:
+        return words[table] % {"n": shown}
+    return f"{shown} {table}"
+
+
+def capital(text: str) -> str:
+    """Begin a sentence."""
+    return str(capfirst(text))
