@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.db import connection
 
+from infusions import dosing
+from patients.actions.rules import LONGEST_NOTE
 from patients.imports import cells
 from patients.imports.columns import Field
 from patients.imports.kinds import (
@@ -61,13 +63,19 @@ class Infusions(RecordKind):
         Field("cells", ("cell count", "number of cells", "total cells", "cells given", "细胞数", "细胞总数", "细胞量")),
         Field("cells_per_kg", ("cells per kg", "cells/kg", "dose per kg", "每公斤细胞数", "细胞数/kg")),
         Field("volume_ml", ("volume", "volume ml", "体积", "输注体积", "输注量")),
+        Field("started_at", ("start", "start time", "开始时间")),
+        Field("stopped_at", ("stop", "end", "stop time", "end time", "结束时间")),
+        Field("deviation", ("deviation code", "偏离")),
+        Field("deviation_note", ("note on the deviation", "偏离说明")),
+        Field("reaction", ("infusion reaction", "不良反应", "输注反应")),
         Field("lot", ("lot code", "lot number", "batch", "batch number", "batch id", "批号", "批次", "细胞批号")),
     )  # fmt: skip
     dates = frozenset({"given_on"})
     numbers = frozenset({"weight_kg", "cells", "cells_per_kg", "volume_ml"})
     tables = {
         STAGED: "line integer, subject text, number smallint, given_on date, weight_kg numeric(5,1),"
-        " cells numeric(14,0), volume_ml numeric(6,1), lot text"
+        " cells numeric(14,0), volume_ml numeric(6,1), lot text, started_at time, stopped_at time, deviation text,"
+        " deviation_note text, reaction text"
     }
     target = "infusions_infusion"
     key = (
@@ -87,13 +95,16 @@ class Infusions(RecordKind):
             here="(SELECT code FROM infusions_celllot WHERE id = t.lot_id)",
             written="(SELECT id FROM infusions_celllot WHERE code = j.lot)",
         ),
+        RecordColumn("started_at", "time", "started_at"),
+        RecordColumn("stopped_at", "time", "stopped_at"),
+        RecordColumn("deviation", "text", "deviation"),
+        RecordColumn("deviation_note", "text", "deviation_note"),
+        RecordColumn("reaction", "text", "reaction"),
     )
+    not_null = {"deviation": "''", "deviation_note": "''", "reaction": "''"}
     defaults = {
         "patient_id": "(SELECT id FROM patients_patient WHERE subject_id = j.subject)",
         "number": "j.number",
-        "deviation": "''",
-        "deviation_note": "''",
-        "reaction": "''",
         "version": "1",
     }
 
@@ -162,8 +173,23 @@ class _InfusionReader(RecordReader):
                 count = (per_kg * weight).quantize(Decimal(1), ROUND_HALF_EVEN)
         volume = self.cell(line, row, "volume_ml", self._volume)
         lot = self.cell(line, row, "lot", _lot)
+        times = self._times(line, row)
+        deviation = self.cell(line, row, "deviation", _deviation)
+        note = self.cell(line, row, "deviation_note", _note)
+        if note and not deviation:
+            self.refuse(line, "deviation_note", note, _NOTE_ALONE)
+        reaction = self.cell(line, row, "reaction", _note)
         if subject is not None and number is not None:
-            self.stage_record(line, subject, number, given, weight, count, volume, lot)
+            self.stage_record(
+                line, subject, number, given, weight, count, volume, lot, *times, deviation, note, reaction
+            )
+
+    def _times(self, line: int, row: list[str]) -> tuple[time | None, time | None]:
+        started: time | None = self.cell(line, row, "started_at", typed.read_time)
+        stopped: time | None = self.cell(line, row, "stopped_at", typed.read_time)
+        if started is not None and stopped is not None and stopped <= started:
+            self.refuse(line, "stopped_at", f"{stopped:%H:%M}", _STOPPED_FIRST)
+        return started, stopped
 
     def _weight(self, text: str) -> Decimal:
         return self._within(text, LIGHTEST, HEAVIEST, _("a weight in kg"), Decimal("0.1"))
@@ -207,6 +233,36 @@ class _InfusionReader(RecordReader):
                 Sentence(_("Round it to %(quantum)s."), {"quantum": str(quantum)}),
             )
         return value
+
+
+_NOTE_ALONE = Unreadable(
+    "note_alone",
+    "",
+    Sentence(_("A note explains a deviation, but none is coded.")),
+    Sentence(_("Code the deviation, or leave the note out.")),
+)
+_STOPPED_FIRST = Unreadable(
+    "stopped_first",
+    "",
+    Sentence(_("The infusion stops before it starts.")),
+    Sentence(_("Correct one of the times.")),
+)
+
+
+def _deviation(text: str) -> str:
+    code = text.strip().casefold()
+    if code not in dosing.DEVIATION_AT:
+        raise Unreadable(
+            "deviation",
+            text,
+            Sentence(_("“%(value)s” is not a coded deviation."), {"value": typed.printable(text)}),
+            Sentence(_("Write one of: %(words)s."), {"words": ", ".join(dosing.DEVIATION_AT)}),
+        )
+    return code
+
+
+def _note(text: str) -> str:
+    return typed.read_text(text, most=LONGEST_NOTE)
 
 
 def _lot(text: str) -> str:
