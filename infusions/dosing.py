@@ -173,8 +173,12 @@ def breaches(
         Empty when the infusion went as planned.
     """
     found: list[Breach] = []
-    if given.weight_kg is None or given.cells is None or not lot_known:
-        found.append(Breach(Rule.UNDOCUMENTED, Sentence(_("Weight, cells or lot is not recorded."))))
+    if given.weight_kg is None:
+        found.append(Breach(Rule.UNDOCUMENTED, Sentence(_("The weight is not recorded."))))
+    if given.cells is None:
+        found.append(Breach(Rule.UNDOCUMENTED, Sentence(_("The number of cells is not recorded."))))
+    if not lot_known:
+        found.append(Breach(Rule.UNDOCUMENTED, Sentence(_("The lot is not recorded."))))
     if given.weight_kg is not None and given.cells is not None:
         found.extend(_dose_breaches(given.cells, given.weight_kg))
     for other in sorted(others, key=lambda o: o.number):

@@ -200,8 +200,15 @@ class InfusionForm(forms.Form):
     )
     weight_confirmed = forms.BooleanField(label=gettext_lazy("The weight is right"), required=False)
 
-    def __init__(self, data: Any = None, *, around: Circumstances, infusion: Infusion | None = None) -> None:
-        self.around, self.infusion = around, infusion
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        around: Circumstances,
+        infusion: Infusion | None = None,
+        is_typing: bool = False,
+    ) -> None:
+        self.around, self.infusion, self.is_typing = around, infusion, is_typing
         self.assessment = particulars.Assessment()
         self.weight_jump = ""
         super().__init__(data, initial=self._starts_with(), use_required_attribute=False)
@@ -239,7 +246,7 @@ class InfusionForm(forms.Form):
         if "given_on" not in cleaned:
             return cleaned
         given = self.particulars()
-        self.assessment = particulars.assess(given, self.around, is_new=self.infusion is None)
+        self.assessment = particulars.assess(given, self.around, is_typing=self.is_typing)
         # the database would say it too, but later and one thing at a time
         for field, sentence in particulars.refusals(given, self.around).items():
             self.add_error(field, sentence)
@@ -418,7 +425,7 @@ class LotForm(forms.Form):
 
 
 def _plain(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:f}"
+    return "" if value is None else f"{value.normalize():f}"
 
 
 def _kept(reason: str, note: str) -> str:

@@ -19,14 +19,14 @@ from trial.models import User
 from trial.refusals import Conflict
 from trial.roles import Permission
 
-NEWEST = 50
+NEWEST = 30
 
 
 def introduction(around: Circumstances) -> str:
     """Say what the last infusion was like."""
     last = dosing.last_weight(around.number, around.others_given)
     if last is None:
-        return _("No weight is recorded yet.")
+        return _("No weight is known from before.")
     return _("Last weight %(weight)s kg, at infusion %(number)s on %(on)s.") % {
         "weight": last.weight_kg,
         "number": last.number,
@@ -113,7 +113,9 @@ class LotRow:
         if self.is_expired:
             return _("expired")
         days = (self.lot.expires_on - self.today).days
-        return _("in %(days)s d") % {"days": days} if days <= selectors.EXPIRING_DAYS else ""
+        if days > selectors.EXPIRING_DAYS:
+            return ""
+        return _("in %(days)s d") % {"days": days} if days else _("today")
 
 
 def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:

@@ -123,15 +123,17 @@ class Assessment:
     weight_jump: str = ""
     timing: str = ""
     breaches: tuple[str, ...] = ()
-    consequence: str = ""
 
     @property
     def needs_deviation(self) -> bool:
         return bool(self.breaches)
 
 
-def assess(particulars: Particulars, around: Circumstances, *, is_new: bool) -> Assessment:
-    """Say what an infusion amounts to: dose against target, broken rules, the group it leads to."""
+def assess(particulars: Particulars, around: Circumstances, *, is_typing: bool = False) -> Assessment:
+    """Say what an infusion amounts to: dose against target, timing, broken rules.
+
+    While somebody is still typing, a field that is empty is not yet a breach.
+    """
     weight, cells = particulars.weight_kg, particulars.cells
     both = weight is not None and cells is not None
     return Assessment(
@@ -140,8 +142,11 @@ def assess(particulars: Particulars, around: Circumstances, *, is_new: bool) -> 
         within_tolerance=not both or dosing.is_within_tolerance(cells, weight),  # type: ignore[arg-type]
         weight_jump=weight_jump(weight, around),
         timing=_timing(particulars.given_on, around),
-        breaches=tuple(breach.sentence.said(_) for breach in breaches(particulars, around)),
-        consequence=consequence(group_change(around, is_new=is_new), around) if is_new else "",
+        breaches=tuple(
+            breach.sentence.said(_)
+            for breach in breaches(particulars, around)
+            if not (is_typing and breach.rule is dosing.Rule.UNDOCUMENTED)
+        ),
     )
 
 
@@ -153,7 +158,7 @@ def group_change(around: Circumstances, *, is_new: bool) -> GroupChange:
     )
 
 
-def consequence(change: GroupChange, around: Circumstances) -> str:
+def consequence(change: GroupChange) -> str:
     """Say what recording this infusion does."""
     if change.happens:
         return _("The fifth infusion given: group %(before)s becomes %(after)s.") % {

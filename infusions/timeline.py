@@ -7,7 +7,7 @@ that would cover its neighbour moves to a second row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -53,13 +53,13 @@ LOOK_LABELS: Mapping[Look, str] = MappingProxyType(
         Look.VOIDED: _("voided"),
     }
 )
-INFUSION_ROWS = (84, 108)
-"""Pixels from the top of the drawing to the two rows of infusions."""
+ONE_ROW, TWO_ROWS = (95,), (83, 107)
+"""Pixels from the top of the drawing to the rows of infusions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A numbered mark at a day; ``row`` is 1 where row 0 is taken.
+    """A numbered mark at a day, ``y`` pixels from the top.
 
     ``ghost`` is where it was due when it was given outside its window, and
     ``link`` the line between the two.
@@ -69,14 +69,9 @@ class Mark:
     number: int
     day: date
     x: str
-    row: int = 0
+    y: int = ONE_ROW[0]
     ghost: str = ""
     link: Line | None = None
-
-    @property
-    def y(self) -> int:
-        """Vertical middle of an infusion's mark, in pixels."""
-        return INFUSION_ROWS[self.row]
 
     @property
     def words(self) -> str:
@@ -214,17 +209,17 @@ def _voided_marks(scale: DayScale, voided: Sequence[Voided]) -> Iterable[Mark]:
 
 def _in_rows(marks: list[Mark], scale: DayScale) -> tuple[Mark, ...]:
     """Move a mark to the second row when the first has no room; voided ones give way."""
-    placed: list[Mark] = []
-    least = MARK / NARROWEST
+    rows: list[list[Mark]] = [[], []]
     for mark in sorted(marks, key=lambda m: (m.look is Look.VOIDED, m.day, m.number)):
-        crowded = {
-            other.row for other in placed if abs(scale.share(other.day) - scale.share(mark.day)) < least
-        }
-        row = 1 if 0 in crowded and 1 not in crowded else 0
-        placed.append(
-            Mark(mark.look, mark.number, mark.day, mark.x, row, mark.ghost, mark.link) if row else mark
-        )
+        free = [row for row in rows if not any(_touch(mark, other, scale) for other in row)]
+        (free or rows)[0].append(mark)
+    heights = TWO_ROWS if rows[1] else ONE_ROW
+    placed = [replace(mark, y=y) for row, y in zip(rows, heights, strict=False) for mark in row]
     return tuple(sorted(placed, key=lambda m: (m.day, m.number)))
+
+
+def _touch(one: Mark, other: Mark, scale: DayScale) -> bool:
+    return abs(scale.share(one.day) - scale.share(other.day)) < MARK / NARROWEST
 
 
 def _visit_marks(scale: DayScale, appointments: Iterable[Appointment]) -> Iterable[VisitMark]:

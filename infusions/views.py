@@ -139,7 +139,7 @@ def check(request: HttpRequest, subject_id: str, number: int) -> HttpResponse:
     if "version" in request.POST:
         infusion = selectors.infusion_or_404(request.user, subject_id, number)
     around = selectors.circumstances(patient, number, correcting=infusion)
-    form = InfusionForm(request.POST, around=around, infusion=infusion)
+    form = InfusionForm(request.POST, around=around, infusion=infusion, is_typing=True)
     form.is_valid()
     return render(request, "infusions/_check.html", {"assessment": form.assessment})
 
@@ -246,10 +246,8 @@ def _infusion_page(
         "conflict": conflict,
         "clashes": pages.clashes(conflict, form) if conflict else (),
         "introduction": pages.introduction(form.around),
-        "assessment": form.assessment,
-        "consequence": particulars.consequence(
-            particulars.group_change(form.around, is_new=True), form.around
-        )
+        "assessment": _assessment(form),
+        "consequence": particulars.consequence(particulars.group_change(form.around, is_new=True))
         if infusion is None
         else "",
         "cells_per_kg": f"{protocol.DOSE.cells_per_kg / dosing.MILLION:f}",
@@ -257,6 +255,13 @@ def _infusion_page(
     }
     status = 409 if conflict else 422 if form.errors else 200
     return render(request, "infusions/give.html", context, status=status)
+
+
+def _assessment(form: InfusionForm) -> particulars.Assessment:
+    """Return what the form found, or what the stored infusion amounts to while nothing is typed."""
+    if form.is_bound or form.infusion is None:
+        return form.assessment
+    return particulars.assess(particulars.Particulars.of(form.infusion), form.around)
 
 
 def _said(what: str, revision: int | None, group: dosing.GroupChange) -> str:

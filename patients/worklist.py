@@ -268,11 +268,11 @@ def dated_tasks(user: User) -> list[Task]:
     return found
 
 
-def _urgency(task: Task) -> tuple[int, date, str]:
+def _urgency(task: Task) -> tuple[int, date, str, bool]:
     appointment = task.appointment
     is_pressing = task.section in (Section.OVERDUE, Section.CLOSING)
     day = appointment and (appointment.closes_on if is_pressing else appointment.due_on)
-    return list(Section).index(task.section), day or date.max, task.patient.subject_id
+    return list(Section).index(task.section), day or date.max, task.patient.subject_id, task.is_infusion
 
 
 def _scheduled(each: Record) -> Iterator[Task]:

@@ -97,8 +97,8 @@ def test_circumstances(circumstances: dict[str, object], expected: list[Rule]) -
     assert rules(a_dose(), **circumstances) == expected
 
 
-def test_an_undocumented_dose_is_one_breach_and_no_arithmetic() -> None:
-    assert rules(Given(1, DAY)) == [Rule.UNDOCUMENTED]
+def test_an_undocumented_dose_is_said_and_no_arithmetic_is_done() -> None:
+    assert rules(Given(1, DAY)) == [Rule.UNDOCUMENTED, Rule.UNDOCUMENTED]
     assert rules(Given(1, DAY, Decimal(60))) == [Rule.UNDOCUMENTED]
 
 
