@@ -104,6 +104,7 @@ class ContrastPage:
     moves: tuple[Move, ...]
     freshness: Any
     has_results: bool
+    is_decrease: bool
 
 
 def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: Population) -> ContrastPage:
@@ -141,6 +142,7 @@ def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: 
         moves=tuple(_moves([row.key for row in rows])),
         freshness=selectors.freshness(),
         has_results=bool(stored),
+        is_decrease=measure is not Measure.LEVEL,
     )
 
 
