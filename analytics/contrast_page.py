@@ -147,12 +147,11 @@ def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: 
 
 
 def _members(study: StudyArrays, code: str, population: Population) -> Any:
-    infusions = (
-        study.infusions_by_landmark if population is Population.LANDMARK else study.valid_infusions
-    )
+    infusions = study.infusions_by_landmark if population is Population.LANDMARK else study.valid_infusions
     wanted = protocol.STRATA[code]
     groups = np.array(
-        [protocol.group_of(d, int(n)) in wanted for d, n in zip(study.diagnosis, infusions, strict=True)], dtype=bool
+        [protocol.group_of(d, int(n)) in wanted for d, n in zip(study.diagnosis, infusions, strict=True)],
+        dtype=bool,
     )
     return groups & getattr(study, population.value)
 
@@ -171,8 +170,12 @@ def _samples(
     for code, group in zip(pair, (result.group1, result.group2), strict=True):
         values: list[float] = []
         if analyte in study.values:
-            values = [value for _subject, _a, _b, value in
-                      _values(study, _members(study, code, population), analyte, span, measure)]
+            values = [
+                value
+                for _subject, _a, _b, value in _values(
+                    study, _members(study, code, population), analyte, span, measure
+                )
+            ]
         summary = group.summary if group else None
         samples.append(
             figures.GroupSample(
@@ -227,10 +230,13 @@ def _row(
     return IntervalRow(
         key=key,
         label=span_label(key),
-        before_courses_differ=key.week_to <= protocol.COURSES[protocol.Course.STANDARD] and key.measure != "baseline",
+        before_courses_differ=key.week_to <= protocol.COURSES[protocol.Course.STANDARD]
+        and key.measure != "baseline",
         primary=primary,
         groups=tuple(
-            _group_row(code, group) for code, group in zip(pair, (result.group1, result.group2), strict=True) if group
+            _group_row(code, group)
+            for code, group in zip(pair, (result.group1, result.group2), strict=True)
+            if group
         ),
         boxes=boxes,
         forest=forest,
@@ -251,9 +257,7 @@ def _row(
 def _group_row(code: str, group: GroupResult) -> GroupRow:
     s = group.summary
     missing = group.size - s.n - group.died - group.transplanted
-    return GroupRow(
-        code, s.n, missing, group.died, group.transplanted, s.mean, s.sd, s.median, s.q1, s.q3
-    )
+    return GroupRow(code, s.n, missing, group.died, group.transplanted, s.mean, s.sd, s.median, s.q1, s.q3)
 
 
 def said(sentence: Any) -> str:
@@ -283,7 +287,9 @@ def _subjects(population: Population, pair: tuple[str, str]) -> tuple[int, int]:
 
 def _headline(rows: Sequence[IntervalRow]) -> IntervalRow | None:
     tested = [row for row in rows if row.p_value is not None and row.estimate is not None]
-    return next((row for row in tested if row.primary), min(tested, key=lambda r: r.p_value or 0, default=None))
+    return next(
+        (row for row in tested if row.primary), min(tested, key=lambda r: r.p_value or 0, default=None)
+    )
 
 
 def _moves(keys: Sequence[CellKey]) -> list[Move]:
@@ -316,7 +322,9 @@ def _moves(keys: Sequence[CellKey]) -> list[Move]:
     steps = sorted(steps, reverse=True)[:MOST_MOVES]
     made = {
         revision.number: revision
-        for revision in Revision.objects.filter(number__in=[step[0] for step in steps]).select_related("actor")
+        for revision in Revision.objects.filter(number__in=[step[0] for step in steps]).select_related(
+            "actor"
+        )
     }
     moves = []
     for number, span, before, after in steps:

@@ -219,7 +219,9 @@ LABS_LONG = Dataset(
         *_VISIT,
         Column("analyte", Kind.CODE, "Analyte", "r.analyte"),
         Column("value", Kind.NUMBER, "Value in the standard unit", "trim_scale(r.value)"),
-        Column("comparator", Kind.CODE, "< or > where the value is a detection limit", "nullif(r.comparator, '')"),
+        Column(
+            "comparator", Kind.CODE, "< or > where the value is a detection limit", "nullif(r.comparator, '')"
+        ),
         Column("unit", Kind.CODE, "Standard unit", f"CASE r.analyte {_UNIT_OF} END"),
         Column("missing", Kind.CODE, "Why there is no value", "nullif(r.missing_reason, '')"),
         Column("typed", Kind.TEXT, "As typed", "nullif(r.typed_text, '')"),

@@ -280,7 +280,9 @@ def trend(
         strips=tuple(placed),
         weeks=tuple(_spaced([Tick(across(7 * w), str(w)) for w in inside], 24.0)),
         windows=tuple(
-            (across(max(a, first_day)), across(min(b, last_day))) for a, b in windows if b >= first_day and a <= last_day
+            (across(max(a, first_day)), across(min(b, last_day)))
+            for a, b in windows
+            if b >= first_day and a <= last_day
         ),
         infusions=tuple(
             PlacedInfusion(across(mark.day), mark.number, mark.state, mark.words)
@@ -309,7 +311,9 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
     if edge is not None:
         spread.append(edge)
     log = log and bool(values) and min(spread) > 0
-    ticks = log_ticks(min(spread), max(spread)) if log else nice_ticks(min(spread or [0]), max(spread or [1]), 3)
+    ticks = (
+        log_ticks(min(spread), max(spread)) if log else nice_ticks(min(spread or [0]), max(spread or [1]), 3)
+    )
     up = Scale(ticks[0], ticks[-1], bottom - STRIP_PADDING, top + STRIP_PADDING, log=log)
     dots = tuple(
         Dot(across(r.day), up(value), r.shown, r.flag) for r, value in zip(readings, values, strict=True)

@@ -25,7 +25,10 @@ class ExportForm(forms.Form):
     population = forms.ChoiceField(
         label=_("Population"),
         required=False,
-        choices=[("", _("all subjects")), *((p.value, protocol.POPULATION_LABELS[p]) for p in protocol.Population)],
+        choices=[
+            ("", _("all subjects")),
+            *((p.value, protocol.POPULATION_LABELS[p]) for p in protocol.Population),
+        ],
     )
     identified = forms.BooleanField(
         label=_("Identified: dates and free text instead of study days"),

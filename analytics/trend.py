@@ -74,7 +74,8 @@ def trend(
     around = _group_levels(group)
     writers = _writers(result.pk for visit in visits for result in visit.lab_results.all())
     seen = sorted(
-        ((visit, _day_of(visit, day_zero)) for visit in visits if visit.lab_results.all()), key=lambda pair: pair[1]
+        ((visit, _day_of(visit, day_zero)) for visit in visits if visit.lab_results.all()),
+        key=lambda pair: pair[1],
     )
     series = [_series(patient, protocol.ANALYTES[code], seen, around) for code in protocol.TREND]
     series.append(_score_series(seen, around))
@@ -183,7 +184,9 @@ def _score_series(
     variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
     readings = []
     for visit, day in seen:
-        newest = max((s for s in visit.scores.all() if s.variant == variant.code), key=_newest_run, default=None)
+        newest = max(
+            (s for s in visit.scores.all() if s.variant == variant.code), key=_newest_run, default=None
+        )
         if newest is not None and newest.value is not None:
             readings.append(figures.Reading(day, newest.value, f"{newest.value:.1f}"))
     return figures.Series(
@@ -264,7 +267,9 @@ def _draw(visit: Visit, day: int, day_zero: date, writers: Mapping[int, AuditEnt
         )
     if visit.visited_on is None:
         lines.append(_("date of the visit not recorded; placed at its week"))
-    return figures.Draw(day, _head(visit) + " \N{MIDDLE DOT} " + _study_day(day), when.isoformat(), tuple(lines))
+    return figures.Draw(
+        day, _head(visit) + " \N{MIDDLE DOT} " + _study_day(day), when.isoformat(), tuple(lines)
+    )
 
 
 def _infusion_marks(
@@ -274,7 +279,9 @@ def _infusion_marks(
     for infusion in infusions:
         late = False
         if patient.recruited_on:
-            first, last = protocol.INFUSION_WINDOW.around(protocol.infusion_due(infusion.number, patient.recruited_on))
+            first, last = protocol.INFUSION_WINDOW.around(
+                protocol.infusion_due(infusion.number, patient.recruited_on)
+            )
             late = not first <= infusion.given_on <= last
         dose = ""
         if infusion.cells and infusion.weight_kg:
@@ -293,7 +300,10 @@ def _infusion_marks(
             planned = (protocol.infusion_due(infusion.number, patient.recruited_on) - day_zero).days
             marks.append(
                 figures.InfusionMark(
-                    infusion.number, planned, "planned", _("infusion %(number)s was due") % {"number": infusion.number}
+                    infusion.number,
+                    planned,
+                    "planned",
+                    _("infusion %(number)s was due") % {"number": infusion.number},
                 )
             )
     course = protocol.Course(patient.planned_course) if patient.planned_course else protocol.Course.STANDARD
@@ -305,7 +315,9 @@ def _infusion_marks(
             missed = due + protocol.INFUSION_WINDOW.after < until
             words = _("infusion %(number)s missed") if missed else _("infusion %(number)s is due")
             marks.append(
-                figures.InfusionMark(number, due, "missed" if missed else "planned", words % {"number": number})
+                figures.InfusionMark(
+                    number, due, "missed" if missed else "planned", words % {"number": number}
+                )
             )
     return sorted(marks, key=lambda mark: (mark.day, mark.number))
 

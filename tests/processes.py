@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -65,14 +65,10 @@ def running(
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
@@ -80,8 +76,8 @@ def running(
 def worker(*, env: dict[str, str] | None = None, concurrency: int = 2) -> Iterator[subprocess.Popen[bytes]]:
     """Run a real Celery worker."""
     quiet = ["-W", "ignore:You're running the worker"]
-    command = [*quiet, "-m", "celery", "-A", "trial", "worker", "--pool", "prefork"]
-    command += ["--concurrency", str(concurrency), "--loglevel", "WARNING", "--quiet"]
+    command = [*quiet, "-m", "celery", "-A", "trial", "--quiet", "worker", "--pool", "prefork"]
+    command += ["--concurrency", str(concurrency), "--loglevel", "WARNING"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     with running(command, env=env or environment(), patience=3.0) as process:
         yield process

@@ -73,7 +73,9 @@ def test_every_route_names_its_permission_or_says_why_not() -> None:
 
 
 def test_every_parameter_has_an_example(world: World) -> None:
-    unknown = {(route.name, name) for route in guarded() for name in route.parameters if name not in world.own}
+    unknown = {
+        (route.name, name) for route in guarded() for name in route.parameters if name not in world.own
+    }
     assert not unknown, f"give an example in tests/test_access.py: {unknown}"
 
 
@@ -141,7 +143,9 @@ def test_another_sites_subject_looks_like_none(
     """Existing elsewhere and not existing give the same bytes, so that nobody can find out."""
     client = signed_in(coordinator)
     for route in guarded():
-        if "subject_id" not in route.parameters or not allowed(coordinator, route.permission or Permission.USE_ACCOUNT):
+        if "subject_id" not in route.parameters or not allowed(
+            coordinator, route.permission or Permission.USE_ACCOUNT
+        ):
             continue
         other = ask(client, route.url(**world.elsewhere))
         nobody = ask(client, route.url(**world.missing))

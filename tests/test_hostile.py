@@ -20,7 +20,20 @@ from tests.test_access import World, world  # noqa: F401  (the fixture)
 from trial.models import User
 from trial.roles import Permission, allowed
 
-ALWAYS_TRIED = ("q", "page", "after", "before", "sort", "site", "group", "status", "who", "table", "from", "shown")
+ALWAYS_TRIED = (
+    "q",
+    "page",
+    "after",
+    "before",
+    "sort",
+    "site",
+    "group",
+    "status",
+    "who",
+    "table",
+    "from",
+    "shown",
+)
 
 
 class Found(HTMLParser):
@@ -36,7 +49,11 @@ class Found(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(
-                {"method": given.get("method", "get").lower(), "action": given.get("action", ""), "fields": {}}
+                {
+                    "method": given.get("method", "get").lower(),
+                    "action": given.get("action", ""),
+                    "fields": {},
+                }
             )
         elif tag in {"input", "textarea", "select", "button"} and self.forms and given.get("name"):
             fields = self.forms[-1]["fields"]
@@ -115,7 +132,9 @@ def test_every_form_field(
                         crashed.append((target, name, text[:40], answer.status_code))
             for raw in UNREADABLE:
                 body = b"&".join(name.encode() + b"=" + raw for name in form["fields"])
-                answer = client.generic("POST", target, body, content_type="application/x-www-form-urlencoded")
+                answer = client.generic(
+                    "POST", target, body, content_type="application/x-www-form-urlencoded"
+                )
                 if answer.status_code >= 500:
                     crashed.append((target, "raw", raw, answer.status_code))
         assert not crashed
@@ -142,11 +161,15 @@ def test_every_form_field(
         "//evil.example/",
     ],
 )
-def test_strange_paths_are_refused(path: str, world: World, data_manager: User, signed_in: Callable[[User], Client]) -> None:  # noqa: F811, E501
+def test_strange_paths_are_refused(
+    path: str, world: World, data_manager: User, signed_in: Callable[[User], Client]
+) -> None:  # noqa: F811
     assert signed_in(data_manager).generic("GET", path).status_code in {301, 302, 400, 404, 405}
 
 
-def test_a_body_of_too_many_fields_is_refused(world: World, data_manager: User, signed_in: Callable[[User], Client]) -> None:  # noqa: F811, E501
+def test_a_body_of_too_many_fields_is_refused(
+    world: World, data_manager: User, signed_in: Callable[[User], Client]
+) -> None:  # noqa: F811
     client = signed_in(data_manager)
     answer = client.post("/patients/new/", {f"f{place}": "x" for place in range(5000)})
     assert answer.status_code in {400, 413}

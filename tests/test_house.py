@@ -115,8 +115,10 @@ def writes_in_views(tree: ast.AST, path: str) -> Iterator[int]:
 
 def environment(tree: ast.AST, path: str) -> Iterator[int]:
     """One file reads the environment."""
-    if path.endswith(("trial/settings.py", "trial/embedded.py")) or "/management/" in path or path.endswith(
-        ("trial/wsgi.py", "trial/celery.py")
+    if (
+        path.endswith(("trial/settings.py", "trial/embedded.py"))
+        or "/management/" in path
+        or path.endswith(("trial/wsgi.py", "trial/celery.py"))
     ):
         return
     for node in ast.walk(tree):
@@ -187,14 +189,31 @@ def test_rule_sees_a_planted_fault(rule: Finder) -> None:
 
 # --- rules about templates ------------------------------------------------------------------
 
-INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style\b|\sstyle\s*=|\son[a-z]+\s*=\s*[\"']|javascript:", re.I)
+INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)[^>]*>|<style\b|\sstyle\s*=|\son[a-z]+\s*=\s*[\"']|javascript:", re.IGNORECASE
+)
 UNSAFE = re.compile(r"\|\s*safe\b|autoescape\s+off")
-TRANSLATED = re.compile(r"\{%\s*blocktrans(?:late)?\b.*?\{%\s*endblocktrans(?:late)?\s*%\}", re.S)
-CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}|\{%\s*comment\s*%\}.*?\{%\s*endcomment\s*%\}", re.S)
-TAG = re.compile(r"<(script|svg:style)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.S | re.I)
+TRANSLATED = re.compile(r"\{%\s*blocktrans(?:late)?\b.*?\{%\s*endblocktrans(?:late)?\s*%\}", re.DOTALL)
+CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}|\{%\s*comment\s*%\}.*?\{%\s*endcomment\s*%\}", re.DOTALL)
+TAG = re.compile(r"<(script|svg:style)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 WORD = re.compile(r"[A-Za-z]{2,}")
 SPOKEN_ATTRIBUTE = re.compile(r"\b(?:aria-label|title|placeholder|alt|data-confirm)\s*=\s*\"([^\"]*)\"")
-NAMES = {"Cordline", "EN", "UTC", "CSV", "XLSX", "MELD", "Esc", "Tab", "Enter", "Ctrl", "SHA", "PNG", "SVG", "PDF"}
+NAMES = {
+    "Cordline",
+    "EN",
+    "UTC",
+    "CSV",
+    "XLSX",
+    "MELD",
+    "Esc",
+    "Tab",
+    "Enter",
+    "Ctrl",
+    "SHA",
+    "PNG",
+    "SVG",
+    "PDF",
+}
 
 
 def untranslated(text: str) -> list[str]:
@@ -203,7 +222,9 @@ def untranslated(text: str) -> list[str]:
     bare = CODE.sub(" ", TRANSLATED.sub(" ", text))
     spoken = [match.group(1) for match in SPOKEN_ATTRIBUTE.finditer(bare)]
     visible = TAG.sub(" ", bare)
-    words = WORD.findall(re.sub(r"&[a-z]+;", " ", visible)) + [w for text in spoken for w in WORD.findall(text)]
+    words = WORD.findall(re.sub(r"&[a-z]+;", " ", visible)) + [
+        w for text in spoken for w in WORD.findall(text)
+    ]
     return [word for word in words if word not in NAMES]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core import checks
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
@@ -62,12 +62,12 @@ def grant(owner: BaseDatabaseWrapper, application: str) -> None:
             )
 
 
-def check_two_roles(**_options: Any) -> list[CheckMessage]:
+def check_two_roles(**_options: Any) -> list[checks.CheckMessage]:
     """Warn when the application could change its own trail."""
     if has_two_roles():
         return []
     return [
-        Warning(
+        checks.Warning(
             "one database role both owns the tables and runs the application, so the application could change the trail",
             hint="Create a second role and set DATABASE_OWNER_URL for migrations, DATABASE_URL for everything else.",
             id="trial.W001",

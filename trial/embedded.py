@@ -211,15 +211,9 @@ def _gate(server: Server) -> Iterator[None]:
         os.close(gate)
 
 
-_in_order = False
-
-
 def _leave_in_order() -> None:
     """Call :func:`release` at exit, also after a SIGTERM that nobody else answers."""
-    global _in_order
-    if _in_order:
-        return
-    _in_order = True
+    atexit.unregister(release)
     atexit.register(release)
     if (
         threading.current_thread() is threading.main_thread()
@@ -279,28 +273,23 @@ def _create_cluster(server: Server, binaries: Path) -> None:
         print(
             f"PostgreSQL does not run as root: it runs as “nobody” and keeps {server.home}", file=sys.stderr
         )
-    _call(
-        server,
-        [binaries / "initdb", "-D", draft, "-U", ROLES["superuser"], "-A", "trust", "--encoding=UTF8"]
-        + ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
-    )
+    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    _call(server, binaries / "initdb", "-D", draft, "-U", ROLES["superuser"], "-A", "trust", *locale)
     draft.rename(server.cluster)  # half a cluster never counts
 
 
 def _start(server: Server, binaries: Path) -> None:
     options = SETTINGS | {"unix_socket_directories": f'"{server.sockets}"', "port": PORT}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    _call(
-        server,
-        [binaries / "pg_ctl", "-w", "-t", str(int(PATIENCE)), "-D", server.cluster, "-l", server.log]
-        + ["-o", shlex.join(words), "start"],
-    )
+    waiting = ["-w", "-t", str(int(PATIENCE))]
+    where: list[Path | str] = ["-D", server.cluster, "-l", server.log, "-o", shlex.join(words)]
+    _call(server, binaries / "pg_ctl", *waiting, *where, "start")
 
 
 def _stop(server: Server) -> None:
     binaries = _binaries(server)
     if _answers(server, binaries):
-        _call(server, [binaries / "pg_ctl", "-w", "-D", server.cluster, "-m", "fast", "stop"])
+        _call(server, binaries / "pg_ctl", "-w", "-D", server.cluster, "-m", "fast", "stop")
 
 
 def _prepare(server: Server) -> None:
@@ -323,19 +312,8 @@ def _prepare(server: Server) -> None:
 
 
 def _answers(server: Server, binaries: Path) -> bool:
-    asked = [
-        binaries / "pg_isready",
-        "-q",
-        "-t",
-        "5",
-        "-h",
-        server.sockets,
-        "-p",
-        PORT,
-        "-U",
-        ROLES["superuser"],
-    ]
-    return _call(server, [*asked, "-d", "postgres"], check=False).returncode == 0
+    where: list[Path | str] = ["-h", server.sockets, "-p", PORT, "-U", ROLES["superuser"], "-d", "postgres"]
+    return _call(server, binaries / "pg_isready", "-q", "-t", "5", *where, check=False).returncode == 0
 
 
 def _lives(server: Server) -> bool:
@@ -410,7 +388,7 @@ def _binaries(server: Server) -> Path:
 
 def _may_execute(server: Server, programs: Path) -> bool:
     try:
-        return _call(server, [programs / "pg_isready", "--version"], check=False).returncode == 0
+        return _call(server, programs / "pg_isready", "--version", check=False).returncode == 0
     except PermissionError:
         return False
 
@@ -418,7 +396,7 @@ def _may_execute(server: Server, programs: Path) -> bool:
 def _copied(package: Path, target: Path) -> Path:
     """Copy the programs and, beside them, the libraries they look for by relative path."""
     if not target.exists():
-        draft = target.with_suffix(".new")
+        draft = target.with_name(f"{target.name}.new")
         if draft.exists():
             shutil.rmtree(draft)
         shutil.copytree(package / "pginstall18", draft / package.name / "pginstall18", symlinks=True)
@@ -429,13 +407,15 @@ def _copied(package: Path, target: Path) -> Path:
     return target
 
 
-def _call(server: Server, words: list[Path | str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _call(
+    server: Server, program: Path, *words: Path | str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs apart from us: its session, its account, no inherited environment."""
     identity: dict[str, Any] = {}
     if not server.account.is_ours:
         identity = {"user": server.account.uid, "group": server.account.gid, "extra_groups": []}
     done = subprocess.run(  # noqa: S603
-        [str(word) for word in words],
+        [str(word) for word in (program, *words)],
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
         umask=0o077,
@@ -448,7 +428,7 @@ def _call(server: Server, words: list[Path | str], *, check: bool = True) -> sub
     )
     if check and done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
-        raise ServerError(f"{Path(words[0]).name} failed in {server.home}: {said} (log: {server.log})")
+        raise ServerError(f"{program.name} failed in {server.home}: {said} (log: {server.log})")
     return done
 
 

@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 BILIRUBIN_UMOL_PER_MG_DL = Decimal("17.1")
 CREATININE_UMOL_PER_MG_DL = Decimal("88.4")
-GRAMS_PER_LITRE_IN_G_DL = Decimal("10")
-UNITS_PER_MICROKATAL = Decimal("60")
+GRAMS_PER_LITRE_IN_G_DL = Decimal(10)
+UNITS_PER_MICROKATAL = Decimal(60)
 
 STORED_PLACES = 6
 _QUANTUM = Decimal(1).scaleb(-STORED_PLACES)

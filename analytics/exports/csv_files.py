@@ -16,7 +16,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ROWS_PER_CHUNK = 500
 
 
-def chunks(dataset: Dataset, *, identified: bool, population: str = "", rows: Iterable[Any] = ()) -> Iterator[bytes]:
+def chunks(
+    dataset: Dataset, *, identified: bool, population: str = "", rows: Iterable[Any] = ()
+) -> Iterator[bytes]:
     """Yield a dataset as UTF-8 CSV, header first, lines ending in CR LF as RFC 4180 has it.
 
     Parameters

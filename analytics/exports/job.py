@@ -29,7 +29,9 @@ def run(job: Job, progress: jobs.Progress) -> dict[str, Any]:
     identified = bool(wanted.get("identified"))
     needed = Permission.EXPORT_IDENTIFIED if identified else Permission.EXPORT_FILES
     if not person.may(needed):
-        raise jobs.JobRefused(_("Your role may not export this. Ask for a de-identified export or another role."))
+        raise jobs.JobRefused(
+            _("Your role may not export this. Ask for a de-identified export or another role.")
+        )
     datasets = bundle.chosen(wanted["datasets"])
     target = jobs.folder(job.pk) / ARCHIVE
     with TemporaryDirectory(dir=target.parent) as directory:

@@ -52,11 +52,19 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
         "population": population.value,
         "population_label": protocol.POPULATION_LABELS[population],
         "contrasts": [
-            {"label": " \N{EN DASH} ".join(pair), "on": key == contrast, "url": _url(here, population, contrast=key)}
+            {
+                "label": " \N{EN DASH} ".join(pair),
+                "on": key == contrast,
+                "url": _url(here, population, contrast=key),
+            }
             for key, pair in PAIRS.items()
         ],
         "analytes": [
-            {"label": protocol.label_of(code), "on": code == analyte, "url": _url(here, population, analyte=code)}
+            {
+                "label": protocol.label_of(code),
+                "on": code == analyte,
+                "url": _url(here, population, analyte=code),
+            }
             for code in protocol.MEASURED
         ],
         "measures": [

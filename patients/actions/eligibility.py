@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from types import MappingProxyType
+
+from django.utils.translation import gettext
 
 from patients import edit_checks, selectors
 from patients.actions.rules import clean_text, demand_reason
@@ -13,7 +15,7 @@ from patients.models import Patient, Screening, ScreeningAnswer
 from trial import audit, protocol
 from trial.models import User
 from trial.protocol import Answer, VerdictState
-from trial.refusals import Conflict, Problem, Refused
+from trial.refusals import Clash, Conflict, Problem, Refused
 from trial.sentences import Sentence
 
 
@@ -78,9 +80,9 @@ def record_screening(
         if problems:
             raise Refused(problems)
         screening = Screening.objects.valid().filter(patient=patient, screened_on=screened_on).first()
-        if version is not None and version != (screening.version if screening else 0):
-            raise Conflict([], screening.version if screening else 0)
         stored = {a.criterion: a for a in screening.answers.all()} if screening else {}
+        if version is not None and version != (screening.version if screening else 0):
+            raise Conflict(_clashes(stored, cleaned), screening.version if screening else 0)
         given = {c.code: cleaned.get(c.code) for c in protocol.CRITERIA}
         changed = [
             answer
@@ -116,6 +118,27 @@ def record_screening(
 
 
 _NOTHING = Sentence("")
+
+
+def _clashes(stored: Mapping[str, ScreeningAnswer], mine: Mapping[str, AnswerEntry]) -> Iterator[Clash]:
+    for code, entry in mine.items():
+        if code in stored and _differs(stored[code], entry):
+            theirs = stored[code]
+            yield Clash(
+                protocol.CRITERION_AT[code].label,
+                mine=_in_words(entry.answer, entry.evidence, entry.evidence_on),
+                theirs=_in_words(Answer(theirs.answer), theirs.evidence, theirs.evidence_on),
+                before="",
+            )
+
+
+def _in_words(answer: Answer, evidence: str, evidence_on: date | None) -> str:
+    parts = (
+        gettext(protocol.ANSWER_LABELS[answer]),
+        evidence,
+        evidence_on.isoformat() if evidence_on else "",
+    )
+    return ", ".join(part for part in parts if part)
 
 
 def _differs(stored: ScreeningAnswer, entry: AnswerEntry) -> bool:

@@ -45,6 +45,10 @@ class Question:
         return gettext(self.criterion.advice)
 
     @property
+    def answer_label(self) -> str:
+        return gettext(protocol.ANSWER_LABELS[Answer(self.answer or Answer.UNKNOWN)])
+
+    @property
     def is_against(self) -> bool:
         return self.answer not in ("", Answer.UNKNOWN, self.criterion.passes)
 

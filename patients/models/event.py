@@ -17,7 +17,9 @@ class Outcome(models.Model):
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="outcomes")
     kind = models.CharField(
-        _("outcome"), max_length=12, choices=[(k.value, protocol.OUTCOME_LABELS[k]) for k in protocol.OutcomeKind]
+        _("outcome"),
+        max_length=12,
+        choices=[(k.value, protocol.OUTCOME_LABELS[k]) for k in protocol.OutcomeKind],
     )
     happened_on = models.DateField(_("date"))
     note = models.CharField(_("note"), max_length=300, blank=True)

@@ -28,8 +28,12 @@ class LabResult(models.Model):
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="lab_results")
     visit = models.ForeignKey(Visit, models.PROTECT, related_name="lab_results")
-    analyte = models.CharField(_("analyte"), max_length=16, choices=[(a.code, a.label) for a in protocol.PANEL])
-    value = models.DecimalField(_("value"), max_digits=20, decimal_places=units.STORED_PLACES, null=True, blank=True)
+    analyte = models.CharField(
+        _("analyte"), max_length=16, choices=[(a.code, a.label) for a in protocol.PANEL]
+    )
+    value = models.DecimalField(
+        _("value"), max_digits=20, decimal_places=units.STORED_PLACES, null=True, blank=True
+    )
     comparator = models.CharField(max_length=1, choices=Comparator, default="", blank=True)
     typed_text = models.CharField(_("as typed"), max_length=64, blank=True)
     typed_unit = models.CharField(_("unit as typed"), max_length=12, blank=True)
@@ -55,7 +59,8 @@ class LabResult(models.Model):
             ),
             models.CheckConstraint(
                 name="lab_has_either_a_value_or_a_reason_it_is_missing",
-                condition=Q(value__isnull=False, missing_reason="") | (Q(value__isnull=True) & ~Q(missing_reason="")),
+                condition=Q(value__isnull=False, missing_reason="")
+                | (Q(value__isnull=True) & ~Q(missing_reason="")),
             ),
             models.CheckConstraint(
                 name="missing_reason_is_known",

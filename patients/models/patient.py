@@ -28,13 +28,17 @@ class Patient(models.Model):
 
     subject_id = models.CharField(_("subject"), max_length=24, unique=True)
     site = models.ForeignKey("trial.Site", models.PROTECT, verbose_name=_("site"))
-    sex = models.CharField(_("sex"), max_length=1, choices=[(s.value, protocol.SEX_LABELS[s]) for s in protocol.Sex])
+    sex = models.CharField(
+        _("sex"), max_length=1, choices=[(s.value, protocol.SEX_LABELS[s]) for s in protocol.Sex]
+    )
     birth_date = models.DateField(_("date of birth"), null=True, blank=True)
     age_at_recruitment = models.DecimalField(
         _("age at recruitment"), max_digits=9, decimal_places=6, null=True, blank=True
     )
     diagnosis = models.CharField(
-        _("diagnosis"), max_length=20, choices=[(d.value, protocol.DIAGNOSIS_LABELS[d]) for d in protocol.Diagnosis]
+        _("diagnosis"),
+        max_length=20,
+        choices=[(d.value, protocol.DIAGNOSIS_LABELS[d]) for d in protocol.Diagnosis],
     )
     recruited_on = models.DateField(_("recruited on"), null=True, blank=True)
     planned_course = models.CharField(

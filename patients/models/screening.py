@@ -34,7 +34,9 @@ class Screening(models.Model):
         triggers = trail(patient="patient_id")
         constraints = [
             models.UniqueConstraint(
-                name="one_screening_a_day", fields=["patient", "screened_on"], condition=Q(voided_at__isnull=True)
+                name="one_screening_a_day",
+                fields=["patient", "screened_on"],
+                condition=Q(voided_at__isnull=True),
             ),
             models.CheckConstraint(
                 name="verdict_is_known", condition=Q(verdict__in=[v.value for v in protocol.VerdictState])

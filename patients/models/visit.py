@@ -47,7 +47,8 @@ class Visit(models.Model):
                 name="week_is_of_the_protocol", condition=Q(week__isnull=True) | Q(week__in=protocol.WEEKS)
             ),
             models.CheckConstraint(
-                name="visit_has_a_week_or_a_date", condition=Q(week__isnull=False) | Q(visited_on__isnull=False)
+                name="visit_has_a_week_or_a_date",
+                condition=Q(week__isnull=False) | Q(visited_on__isnull=False),
             ),
         ]
 

@@ -33,7 +33,7 @@ def test_log_ticks_cover_the_range() -> None:
 
 def test_signs_are_typographic_and_zero_has_none() -> None:
     assert figures.with_sign(Decimal("-12.44"), 1) == "\N{MINUS SIGN}12.4"
-    assert figures.with_sign(Decimal("24"), 0) == "+24"
+    assert figures.with_sign(Decimal(24), 0) == "+24"
     assert figures.with_sign(Decimal("-0.04"), 1) == "0.0"
 
 
@@ -69,7 +69,9 @@ def test_a_fall_goes_down_the_page_and_later_stands_to_the_right() -> None:
 
 
 def test_every_dot_stands_inside_its_strip() -> None:
-    trend = a_trend(a_series((0, "900"), (7, "3")), a_series((0, "1.2"), (7, "1.9"), reference=None), log=True)
+    trend = a_trend(
+        a_series((0, "900"), (7, "3")), a_series((0, "1.2"), (7, "1.9"), reference=None), log=True
+    )
     for strip in trend.strips:
         assert all(strip.top < dot.y < strip.bottom for dot in strip.dots)
         assert all(trend.left <= dot.x <= trend.right for dot in strip.dots)
@@ -138,7 +140,9 @@ def test_a_contrast_without_values_draws_an_empty_axis() -> None:
 
 
 def test_an_interval_that_runs_off_says_so() -> None:
-    figure = figures.contrast([[samples(1, 2, 3, 4)]] * 3, [(1.0, -1.0, 3.0), (0.5, -1.0, 2.0), (900.0, -5000.0, 9000.0)])
+    figure = figures.contrast(
+        [[samples(1, 2, 3, 4)]] * 3, [(1.0, -1.0, 3.0), (0.5, -1.0, 2.0), (900.0, -5000.0, 9000.0)]
+    )
     assert figure.forest[2] is not None
     assert figure.forest[2].off_left
     assert figure.forest[2].off_right

@@ -39,7 +39,9 @@ def a_cohort(sites: dict[str, Any]) -> list[Patient]:
                 factories.an_infusion(patient, number, FIRST + timedelta(days=7 * (number - 1)))
             factories.a_visit(patient, 0, FIRST, tbil=tbil, inr="1.8", creatinine="90", alt=200 + place)
             later = tbil - (60 if letter == "C" else 20) - place
-            factories.a_visit(patient, 4, FIRST + timedelta(days=28), tbil=later, inr="1.4", creatinine="85", alt=80)
+            factories.a_visit(
+                patient, 4, FIRST + timedelta(days=28), tbil=later, inr="1.4", creatinine="85", alt=80
+            )
             cohort.append(patient)
     refresh.refresh()
     return cohort
@@ -67,7 +69,9 @@ def test_the_trend_draws_values_meld_and_infusions(
     assert figure.strips[0].ribbon, "five subjects of group C make a ribbon"
 
 
-@pytest.mark.parametrize("query", ["log=1", "relative=1", "whole=1", "bare=1", "log=1&relative=1&whole=1&bare=1"])
+@pytest.mark.parametrize(
+    "query", ["log=1", "relative=1", "whole=1", "bare=1", "log=1&relative=1&whole=1&bare=1"]
+)
 def test_every_switch_of_the_trend_draws(
     query: str, cohort: list[Patient], hepatologist: User, signed_in: Callable[[User], Client]
 ) -> None:
@@ -127,11 +131,16 @@ def test_rows_behind_a_number_are_its_subjects(
     rows = page.context["rows"]
     assert [row.subject_id for row in rows[:5]] == [f"GE-C{place}" for place in range(5)]
     assert [row.value for row in rows[:5]] == [60, 61, 62, 63, 64]
-    assert signed_in(statistician).get(reverse("analytics:rows"), {**key, "analyte": "gold"}).status_code == 404
+    assert (
+        signed_in(statistician).get(reverse("analytics:rows"), {**key, "analyte": "gold"}).status_code == 404
+    )
 
 
 def test_coordinators_see_no_analysis(coordinator: User, signed_in: Callable[[User], Client]) -> None:
-    assert signed_in(coordinator).get(reverse("analytics:contrast", args=["C-D", "tbil", "level"])).status_code == 403
+    assert (
+        signed_in(coordinator).get(reverse("analytics:contrast", args=["C-D", "tbil", "level"])).status_code
+        == 403
+    )
 
 
 # --- exports --------------------------------------------------------------------------------
@@ -180,14 +189,19 @@ def test_a_population_keeps_its_subjects(cohort: list[Patient], sites: dict[str,
     assert {row["population"] for row in exported("cells", population="treated")} == {"treated"}
 
 
-def test_memberships_of_the_export_are_those_of_the_analysis(cohort: list[Patient], sites: dict[str, Any]) -> None:
+def test_memberships_of_the_export_are_those_of_the_analysis(
+    cohort: list[Patient], sites: dict[str, Any]
+) -> None:
     from analytics import frames
 
     study = frames.study()
     told = {row["subject_id"]: row for row in exported("subjects")}
     for place, subject in enumerate(study.subject_ids):
         for population in ("eligible", "treated", "landmark"):
-            assert (told[subject][population] == "t") == bool(getattr(study, population)[place]), (subject, population)
+            assert (told[subject][population] == "t") == bool(getattr(study, population)[place]), (
+                subject,
+                population,
+            )
 
 
 def test_results_say_the_revision_they_are_valid_for(cohort: list[Patient]) -> None:

@@ -69,9 +69,7 @@ def address_of(route: Route, example: dict[str, Any]) -> str:
         values["subject_id"] = example["drawn"]
     query = ""
     if route.name == "analytics:rows":
-        query = (
-            "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1"
-        )
+        query = "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1"
     return route.url(**values) + query
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.postgresql import base, client
+from psycopg import OperationalError as DriverError
 
 from trial import embedded
 
@@ -39,6 +40,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         try:
             return super().get_new_connection(conn_params)
-        except base.Database.OperationalError:
+        except DriverError:
             _hold(check=True)  # somebody killed it since this process started it
             return super().get_new_connection(conn_params)

@@ -18,11 +18,17 @@ class Command(BaseCommand):
     help = "Write datasets as files, de-identified unless asked otherwise."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("datasets", nargs="*", metavar="DATASET", help=", ".join(DATASETS) + "; all when none")
+        parser.add_argument(
+            "datasets", nargs="*", metavar="DATASET", help=", ".join(DATASETS) + "; all when none"
+        )
         parser.add_argument("--format", choices=list(bundle.FORMATS), default="csv")
-        parser.add_argument("--out", required=True, metavar="DIR", help="a directory, or - for standard output")
+        parser.add_argument(
+            "--out", required=True, metavar="DIR", help="a directory, or - for standard output"
+        )
         parser.add_argument("--population", choices=[p.value for p in protocol.Population], default="")
-        parser.add_argument("--identified", action="store_true", help="dates and free text instead of study days")
+        parser.add_argument(
+            "--identified", action="store_true", help="dates and free text instead of study days"
+        )
         parser.add_argument("--no-bom", action="store_true", help="leave out the mark that spreadsheets want")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,7 +39,9 @@ class Command(BaseCommand):
         wanted = {"identified": options["identified"], "population": options["population"]}
         if options["out"] == "-":
             if len(datasets) != 1:
-                raise CommandError("standard output takes one dataset; give --out a directory for more", returncode=2)
+                raise CommandError(
+                    "standard output takes one dataset; give --out a directory for more", returncode=2
+                )
             bundle.bring_up_to_date(datasets)
             with bundle.one_moment():
                 for block in bundle.blocks(datasets[0], **wanted):

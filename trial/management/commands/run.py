@@ -31,7 +31,7 @@ class Command(BaseCommand):
     """Start Cordline on this machine, with a demonstration study when there is none."""
 
     help = "Run the database, the web server and a worker on this machine until Ctrl+C."
-    requires_system_checks: list[str] = []  # noqa: RUF012  migrate checks; twice would cost a second
+    requires_system_checks: list[str] = []  # migrate checks; twice would cost a second
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         password = self.prepare(empty=empty)
         with _listen(port) as listener:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-            supervisor = Supervisor([_web(listener), _worker()], say=lambda line: self.stderr.write(line))
+            supervisor = Supervisor([_web(listener), _worker()], say=self.stderr.write)
             supervisor.listen()
             supervisor.start()
             try:
@@ -158,7 +158,7 @@ def _worker() -> Child:
 
 
 def _is_ready(listener: socket.socket) -> bool:
-    connection = HTTPConnection(*listener.getsockname()[:2], timeout=5)
+    connection = HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=5)
     try:
         connection.request("GET", "/health/ready/")
         return connection.getresponse().status == 200

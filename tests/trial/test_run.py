@@ -1,0 +1,110 @@
+"""``manage.py run`` from an empty directory to a page, through a crash, to nothing left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.processes import ROOT, wait_until
+from trial import embedded
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+    wait_until(lambda: not embedded._lives(embedded._server(tmp_path / "data")), "the database has stopped")
+    embedded.erase(tmp_path / "data")
+
+
+def start(data: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "manage.py", "run", "--empty", "--no-color", *options],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        | {"CORDLINE_DATA": str(data), "DJANGO_SETTINGS_MODULE": "trial.settings"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def port_of(run: subprocess.Popen[str]) -> int:
+    assert run.stdout
+    said = ""
+    for line in run.stdout:
+        said += line
+        if "Ctrl+C" in line:
+            break
+    found = re.search(r"ready after \d+ s:  http://127\.0\.0\.1:(\d+)/", said)
+    assert found, said
+    return int(found[1])
+
+
+def answer(port: int) -> int:
+    web = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        web.request("GET", "/login/")
+        return web.getresponse().status
+    except (OSError, HTTPException):
+        return 0
+    finally:
+        web.close()
+
+
+def test_house_opens_survives_a_crash_and_closes_behind_itself(data: Path) -> None:
+    run = start(data, "--port", "0")
+    port = port_of(run)
+    assert answer(port) == 200
+    family = psutil.Process(run.pid).children(recursive=True)
+    commands = [" ".join(process.cmdline()) for process in family]
+    assert any("celery" in command for command in commands)
+    (web,) = [
+        process for process in psutil.Process(run.pid).children() if "gunicorn" in " ".join(process.cmdline())
+    ]
+
+    web.kill()
+    wait_until(
+        lambda: web.pid not in {process.pid for process in psutil.Process(run.pid).children()},
+        "it is noticed",
+    )
+    wait_until(lambda: answer(port) == 200, "the web server is back on its port")
+
+    family = psutil.Process(run.pid).children(recursive=True)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(30) == 0
+    assert run.stdout
+    run.stdout.close()
+    assert not [process for process in family if process.is_running()]
+    assert not embedded._lives(embedded._server(data))
+
+
+def test_killed_supervisor_takes_everything_with_it(data: Path) -> None:
+    run = start(data, "--port", "0")
+    port_of(run)
+    family = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    run.wait()
+    assert run.stdout
+    run.stdout.close()
+    wait_until(lambda: not [process for process in family if process.is_running()], "the children are gone")
+
+
+def test_taken_port_is_named(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = start(data, "--port", str(port))
+        said = run.communicate(timeout=60)[0]
+    assert run.returncode == 1
+    assert f"port {port}: Address already in use. Choose another with --port." in said
