@@ -22,7 +22,7 @@ from infusions.particulars import NewLot, Particulars
 from patients import selectors as patient_selectors
 from patients.actions.rules import violated_constraint
 from patients.models import Patient
-from trial import audit, protocol
+from trial import audit
 from trial.models import User
 from trial.refusals import Clash, Conflict
 
@@ -76,7 +76,6 @@ def give_infusion(
     )
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
         around = selectors.circumstances(patient_selectors.locked(patient), number)
-        _refuse_number(around)
         _refuse(given, around)
         infusion = Infusion(patient=around.patient, number=number)
         _store(infusion, given)
@@ -214,24 +213,6 @@ def _shown(value: object) -> str:
 def _refuse(given: Particulars, around: particulars.Circumstances) -> None:
     if errors := particulars.refusals(given, around):
         raise ValidationError(dict(errors))
-
-
-def _refuse_number(around: particulars.Circumstances) -> None:
-    said = {"number": around.number, "subject": around.patient.subject_id, "most": protocol.MOST_INFUSIONS}
-    if not 1 <= around.number <= protocol.MOST_INFUSIONS:
-        raise ValidationError(
-            {
-                "number": _("Infusion %(number)s of %(subject)s: the protocol has infusions 1 to %(most)s.")
-                % said
-            }
-        )
-    for other in around.others:
-        if other.number == around.number:
-            sentence = _(
-                "Infusion %(number)s of %(subject)s is recorded already, given on %(on)s. "
-                "Correct it, or record the next number."
-            )
-            raise ValidationError({"number": sentence % {**said, "on": other.given_on.isoformat()}})
 
 
 def _demand_reason(reason: str) -> None:

@@ -249,7 +249,7 @@ class InfusionForm(forms.Form):
         self.assessment = particulars.assess(given, self.around, is_typing=self.is_typing)
         # the database would say it too, but later and one thing at a time
         for field, sentence in particulars.refusals(given, self.around).items():
-            self.add_error(field, sentence)
+            self.add_error(field if field in self.fields else None, sentence)
         started, stopped = cleaned.get("started_at"), cleaned.get("stopped_at")
         if started and stopped and stopped <= started:
             self.add_error(

@@ -90,6 +90,8 @@ def breaches(particulars: Particulars, around: Circumstances) -> tuple[Breach, .
 
 def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
     """Return what cannot be stored, by field: the impossible, and a deviation that is not said."""
+    if wrong_number := _number_refusal(around):
+        return {"number": wrong_number}
     errors: dict[str, str] = {}
     if impossible := edit_checks.day_breach(particulars.given_on, around.life):
         errors["given_on"] = f"{impossible.sentence.said(_)} {impossible.remedy.said(_)}"
@@ -108,6 +110,20 @@ def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
     elif deviation == dosing.DEVIATION_THAT_NEEDS_A_NOTE and not note:
         errors["deviation_note"] = _("This deviation needs a note that says what it was.")
     return errors
+
+
+def _number_refusal(around: Circumstances) -> str:
+    said = {"number": around.number, "subject": around.patient.subject_id, "most": protocol.MOST_INFUSIONS}
+    if not 1 <= around.number <= protocol.MOST_INFUSIONS:
+        return _("Infusion %(number)s of %(subject)s: the protocol has infusions 1 to %(most)s.") % said
+    taken = next((other for other in around.others if other.number == around.number), None)
+    if taken is None:
+        return ""
+    sentence = _(
+        "Infusion %(number)s of %(subject)s is recorded already, given on %(on)s. "
+        "Correct it, or record the next number."
+    )
+    return sentence % {**said, "on": taken.given_on.isoformat()}
 
 
 # --- the live check -------------------------------------------------------------------------

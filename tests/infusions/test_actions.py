@@ -40,7 +40,7 @@ def give(patient: Patient, by: User, number: int = 1, **fields: Any) -> actions.
     given: dict[str, Any] = {
         "given_on": RECRUITED_ON + timedelta(days=7 * number),
         "weight_kg": Decimal("64.5"),
-        "cells": Decimal("64500000"),
+        "cells": Decimal(64500000),
         "volume_ml": Decimal(100),
     }
     recorded = actions.give_infusion(patient=patient, number=number, by=by, **(given | fields))
@@ -92,9 +92,9 @@ def test_a_new_lot_is_registered_with_its_infusion_in_one_revision(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        pytest.param({"cells": Decimal("51600000")}, None, id="20_percent_below_needs_nothing"),
-        pytest.param({"cells": Decimal("51599999")}, "below the target", id="less_needs_a_deviation"),
-        pytest.param({"cells": Decimal("77400001")}, "above the target", id="more_needs_a_deviation"),
+        pytest.param({"cells": Decimal(51600000)}, None, id="20_percent_below_needs_nothing"),
+        pytest.param({"cells": Decimal(51599999)}, "below the target", id="less_needs_a_deviation"),
+        pytest.param({"cells": Decimal(77400001)}, "above the target", id="more_needs_a_deviation"),
         pytest.param({"given_on": RECRUITED_ON - timedelta(days=1)}, "recruited on", id="before_recruitment"),
         pytest.param({"lot": None}, "is not recorded", id="no_lot"),
         pytest.param({"weight_kg": None, "cells": None}, "is not recorded", id="no_dose"),

@@ -25,7 +25,7 @@ def a_dose(number: int = 1, day: date = DAY, *, weight: str = "60", cells: str =
 
 def test_target_is_a_million_cells_per_kg() -> None:
     assert dosing.target_cells(Decimal("64.5")) == 64_500_000
-    assert dosing.target_cells(Decimal("52")) == 52_000_000
+    assert dosing.target_cells(Decimal(52)) == 52_000_000
     assert dosing.cells_per_kg(Decimal("64.5e6"), Decimal("64.5")) == protocol.DOSE.cells_per_kg
 
 
@@ -142,6 +142,6 @@ def test_group_change(
 
 
 def test_millions_has_no_trailing_zeros_or_exponent() -> None:
-    assert dosing.millions(Decimal("64500000")) == "64.5"
-    assert dosing.millions(Decimal("60000000")) == "60"
-    assert dosing.millions(Decimal("100000000")) == "100"
+    assert dosing.millions(Decimal(64500000)) == "64.5"
+    assert dosing.millions(Decimal(60000000)) == "60"
+    assert dosing.millions(Decimal(100000000)) == "100"
