@@ -12,6 +12,7 @@ from django.test import Client, TransactionTestCase
 
 from tests import factories
 from tests.browsers import address, browser, chromium, new_page, open_page, worker  # noqa: F401  fixtures
+from tests.world import World, a_world
 from trial import audit
 from trial.models import Site, User
 from trial.roles import Role
@@ -50,7 +51,9 @@ def _create_service_account() -> None:
         cursor.execute(
             "SELECT set_config('cordline.actor', '1', true), set_config('cordline.source', 'tests', true)"
         )
-        User.objects.create(pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!")
+        User.objects.create(
+            pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!", is_active=False
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +127,9 @@ def signed_in() -> Callable[[User], Client]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def world(sites: dict[str, Site], data_manager: User) -> World:
+    """A patient of each site with everything a route can name."""
+    return a_world(sites, data_manager)

@@ -17,7 +17,7 @@ from trial.roles import Role
 
 if TYPE_CHECKING:
     from infusions.models import Infusion
-    from patients.models import Patient, Visit
+    from patients.models import Outcome, Patient, Visit
 
 SITES = {"GE": "Guangzhou East", "GS": "Guangzhou South"}
 RECRUITED_ON = date(2024, 1, 8)
@@ -82,15 +82,10 @@ def a_patient(*, site: Site | None = None, by: User | None = None, **fields: Any
     return patient
 
 
-def a_visit(
-    patient: Patient, week: int, visited_on: date | None = None, *, by: User | None = None, **values: object
-) -> Visit:
-    """Return the visit of a week, with labs in standard units: ``a_visit(p, 0, tbil="171", inr="1.8")``."""
+def _entries(values: dict[str, object]) -> list[Any]:
     from patients import actions
-    from patients.models import Visit
 
-    day = visited_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 + 7 * week)
-    entries = [
+    return [
         actions.LabEntry(
             analyte=code,
             value=Decimal(str(value)),
@@ -101,16 +96,44 @@ def a_visit(
         )
         for code, value in values.items()
     ]
+
+
+def a_visit(
+    patient: Patient, week: int, visited_on: date | None = None, *, by: User | None = None, **values: object
+) -> Visit:
+    """Return the visit of a week, with labs in standard units: ``a_visit(p, 0, tbil="171", inr="1.8")``."""
+    from patients import actions
+    from patients.models import Visit
+
+    day = visited_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 + 7 * week)
     actions.record_labs(
         patient=patient,
         week=week,
         visited_on=day,
-        entries=entries,
+        entries=_entries(values),
         by=by or audit.service_account(),
         reason="made for a test",
     )
     settle()
     return Visit.objects.get(patient=patient, week=week, voided_at=None)
+
+
+def a_draw(patient: Patient, drawn_on: date | None = None, **values: object) -> Visit:
+    """Return an unscheduled draw with labs in standard units."""
+    from patients import actions
+    from patients.models import Visit
+
+    day = drawn_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=45)
+    actions.record_labs(
+        patient=patient,
+        week=None,
+        visited_on=day,
+        entries=_entries(values),
+        by=audit.service_account(),
+        reason="made for a test",
+    )
+    settle()
+    return Visit.objects.get(patient=patient, week=None, visited_on=day, voided_at=None)
 
 
 def an_infusion(
@@ -139,3 +162,20 @@ def an_infusion(
     )
     settle()
     return recorded.infusion
+
+
+def an_outcome(patient: Patient, kind: str = "completed", happened_on: date | None = None) -> Outcome:
+    """Return an outcome of the subject, by default the end of the study as planned."""
+    from patients import actions
+    from patients.models import Outcome
+
+    day = happened_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=180)
+    actions.record_outcome(
+        patient=patient,
+        kind=protocol.OutcomeKind(kind),
+        happened_on=day,
+        by=audit.service_account(),
+        reason="made for a test",
+    )
+    settle()
+    return Outcome.objects.get(patient=patient, kind=kind, voided_at=None)

@@ -25,9 +25,15 @@ class Route:
     view: Any
 
     def url(self, **values: Any) -> str:
-        """Return the address for parameters."""
-        return reverse(self.name, kwargs={name: values[name] for name in self.parameters})
+        """Return the address for parameters; ``trial:revision.number`` outranks ``number``."""
+        chosen = {name: values.get(f"{self.name}.{name}", values.get(name)) for name in self.parameters}
+        return reverse(self.name, kwargs=chosen) + QUERIES.get(self.name, "")
 
+
+QUERIES = {
+    "analytics:rows": "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1",
+}
+"""What an address cannot do without."""
 
 OPEN: dict[str, str] = {
     "account_login": "nobody is signed in yet",

@@ -16,7 +16,7 @@ from django.test import Client
 
 from tests.corpus import TEXTS, UNREADABLE
 from tests.routes import Route, guarded
-from tests.test_access import World, world  # noqa: F401  (the fixture)
+from tests.world import World
 from trial.models import User
 from trial.roles import Permission, allowed
 
@@ -86,7 +86,7 @@ def everyone(
 @pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
 def test_every_query_parameter(
     route: Route,
-    world: World,  # noqa: F811
+    world: World,
     request: pytest.FixtureRequest,
     signed_in: Callable[[User], Client],
 ) -> None:
@@ -111,7 +111,7 @@ def test_every_query_parameter(
 @pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
 def test_every_form_field(
     route: Route,
-    world: World,  # noqa: F811
+    world: World,
     request: pytest.FixtureRequest,
     signed_in: Callable[[User], Client],
 ) -> None:
@@ -163,13 +163,13 @@ def test_every_form_field(
 )
 def test_strange_paths_are_refused(
     path: str, world: World, data_manager: User, signed_in: Callable[[User], Client]
-) -> None:  # noqa: F811
+) -> None:
     assert signed_in(data_manager).generic("GET", path).status_code in {301, 302, 400, 404, 405}
 
 
 def test_a_body_of_too_many_fields_is_refused(
     world: World, data_manager: User, signed_in: Callable[[User], Client]
-) -> None:  # noqa: F811
+) -> None:
     client = signed_in(data_manager)
     answer = client.post("/patients/new/", {f"f{place}": "x" for place in range(5000)})
     assert answer.status_code in {400, 413}

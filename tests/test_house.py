@@ -79,7 +79,7 @@ def sql_made_of_text(tree: ast.AST, path: str) -> Iterator[int]:
             continue
         if node.func.attr in {"raw", "extra"} and isinstance(node.func.value, ast.Attribute):
             yield node.lineno
-        if isinstance(node.func.value, ast.Name) and node.func.attr in {"RawSQL"}:
+        if isinstance(node.func.value, ast.Name) and node.func.attr == "RawSQL":
             yield node.lineno
 
 
@@ -113,13 +113,18 @@ def writes_in_views(tree: ast.AST, path: str) -> Iterator[int]:
             yield node.lineno
 
 
+READERS_OF_THE_ENVIRONMENT = (
+    "trial/settings.py",
+    "trial/embedded.py",
+    "trial/wsgi.py",
+    "trial/celery.py",
+    "trial/supervisor.py",
+)
+
+
 def environment(tree: ast.AST, path: str) -> Iterator[int]:
     """One file reads the environment."""
-    if (
-        path.endswith(("trial/settings.py", "trial/embedded.py"))
-        or "/management/" in path
-        or path.endswith(("trial/wsgi.py", "trial/celery.py"))
-    ):
+    if "/management/" in path or path.endswith(READERS_OF_THE_ENVIRONMENT):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:

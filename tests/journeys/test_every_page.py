@@ -53,6 +53,7 @@ def example(house: House) -> dict[str, Any]:
         "drawn": drawn,
         "week": 4,
         "number": 1,
+        "trial:revision.number": 5,
         "contrast": "C-D",
         "analyte": "tbil",
         "measure": "interval",
@@ -67,10 +68,7 @@ def address_of(route: Route, example: dict[str, Any]) -> str:
     values = dict(example)
     if "visit_id" in route.parameters:
         values["subject_id"] = example["drawn"]
-    query = ""
-    if route.name == "analytics:rows":
-        query = "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1"
-    return route.url(**values) + query
+    return route.url(**values)
 
 
 def findings(page: Page) -> list[str]:

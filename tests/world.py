@@ -1,0 +1,54 @@
+"""Two hospitals with a patient each: enough for every route to name something."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from tests import factories
+from trial import jobs
+from trial.models import Revision, User
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A patient of each site with everything a route can name."""
+
+    own: dict[str, Any]
+    elsewhere: dict[str, Any]
+    missing: dict[str, Any]
+
+
+def a_world(sites: dict[str, Any], data_manager: User) -> World:
+    def everything(site: str) -> dict[str, Any]:
+        patient = factories.a_patient(site=sites[site], subject_id=f"{site}-001")
+        factories.a_visit(patient, 0, tbil="171", inr="1.8", creatinine="81")
+        factories.an_infusion(patient, 1)
+        outcome = factories.an_outcome(patient)
+        draw = factories.a_draw(patient, tbil="160")
+        revision = Revision.objects.filter(entries__patient_id=patient.pk).order_by("-number").first()
+        assert revision is not None
+        return {
+            "subject_id": patient.subject_id,
+            "visit_id": draw.pk,
+            "trial:revision.number": revision.number,
+            "outcome_id": outcome.pk,
+            "week": 4,
+            "number": 1,
+            "contrast": "C-D",
+            "analyte": "tbil",
+            "measure": "interval",
+            "job_id": jobs.queue("export", data_manager, {"datasets": ["subjects"], "title": "x"}).pk,
+        }
+
+    own, elsewhere = everything("GE"), everything("GS")
+    gone = {
+        **own,
+        "subject_id": "GE-999",
+        "visit_id": 10**9,
+        "outcome_id": 10**9,
+        "trial:revision.number": 10**9,
+        "job_id": uuid.uuid4(),
+    }
+    return World(own, elsewhere, gone)
