@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from django.apps import apps
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Exists, F, Func, Min, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, Func, JSONField, Min, OuterRef, Q, QuerySet, Value
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import ngettext
@@ -152,6 +152,7 @@ class _Without(Func):
 
     template = "(%(expressions)s::text[])"
     arg_joiner = " - "
+    output_field = JSONField()
 
 
 def corrections(of: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:

@@ -21,7 +21,6 @@ from trial.trail_words import (
     OUTCOMES,
     PATIENTS,
     SCREENINGS,
-    SITES,
     TABLES,
     USERS,
     VISITS,
@@ -120,10 +119,7 @@ def _added(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> li
     icon = _ICONS.get(table, "plus-circle")
     if len(entries) > MOST_LINES:
         return [Told(icon, _("%(what)s entered") % {"what": words.counted(table, len(entries))})]
-    return [
-        Told(icon, _("%(what)s entered") % {"what": words.row_title(table, entry.new or {}, names)})
-        for entry in entries
-    ]
+    return [Told(icon, _("%(what)s entered") % {"what": _which(entry, names)}) for entry in entries]
 
 
 def _added_results(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
@@ -278,7 +274,7 @@ def _changed_result(entry: AuditEntry, names: Names) -> list[Told]:
     which = f"{draw} {words.analyte_label(new.get('analyte'))}"
     if columns & {"value", "comparator", "missing_reason"}:
         before, after = (
-            words.lab_text(row, row["value"])
+            words.lab_text(row, row["value"], padded=False)
             if row.get("value") is not None
             else words.value_text(LABS, "missing_reason", row.get("missing_reason"), names)
             for row in (old, new)
@@ -331,17 +327,11 @@ def _which(entry: AuditEntry, names: Names) -> str:
     row = entry.new or entry.old or {}
     if entry.table == VISITS:
         return words.draw_label(row)
-    if entry.table in {INFUSIONS, LOTS, SITES, USERS}:
-        return words.row_title(entry.table, row, names).replace(" · ", " ", 1)
     if entry.table in {PATIENTS, IDENTITIES}:
         return words.table_label(entry.table)
-    return words.row_title(entry.table, row, names)
+    return words.row_title(entry.table, row, names).replace(" · ", " ", 1)
 
 
 def _gone(table: str, entries: Sequence[AuditEntry], names: Names) -> Told:
-    what = (
-        words.row_title(table, entries[0].old or {}, names)
-        if len(entries) == 1
-        else words.counted(table, len(entries))
-    )
+    what = _which(entries[0], names) if len(entries) == 1 else words.counted(table, len(entries))
     return Told("cross-circle", _("%(what)s deleted") % {"what": what}, is_correction=True)

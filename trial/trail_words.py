@@ -80,6 +80,10 @@ _OF_THE_TITLE: Mapping[str, frozenset[str]] = {
     ANSWERS: frozenset({"screening_id", "criterion"}),
     OUTCOMES: frozenset({"kind"}),
     SCREENINGS: frozenset({"screened_on"}),
+    PATIENTS: frozenset({"subject_id"}),
+    LOTS: frozenset({"code"}),
+    SITES: frozenset({"code"}),
+    USERS: frozenset({"username"}),
 }
 _CELLS_PRINTED = Decimal(10) ** 6
 
@@ -171,6 +175,11 @@ def is_hidden(table: str, column: str, sees_identity: bool) -> bool:
 def row_title(table: str, row: Row, names: Names) -> str:
     """Return which row it is: ``Lab result · week 12 · TBIL``."""
     return " · ".join(filter(None, (table_label(table), *_row_name(table, row, names))))
+
+
+def row_name(table: str, row: Row, names: Names) -> str:
+    """Return which row of its table it is: ``week 12 · TBIL``."""
+    return " · ".join(filter(None, _row_name(table, row, names)))
 
 
 def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
@@ -278,10 +287,10 @@ def exact_text(value: Decimal, decimals: int = 0) -> str:
     return f"{value:.{decimals}f}" if there < decimals else plain
 
 
-def lab_text(row: Row, value: Any) -> str:
-    """Return a result with its comparator, at the analyte's decimals or as many as it has."""
+def lab_text(row: Row, value: Any, *, padded: bool = True) -> str:
+    """Return a result with its comparator and every digit it has; padded to the analyte's decimals."""
     analyte = protocol.ANALYTES.get(str(row.get("analyte")))
-    number = exact_text(Decimal(str(value)), analyte.decimals if analyte else 0)
+    number = exact_text(Decimal(str(value)), analyte.decimals if analyte and padded else 0)
     return f"{row.get('comparator') or ''}{number}"
 
 
