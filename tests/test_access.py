@@ -135,7 +135,7 @@ def said(answer: Any, names: dict[str, Any]) -> str:
     """Return what a page says, but for the one-time tokens and the subject that was asked for."""
     text = re.sub(r"[A-Za-z0-9]{64}", "token", answer.content.decode())
     for name in OBJECTS & set(names):
-        text = text.replace(f"/{names[name]}/", f"/{name}/")
+        text = text.replace(f"/{names[name]}/", "/object/")
     return text
 
 

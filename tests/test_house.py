@@ -214,10 +214,19 @@ NAMES = {
     "Tab",
     "Enter",
     "Ctrl",
+    "Alt",
     "SHA",
     "PNG",
     "SVG",
     "PDF",
+    "LF",
+    "LC",
+    "Holm",
+    "BH",
+    "kg",
+    "mL",
+    "SD",
+    "CI",
 }
 
 
