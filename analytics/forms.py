@@ -1,13 +1,17 @@
-"""What may be asked of an export."""
+"""What may be asked of an export, and said about a file to import."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from analytics.datasets import DATASETS
+from patients.imports.encodings import LABELS
+from patients.imports.options import DateOrder
 from trial import protocol
 from trial.models import User
 from trial.roles import Permission
@@ -43,3 +47,59 @@ class ExportForm(forms.Form):
         super().__init__(*args, **kwargs)
         if not user.may(Permission.EXPORT_IDENTIFIED):
             del self.fields["identified"]
+
+
+class UploadForm(forms.Form):
+    """A file to import, and what is known about it."""
+
+    kind = forms.ChoiceField(
+        label=_("What it holds"),
+        choices=[
+            ("subjects", _("Subjects: one row each")),
+            ("infusions", _("Infusions: one row each")),
+            ("visits", _("Visits with laboratory values, a row per visit or per value")),
+        ],
+        initial="visits",
+    )
+    file = forms.FileField(label=_("File"), help_text=_("CSV or Excel (.xlsx)."), max_length=200)
+    encoding = forms.ChoiceField(
+        label=_("Encoding"),
+        required=False,
+        choices=[("", _("find out")), *(pair for pair in LABELS.items() if pair[0] != "utf-8-sig")],
+    )
+    dates = forms.ChoiceField(
+        label=_("Dates such as 03/04/2026"),
+        required=False,
+        choices=[
+            ("", _("only if the file shows what comes first")),
+            (DateOrder.DAY_FIRST.value, _("day first: 3 April")),
+            (DateOrder.MONTH_FIRST.value, _("month first: 4 March")),
+        ],
+    )
+
+    def clean_file(self) -> UploadedFile[bytes]:
+        upload: UploadedFile[bytes] = self.cleaned_data["file"]
+        most = settings.LARGEST_UPLOAD
+        if (upload.size or 0) > most:
+            raise forms.ValidationError(
+                _("The file has %(size)s MB; at most %(most)s MB are read at once. Split it."),
+                params={"size": (upload.size or 0) // 2**20, "most": most // 2**20},
+            )
+        return upload
+
+    def options(self) -> dict[str, str]:
+        """Return what was said about the file, as the import takes it."""
+        return {name: self.cleaned_data[name] for name in ("encoding", "dates") if self.cleaned_data[name]}
+
+
+class CommitForm(forms.Form):
+    """Why a file is imported, and whether it may replace what is here."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, help_text=_("Stands in the trail beside every value.")
+    )
+    overwrite = forms.BooleanField(
+        label=_("In every conflict take the file"),
+        required=False,
+        help_text=_("Replaces what is here; the earlier values stay in the trail."),
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ from patients.imports.options import Options, options_of
 from patients.imports.problems import FileRefused
 from patients.imports.subjects import Subjects
 from patients.imports.visits import Visits
-from trial import jobs
+from trial import jobs, protocol
 from trial.models import Job, Revision, User
 from trial.roles import Permission
 
@@ -64,7 +64,8 @@ def preview(job: Job, progress: jobs.Progress) -> dict[str, Any]:
             outcome = staged.preview()
             return _result(job, staged, outcome, path, dry_run=True)
     except FileRefused as error:
-        return report.refused_file(error, name=name, kind=kind.name, dry_run=True, say=_)
+        refused = report.refused_file(error, name=name, kind=kind.name, dry_run=True, say=_)
+        return refused | {"file": "", "facts": refused["file"]}
 
 
 def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
     consents = frozenset((int(line), str(field)) for line, field in parameters.get("consents", ()))
     try:
         with _opened(source, path, progress, by=job.started_by) as staged:
-            if staged.facts.sha256 != source.result["file"]["sha256"]:
+            if staged.facts.sha256 != source.result["facts"]["sha256"]:
                 raise jobs.JobRefused(_("The file is not the one that was previewed. Choose it again."))
             outcome = staged.commit(
                 reason=parameters["reason"],
@@ -126,24 +127,111 @@ def _result(job: Job, staged: Import, outcome: Outcome, path: Path, *, dry_run: 
     with (folder / REPORT).open("w", encoding="utf-8") as out:
         report.write(out, staged, outcome, dry_run=dry_run, say=_)
     result = report.head(staged, outcome, dry_run=dry_run, say=_)
+    result["facts"] = result.pop("file")  # a job's "file" is the one it offers for download
     result["refused"] = [report.refusal(problem, letters, _) for problem in staged.problems(MOST_SHOWN)]
-    for pile in (Pile.CONFLICT, Pile.CHANGED):
-        result[pile.word] = [
-            {
-                "line": found.line,
-                "subject": found.subject,
-                "field": found.field,
-                "here": found.here,
-                "there": found.there,
-            }
-            for found in staged.differences(pile, MOST_SHOWN)
-        ]
+    for name, pile in (("conflict", Pile.CONFLICT), ("changed_cells", Pile.CHANGED)):
+        result[name] = [found.as_json() for found in staged.differences(pile, MOST_SHOWN)]
     if outcome.rows.refused:
         rows_to_mend(staged, folder / MEND)
-        result["file"] = result["file"] | {"mend": True}
+        result["to_mend"] = True
     if not dry_run:
         result["page"] = reverse("analytics:import_preview", args=[job.pk])
     return result
+
+
+# --- for the page ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PileShown:
+    """One pile as the page shows it; ``start`` and ``rows`` are its place in the bar."""
+
+    name: str
+    label: str
+    meaning: str
+    icon: str
+    rows: int
+    values: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.rows
+
+
+def piles(job: Job) -> list[PileShown]:
+    """Return the five piles of a finished preview or import, or nothing."""
+    counts, values = job.result.get("counts"), job.result.get("values", {})
+    if not counts:
+        return []
+    shown, start = [], 0
+    for name, label, meaning, icon in (
+        ("new", _("New"), _("empty here, filled by the file"), "plus-circle"),
+        ("same", _("Same"), _("nothing to do"), "equals"),
+        ("changed", _("Changed"), _("replaces what was here"), "swap"),
+        ("conflict", _("Conflict"), _("differs from what is here: you decide"), "warning"),
+        ("refused", _("Refused"), _("breaks a rule; nothing is saved"), "cross-circle"),
+    ):
+        shown.append(PileShown(name, label, meaning, icon, counts[name], values.get(name, 0), start))
+        start += counts[name]
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What of a file asks for a person: conflicts and refusals, as far as the page lists them."""
+
+    conflicts: list[dict[str, Any]]
+    refused: list[dict[str, Any]]
+    changed: list[dict[str, Any]]
+    more_conflicts: int
+    more_refused: int
+
+
+def needs(job: Job) -> Needs:
+    """Return what a person has to look at, with fields in words."""
+    result = job.result
+    conflicts, changed = (
+        [
+            entry | {"label": _field_label(entry["field"]), "unit": _unit(entry["field"])}
+            for entry in result.get(pile, [])
+        ]
+        for pile in ("conflict", "changed_cells")
+    )
+    refused = result.get("refused", [])
+    values = result.get("values", {})
+    return Needs(
+        conflicts,
+        refused,
+        changed,
+        max(0, values.get("conflict", 0) - len(conflicts)),
+        max(0, values.get("refused", 0) - len(refused)),
+    )
+
+
+def _field_label(field: str) -> str:
+    if field in protocol.ANALYTES:
+        return protocol.ANALYTES[field].label
+    labels = {
+        "visit_date": _("visit date"),
+        "site": _("site"),
+        "sex": _("sex"),
+        "birth_date": _("date of birth"),
+        "age": _("age"),
+        "diagnosis": _("diagnosis"),
+        "recruited_on": _("recruited on"),
+        "planned_course": _("planned course"),
+        "given_on": _("given on"),
+        "weight_kg": _("weight, kg"),
+        "cells": _("cells"),
+        "volume_ml": _("volume, mL"),
+        "lot": _("lot"),
+    }
+    return labels.get(field, field.replace("_", " "))
+
+
+def _unit(field: str) -> str:
+    return protocol.ANALYTES[field].unit_symbol if field in protocol.ANALYTES else ""
 
 
 def rows_to_mend(staged: Import, target: Path) -> None:
@@ -178,12 +266,3 @@ def _harmless(text: str) -> str:
     if text[0] in "+-" and text[1:2] and text[1] in _NUMBER_START and not text[1:].strip("0123456789.,"):
         return text
     return f"'{text}"
-
-
-def stored_report(job: Job) -> dict[str, Any] | None:
-    """Return the whole report of an import, or None when it has been purged."""
-    path = jobs.file_of(job, REPORT)
-    if path is None:
-        return None
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import contrast, export, freshness, meld, trend
+from analytics.views import contrast, export, files, freshness, meld, trend
 
 app_name = "analytics"
 urlpatterns = [
@@ -15,5 +15,10 @@ urlpatterns = [
     path("results/freshness/", freshness.freshness, name="freshness"),
     path("results/moved/<int:number>/", freshness.revision_moved, name="moved"),
     path("results/meld/<str:subject_id>/", meld.preview, name="meld_preview"),
+    path("data/", files.data, name="data"),
+    path("data/import/", files.import_file, name="import"),
+    path("data/import/<uuid:job_id>/", files.import_preview, name="import_preview"),
+    path("data/import/<uuid:job_id>/refused/", files.import_refused, name="import_refused"),
+    path("data/import/<uuid:job_id>/report/", files.import_report, name="import_report"),
     path("data/export/", export.export, name="export"),
 ]

@@ -78,6 +78,7 @@ class Infusions(RecordKind):
         " deviation_note text, reaction text"
     }
     target = "infusions_infusion"
+    place = "'#' || j.number"
     key = (
         "JOIN patients_patient p ON p.subject_id = s.subject LEFT JOIN infusions_infusion t"
         " ON t.patient_id = p.id AND t.number = s.number AND t.voided_at IS NULL"

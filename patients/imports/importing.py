@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -43,14 +44,24 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One cell in which the file and the study differ."""
+    """One cell in which the file and the study differ.
+
+    ``place`` says which visit or infusion; ``said`` is the value in the file's
+    words; ``author`` and ``written_at`` who wrote what is here, and when.
+    """
 
     line: int
     subject: str
+    place: str
     field: str
     here: str
     there: str
-    pile: str
+    said: str
+    author: str
+    written_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -183,17 +194,20 @@ class Import:
         return problems(most)
 
     def differences(self, pile: Pile, most: int) -> list[Difference]:
-        """Return cells in which file and study differ."""
+        """Return cells in which file and study differ, with who wrote what is here."""
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT line, subject, field, here, there FROM {CELLS} WHERE pile = %s AND field <> ''"
-                " ORDER BY line, field LIMIT %s",
+                "SELECT c.line, c.subject, coalesce(c.place, ''), c.field, coalesce(c.here, ''), c.there, c.said,"
+                " coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''),"
+                " coalesce(to_char(r.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '')"
+                f" FROM (SELECT * FROM {CELLS} WHERE pile = %s AND field <> '' ORDER BY line, field LIMIT %s) c"
+                ' LEFT JOIN LATERAL (SELECT revision_id FROM trial_auditentry e WHERE e."table" = c.in_table'
+                ' AND e."row" = c.in_row ORDER BY e.id DESC LIMIT 1) e ON true'
+                " LEFT JOIN trial_revision r ON r.id = e.revision_id LEFT JOIN trial_user u ON u.id = r.actor_id"
+                " ORDER BY c.line, c.field",
                 [pile.value, most],
             )
-            return [
-                Difference(line, subject, name, here or "", there or "", pile.word)
-                for line, subject, name, here, there in cursor.fetchall()
-            ]
+            return [Difference(*row) for row in cursor.fetchall()]
 
 
 def _fill(counts: Counts, found: list[tuple[int, int]]) -> None:

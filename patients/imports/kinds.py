@@ -43,10 +43,11 @@ class Pile(IntEnum):
 
 
 CELLS = "import_cell"
-"""Temporary view that every kind makes: line, subject, field, here, there, pile.
+"""Temporary view that every kind makes: one row per cell of the file that says something.
 
-``here`` is what the study has, ``there`` what the file says. The row itself is
-a cell without a field.
+Columns: line, subject, place (which visit or infusion), field, here (what the
+study has), there (what the file says), said (the file's own words), in_table and
+in_row (where ``here`` is stored), pile. The row itself is a cell without a field.
 """
 
 CONSENTS = "import_consent"

@@ -56,14 +56,20 @@ class RecordColumn:
         return self.written or f"j.{self.field}"
 
 
+def _shown(column: RecordColumn, sql: str) -> str:
+    """Return SQL for a value as a person writes it."""
+    return f"trim_scale({sql})::text" if column.type == "numeric" else f"({sql})::text"
+
+
 class RecordKind(Kind):
     """A kind whose rows are records of one table.
 
-    ``key`` is SQL that joins a staged row ``s`` to its record ``t``; ``subject``
+    ``place`` is SQL for which of a subject's records a row is. ``key`` is SQL that joins a staged row ``s`` to its record ``t``; ``subject``
     names the staged subject; ``identity`` are columns written only for new records.
     """
 
     target: ClassVar[str]
+    place: ClassVar[str] = "''"
     columns: ClassVar[tuple[RecordColumn, ...]]
     key: ClassVar[str]
     keys: ClassVar[tuple[str, ...]]
@@ -74,11 +80,11 @@ class RecordKind(Kind):
     def judge(self, context: Context) -> None:
         piles = ", ".join(
             pile_sql(c.here_sql, f"s.{c.field}", f"{c.here_sql} = s.{c.field}", f"'{c.field}'", "s.line")
-            + f" AS pile_{c.field}, ({c.here_sql})::text AS here_{c.field}"
+            + f" AS pile_{c.field}, {_shown(c, c.here_sql)} AS here_{c.field}"
             for c in self.columns
         )
         cells = ", ".join(
-            f"('{c.field}', here_{c.field}, {c.field}::text, pile_{c.field})" for c in self.columns
+            f"('{c.field}', here_{c.field}, {_shown(c, c.field)}, pile_{c.field})" for c in self.columns
         )
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{JUDGED} CASCADE")
@@ -91,7 +97,8 @@ class RecordKind(Kind):
             cursor.execute(f"ANALYZE {JUDGED}")
             cursor.execute(
                 f"CREATE TEMPORARY VIEW {CELLS} AS"
-                " SELECT j.line, j.subject, c.field, c.here, c.there, c.pile"
+                f" SELECT j.line, j.subject, {self.place} AS place, c.field, c.here, c.there, '' AS said,"
+                f" '{self.target}' AS in_table, j.target_id AS in_row, c.pile"
                 f" FROM {JUDGED} j, LATERAL (VALUES ('', NULL, NULL,"
                 f" CASE WHEN target_id IS NULL THEN {Pile.NEW.value} ELSE {Pile.SAME.value} END), {cells})"
                 " AS c(field, here, there, pile) WHERE c.pile IS NOT NULL"

@@ -110,7 +110,9 @@ def _differences(staged: Import, pile: Pile) -> Iterator[dict[str, Any]]:
         yield {
             "line": found.line,
             "subject": found.subject,
+            "place": found.place,
             "column": found.field,
             "here": found.here,
             "file": found.there,
+            "as_written": found.said,
         }

@@ -42,6 +42,7 @@ ROWS = "import_row"
 VALUES = "import_value"
 JUDGED = "import_visit"
 JUDGED_VALUES = "import_lab"
+_PLACE = "coalesce('W' || week, visited_on::text)"
 LONG = frozenset({"analyte", "value", "unit", "comparator", "missing"})
 _MOST_REMEMBERED = 200_000
 
@@ -119,7 +120,7 @@ class Visits(Kind):
             "v.visited_on", "r.visited_on", "v.visited_on = r.visited_on", "'visit_date'", "r.line"
         )
         # a coded reason is an entry like a value: a result replaces it only with consent
-        here = "coalesce(l.value::text, nullif(l.missing_reason, ''))"
+        here = "coalesce(trim_scale(l.value)::text, nullif(l.missing_reason, ''))"
         same = (
             "l.value IS NOT DISTINCT FROM s.value AND l.comparator = s.comparator"
             " AND l.missing_reason = s.missing_reason"
@@ -149,12 +150,15 @@ class Visits(Kind):
             cursor.execute(f"ANALYZE {JUDGED_VALUES}")
             cursor.execute(
                 f"CREATE TEMPORARY VIEW {CELLS} AS"
-                " SELECT line, subject, '' AS field, NULL AS here, NULL AS there,"
+                f" SELECT line, subject, {_PLACE} AS place, '' AS field, NULL AS here, NULL AS there, '' AS said,"
+                " 'patients_visit' AS in_table, visit_id AS in_row,"
                 f" CASE WHEN visit_id IS NULL THEN {Pile.NEW.value} ELSE {Pile.SAME.value} END AS pile FROM {JUDGED}"
-                " UNION ALL SELECT line, subject, 'visit_date', here_on::text, visited_on::text, date_pile"
-                f" FROM {JUDGED} WHERE date_pile IS NOT NULL"
-                " UNION ALL SELECT line, subject, analyte, here,"
-                f" comparator || coalesce(value::text, missing_reason), pile FROM {JUDGED_VALUES}"
+                f" UNION ALL SELECT line, subject, {_PLACE}, 'visit_date', here_on::text, visited_on::text, '',"
+                f" 'patients_visit', visit_id, date_pile FROM {JUDGED} WHERE date_pile IS NOT NULL"
+                f" UNION ALL SELECT line, subject, {_PLACE}, analyte, here,"
+                " comparator || coalesce(trim_scale(value)::text, missing_reason),"
+                " trim(typed_text || ' ' || typed_unit), 'patients_labresult', lab_id, pile"
+                f" FROM {JUDGED_VALUES}"
             )
 
     def write(self, context: Context) -> None:
