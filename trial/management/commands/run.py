@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
@@ -46,7 +45,10 @@ class Command(BaseCommand):
             )
         begun = time.monotonic()
         with _listen(port) as listener:
-            password = self.prepare(empty=empty)
+            try:
+                password = self.prepare(empty=empty)
+            except KeyboardInterrupt:
+                sys.exit("\nStopped before it was ready.")
             address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
             supervisor = Supervisor([_web(listener), _worker()], say=self.stderr.write)
             supervisor.listen()
@@ -70,11 +72,7 @@ class Command(BaseCommand):
         password = _demonstration_password(settings.DATA_DIR / "demonstration_password")
         if not empty and settings.SYNTHETIC and not Site.objects.exists():
             self.stdout.write("Creating a synthetic study…")
-            call_command("seed_demo")
-            for user in User.objects.filter(is_active=True).exclude(role=""):
-                if not user.has_usable_password():
-                    # no revision: the trail holds no passwords
-                    User.objects.filter(pk=user.pk).update(password=make_password(password))
+            call_command("seed_demo", password=password, stdout=self.stdout)
         connections.close_all()
         return password
 
