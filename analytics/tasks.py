@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 # registers the pump with the worker; children are forked with the analysis already loaded
@@ -11,11 +12,15 @@ from trial import jobs
 from trial.celery import app
 
 
-@app.task(name=pump.REFRESH)
+@app.task(name=pump.REFRESH)  # type: ignore[untyped-decorator]
 def refresh() -> None:
-    bring_up_to_date(patience=timedelta(0))
+    """Bring the results up to date."""
+    # refresh has recorded the failure; Celery would write its message, and with it a patient, into the log
+    with suppress(Exception):
+        bring_up_to_date(patience=timedelta(0))
 
 
-@app.task(name=pump.RUN_JOB)
+@app.task(name=pump.RUN_JOB)  # type: ignore[untyped-decorator]
 def run_job(job_id: str) -> None:
+    """Do a queued job."""
     jobs.run(job_id)
