@@ -168,5 +168,6 @@ for (const box of document.querySelectorAll("[data-letters-switch]")) {
   });
 }
 
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 selectFirst();
 document.addEventListener("htmx:afterSettle", selectFirst);
