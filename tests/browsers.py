@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,13 +28,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser; without one journeys are skipped, except in CI."""
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
-    message = "no browser for the journeys: apt install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+    return processes.program(*NAMES, package="chromium")
 
 
 @pytest.fixture(scope="session")

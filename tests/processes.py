@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 from django.db import connection
 from psycopg import sql
@@ -20,6 +22,17 @@ from psycopg import sql
 from trial import database_roles, embedded
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def program(*names: str, package: str) -> str:
+    """Return the path of an installed program; without it the test is skipped, except in CI."""
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    message = f"{names[0]} is not installed: apt install {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def environment(**more: str) -> dict[str, str]:
