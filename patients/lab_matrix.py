@@ -15,6 +15,7 @@ from patients import worklist
 from patients.actions.visits import shown
 from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
+from patients.printing import in_print
 from trial import protocol, units
 from trial.protocol import Analyte, Limits, Sex
 
@@ -50,7 +51,21 @@ class Cell:
     why_none: str = ""
     url: str = ""
     clamps: tuple[Clamp, ...] = ()
-    reported: int | None = None
+    decimals: int = 0
+
+    @property
+    def shown(self) -> str:
+        return "" if self.value is None else in_print(self.value, self.decimals)
+
+    @property
+    def change_shown(self) -> str:
+        """The change with its sign and a true minus."""
+        if self.change is None:
+            return ""
+        size = in_print(abs(self.change), self.decimals)
+        if not self.change:
+            return size
+        return f"+{size}" if self.change > 0 else f"\N{MINUS SIGN}{size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +166,7 @@ def _cell(result: LabResult | None, draw: Draw, baseline: Decimal | None, refere
         flag=flag(result.value, reference),
         change=None if baseline is None or is_baseline else result.value - baseline,
         typed=shown(result),
+        decimals=protocol.decimals_of(result.analyte),
         url=url,
     )
 
@@ -194,7 +210,7 @@ def _score_line(
                     value=score.value,
                     change=None if is_baseline else score.value - at_baseline.value,
                     clamps=clamps(score.inputs),
-                    reported=score.reported,
+                    decimals=protocol.decimals_of(variant.code),
                 )
             )
     return Line(

@@ -17,6 +17,7 @@ from patients.edit_checks import Doubt
 from patients.entries import LabEntry
 from patients.forms.fields import CorrectionForm, said, text_field
 from patients.models import LabResult, Patient, Visit
+from patients.printing import in_print
 from patients.selectors import LastValue
 from trial import clock, protocol, typed, units
 from trial.protocol import Analyte, Limits, Sex
@@ -96,6 +97,10 @@ class Row:
         return "low" if is_low else "high"
 
     @property
+    def last_shown(self) -> str:
+        return "" if self.last is None else in_print(self.last.value, self.analyte.decimals)
+
+    @property
     def change(self) -> Decimal | None:
         return None if self.value is None or self.last is None else self.value - self.last.value
 
@@ -173,7 +178,7 @@ class LabPanelForm(CorrectionForm):
     # --- what the fields hold ---------------------------------------------------------------
 
     def _initial(self, suggested_day: date | None) -> dict[str, Any]:
-        day = self.visit.visited_on or (suggested_day if self.visit._state.adding else None)
+        day = self.visit.visited_on or suggested_day
         return {
             "visited_on": day.isoformat() if day else "",
             "drawn_at": f"{self.stored_hour:%H:%M}" if self.stored_hour else "",

@@ -92,6 +92,8 @@ class _Entry:
         }
         self.appointment = self._appointment()
         is_open = self.appointment is not None and self.appointment.state is schedule.State.OPEN
+        is_new = visit._state.adding and (is_open or visit.week is None)
+        self.suggested_day = self.today if is_new else None
         self.form = LabPanelForm(
             request.POST if request.method == "POST" else None,
             patient=patient,
@@ -100,7 +102,7 @@ class _Entry:
             last=selectors.last_values(patient, visit=visit, drawn_on=visit.visited_on or self._about()),
             today=self.today,
             use_unit=self.use_unit,
-            suggested_day=self.today if is_open or visit.week is None else None,
+            suggested_day=self.suggested_day,
         )
 
     def _appointment(self) -> Appointment | None:
@@ -116,7 +118,11 @@ class _Entry:
 
     def context(self) -> dict[str, Any]:
         form, visit = self.form, self.visit
-        day = form.cleaned_data.get("visited_on") if form.is_bound and form.is_valid() else visit.visited_on
+        if form.is_bound:
+            form.is_valid()
+            day = form.cleaned_data.get("visited_on")
+        else:
+            day = visit.visited_on or self.suggested_day
         return {
             "place": "patients",
             "patient": self.patient,

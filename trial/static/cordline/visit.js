@@ -20,7 +20,7 @@ const check = async () => {
       method: "POST",
       body,
       credentials: "same-origin",
-      headers: { "HX-Request": "true", "X-Background": "check" },
+      headers: { "HX-Request": "true" },
     });
   } catch {
     return;
@@ -131,6 +131,15 @@ form.addEventListener("keydown", (event) => {
 });
 
 form.addEventListener("keydown", (event) => {
+  const choice = event.target.closest?.("[data-change-reason]");
+  if (!choice || !/^[1-6]$/.test(event.key)) return;
+  event.preventDefault();
+  const other = form.querySelector(`[data-change-reason="${event.key}"]`);
+  other.checked = true;
+  other.focus();
+});
+
+form.addEventListener("keydown", (event) => {
   const unit = event.target.closest?.("select[data-unit]");
   if (!unit) return;
   if (event.key === "Enter" || (event.altKey && event.key === "ArrowLeft")) {
@@ -197,7 +206,9 @@ addEventListener("beforeunload", (event) => {
 });
 
 const first =
+  form.querySelector(".conflict input[type=radio]") ??
   form.querySelector(".is-wrong [data-value], .is-warned [data-value]") ??
+  form.querySelector(".change-reason.is-wrong input") ??
   values().find((input) => !input.value) ??
   values()[0];
 first?.focus({ preventScroll: true });

@@ -1,0 +1,25 @@
+"""Values as the ward reads them."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+_LARGE = Decimal(100_000)
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def in_print(value: Decimal, decimals: int) -> str:
+    """Write a laboratory value with its decimals; from 100,000 on as a power of ten, two figures.
+
+    Examples
+    --------
+    >>> in_print(Decimal("152.84"), 1), in_print(Decimal("39000000"), 0)
+    ('152.8', '3.9 × 10⁷')
+    """
+    if abs(value) < _LARGE:
+        return f"{value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN):f}"
+    exponent = value.adjusted()
+    mantissa = value.scaleb(-exponent).quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)
+    if mantissa >= 10:
+        exponent, mantissa = exponent + 1, mantissa / 10
+    return f"{mantissa.normalize():f} × 10{str(exponent).translate(_SUPERSCRIPTS)}"
