@@ -64,7 +64,12 @@ def _last_visit() -> Coalesce:
 def _meld_now() -> Coalesce:
     """The reported score of the last visit that has one; a row that a later one replaced does not count."""
     scores = Patient._meta.get_field("scores").related_model.objects  # the results lie two floors up
-    newer = scores.filter(visit=OuterRef("visit"), variant=OuterRef("variant"), pk__gt=OuterRef("pk"))
+    newer = scores.filter(
+        patient=OuterRef("patient"),
+        variant=OuterRef("variant"),
+        visit=OuterRef("visit"),
+        run__gt=OuterRef("run"),
+    )
     newest = (
         scores.filter(
             patient=OuterRef("pk"),

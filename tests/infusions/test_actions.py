@@ -69,7 +69,7 @@ def test_an_infusion_is_stored_exactly_under_one_revision(
     assert Revision.objects.get(number=before + 1).actor == coordinator
 
 
-def test_the_fifth_makes_B_become_A(patient: Patient, lot: CellLot, coordinator: User) -> None:
+def test_the_fifth_turns_b_into_a(patient: Patient, lot: CellLot, coordinator: User) -> None:
     changes = [give(patient, coordinator, number, lot=lot).group for number in range(1, 6)]
     assert [(change.group_before, change.group_after) for change in changes] == [
         (None, "B"),

@@ -504,5 +504,5 @@ def test_account_admins_see_nothing_clinical(
 
 @pytest.mark.parametrize("name", ["show", "site", "lot"])
 def test_hostile_filters_narrow_to_nothing_at_worst(name: str, browser: Client, patient: Patient) -> None:
-    for text in TEXTS[::5]:
+    for text in TEXTS[::20]:
         assert browser.get(reverse("infusions:list"), {name: text}).status_code in {200, 400}

@@ -1,0 +1,332 @@
+"""The patient list: filters, sorts, pages by key, and the box that jumps."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.http import QueryDict
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from infusions.models import Infusion
+from patients import listing
+from patients.models import Outcome, Patient, Visit
+from tests.corpus import TEXTS
+from tests.factories import RECRUITED_ON, a_patient, a_visit, an_infusion
+from trial import audit
+from trial.models import Site, User
+
+pytestmark = pytest.mark.django_db
+
+SignIn = Callable[[User], Client]
+
+
+def asked(**filters: Any) -> QueryDict:
+    query = QueryDict(mutable=True)
+    query.update(filters)
+    return query
+
+
+def subjects(user: User, **filters: Any) -> list[str]:
+    return [row.patient.subject_id for row in listing.page(user, asked(**filters)).rows]
+
+
+@pytest.fixture
+def five(sites: dict[str, Site]) -> dict[str, Patient]:
+    """Subjects A to E: as many infusions as their place, and one elsewhere."""
+    made = {}
+    for place, code in enumerate("ABCDE", start=1):
+        patient = a_patient(
+            site=sites["GE"],
+            subject_id=f"GE-{code}",
+            diagnosis="liver_failure" if place % 2 else "cirrhosis",
+            recruited_on=RECRUITED_ON + timedelta(days=place),
+            planned_course="prolonged",
+        )
+        for number in range(1, place + 1):
+            an_infusion(patient, number)
+        made[code] = patient
+    made["elsewhere"] = a_patient(site=sites["GS"], subject_id="GS-A")
+    return made
+
+
+# --- what it shows --------------------------------------------------------------------------
+
+
+def test_a_row_tells_course_visit_and_what_is_next(five: dict[str, Patient], coordinator: User) -> None:
+    a_visit(five["C"], 0, RECRUITED_ON + timedelta(days=9), tbil="171")
+    a_visit(five["C"], 1, RECRUITED_ON + timedelta(days=17), tbil="160")
+    with time_machine.travel(f"{RECRUITED_ON + timedelta(days=31)}T02:00:00Z"):
+        row = next(r for r in listing.page(coordinator, asked()).rows if r.patient == five["C"])
+    assert (row.group, row.given, row.planned, row.age) == ("B", 3, 8, 48)
+    assert row.last_visit_on == RECRUITED_ON + timedelta(days=17)
+    assert (row.next_label, row.next_glyph) == ("infusion 4", "due")
+
+
+def test_meld_now_is_the_last_visits_newest_score(five: dict[str, Patient], coordinator: User) -> None:
+    from analytics.models import Run, Score
+
+    early = a_visit(five["A"], 0, RECRUITED_ON + timedelta(days=7), tbil="171")
+    late = a_visit(five["A"], 1, RECRUITED_ON + timedelta(days=14), tbil="120")
+
+    def score(visit: Visit, revision: int, reported: int | None, variant: str = "meld_unos_2002") -> None:
+        now = timezone.now()
+        run = Run.objects.filter(revision=revision).first() or Run.objects.create(
+            revision=revision, full=False, code_version="test", started_at=now, finished_at=now
+        )
+        Score.objects.create(
+            patient=five["A"], visit=visit, variant=variant, run=run, revision=revision, reported=reported,
+            value=reported, why_not="" if reported is not None else "not computable: INR missing",
+        )  # fmt: skip
+
+    def meld() -> int | None:
+        return next(r for r in listing.page(coordinator, asked()).rows if r.patient == five["A"]).meld
+
+    assert meld() is None
+    score(late, 5, 17)
+    score(early, 6, 24)
+    score(late, 5, 30, "meld_3_0")
+    assert meld() == 17, "the later visit counts, not the later revision"
+    score(late, 7, 15)
+    assert meld() == 15, "the newest row of a visit replaces the older"
+    score(late, 8, None)
+    assert meld() == 24, "a score that was withdrawn does not come back"
+
+
+def test_voided_rows_count_nowhere(five: dict[str, Patient], coordinator: User) -> None:
+    visit = a_visit(five["E"], 0, RECRUITED_ON + timedelta(days=9), tbil="171")
+    with audit.revision(by=coordinator, reason="entered twice"):
+        Infusion.objects.filter(patient=five["E"], number=5).update(voided_at="2024-06-01T00:00Z")
+        Visit.objects.filter(pk=visit.pk).update(voided_at="2024-06-01T00:00Z")
+    row = next(r for r in listing.page(coordinator, asked()).rows if r.patient == five["E"])
+    assert (row.group, row.given, row.last_visit_on) == ("B", 4, None)
+
+
+# --- filters --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        pytest.param({}, "ABCDE", id="everything"),
+        pytest.param({"group": "A"}, "E", id="group_A"),
+        pytest.param({"group": "B"}, "AC", id="group_B"),
+        pytest.param({"group": "C"}, "", id="group_C"),
+        pytest.param({"group": "D"}, "BD", id="group_D"),
+        pytest.param({"diagnosis": "cirrhosis"}, "BD", id="diagnosis"),
+        pytest.param({"diagnosis": "cirrhosis", "q": "ge-b"}, "B", id="both"),
+        pytest.param({"q": " GE-C "}, "C", id="search_ignores_spaces"),
+        pytest.param({"q": "%"}, "", id="a_wildcard_is_a_letter"),
+        pytest.param({"status": "enrolled"}, "BCDE", id="enrolled"),
+        pytest.param({"status": "ended"}, "A", id="ended"),
+        pytest.param({"status": "screening"}, "", id="screening"),
+        pytest.param({"group": "Z", "diagnosis": "x", "status": "y"}, "ABCDE", id="nonsense_narrows_nothing"),
+        pytest.param({"site": "GS"}, "ABCDE", id="a_site_role_has_no_site_filter"),
+    ],
+)
+def test_filters(five: dict[str, Patient], coordinator: User, filters: dict[str, str], expected: str) -> None:
+    with audit.revision(by=coordinator):
+        Outcome.objects.create(patient=five["A"], kind="lost", happened_on=RECRUITED_ON + timedelta(days=9))
+    assert subjects(coordinator, **filters) == [f"GE-{code}" for code in expected]
+    assert listing.page(coordinator, asked(**filters)).total == len(expected)
+
+
+def test_overdue_is_what_the_queue_calls_overdue(sites: dict[str, Site], coordinator: User) -> None:
+    late, on_time = (a_patient(site=sites["GE"], subject_id=f"GE-{code}") for code in ("LATE", "ON-TIME"))
+    for patient in (late, on_time):
+        an_infusion(patient, 1)
+        an_infusion(patient, 2)
+        a_visit(patient, 0, RECRUITED_ON + timedelta(days=7), tbil="171")
+    a_visit(on_time, 1, RECRUITED_ON + timedelta(days=14), tbil="160")
+    with time_machine.travel(f"{RECRUITED_ON + timedelta(days=17)}T02:00:00Z"):
+        assert subjects(coordinator, overdue="1") == ["GE-LATE"]
+        assert subjects(coordinator, overdue="week") == ["GE-LATE", "GE-ON-TIME"]
+        a_visit(late, 1, RECRUITED_ON + timedelta(days=14), tbil="160")
+        assert subjects(coordinator, overdue="1") == []
+
+
+def test_all_sites_are_seen_and_filtered_by_who_may(five: dict[str, Patient], statistician: User) -> None:
+    assert subjects(statistician)[-1] == "GS-A"
+    assert subjects(statistician, site="GS") == ["GS-A"]
+
+
+# --- sorts and pages ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("subject", "ABCDE"),
+        ("-subject", "EDCBA"),
+        ("recruited", "ABCDE"),
+        ("-recruited", "EDCBA"),
+        ("infusions", "ABCDE"),
+        ("-infusions", "EDCBA"),
+        ("meld", "ABCDE"),
+        ("version", "ABCDE"),
+        ("-site__code; DROP TABLE", "ABCDE"),
+    ],
+)
+def test_sorts_are_an_allow_list(
+    five: dict[str, Patient], coordinator: User, sort: str, expected: str
+) -> None:
+    assert subjects(coordinator, sort=sort) == [f"GE-{code}" for code in expected]
+
+
+@pytest.mark.parametrize("sort", sorted(listing.SORTS))
+def test_walking_the_pages_shows_everybody_once_in_both_directions(
+    five: dict[str, Patient], coordinator: User, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_visit(five["B"], 0, RECRUITED_ON + timedelta(days=9), tbil="171")
+    with audit.revision(by=coordinator, reason="unknown after all"):
+        Patient.objects.filter(subject_id__in=["GE-B", "GE-D"]).update(recruited_on=None)
+    everybody = subjects(coordinator, sort=sort)
+    monkeypatch.setattr(listing, "PAGE", 2)
+    forwards: list[str] = []
+    page = listing.page(coordinator, asked(sort=sort))
+    assert not page.before
+    while True:
+        forwards += [row.patient.subject_id for row in page.rows]
+        if not page.after:
+            break
+        page = listing.page(coordinator, asked(sort=sort, after=page.after))
+    assert forwards == everybody
+    backwards = [row.patient.subject_id for row in page.rows]
+    while page.before:
+        page = listing.page(coordinator, asked(sort=sort, before=page.before))
+        backwards = [row.patient.subject_id for row in page.rows] + backwards
+    assert backwards == everybody
+
+
+def test_a_subject_added_meanwhile_moves_no_page(
+    five: dict[str, Patient], coordinator: User, sites: dict[str, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 2)
+    page = listing.page(coordinator, asked())
+    a_patient(site=sites["GE"], subject_id="GE-0")
+    assert subjects(coordinator, after=page.after) == ["GE-C", "GE-D"]
+
+
+def packed(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "x",
+        "////",
+        packed(["GE-A"]),
+        packed(["GE-A", 7]),
+        packed({"a": 1}),
+        packed([None, "GE-A"]),
+        packed([True, "GE-A"]),
+        packed(["GE\x00A", "GE-A"]),
+        packed([10**30, "GE-A"]),
+        packed([1.5, "GE-A"]),
+        packed([["GE-A"] * 50, "GE-A"]),
+        "W" * 5000,
+    ],
+)
+@pytest.mark.parametrize("sort", ["subject", "infusions", "recruited"])
+def test_a_key_that_is_none_starts_at_the_beginning(
+    five: dict[str, Patient], coordinator: User, key: str, sort: str
+) -> None:
+    assert len(subjects(coordinator, after=key, sort=sort)) == 5
+    assert len(subjects(coordinator, before=key, sort=sort)) == 5
+
+
+# --- pages ----------------------------------------------------------------------------------
+
+
+def test_the_page_keeps_its_filters_in_its_links(
+    five: dict[str, Patient], signed_in: SignIn, coordinator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 1)
+    answer = signed_in(coordinator).get(
+        reverse("patients:list"), {"diagnosis": "cirrhosis", "sort": "-infusions"}
+    )
+    content = answer.content.decode()
+    assert answer.status_code == 200
+    assert "GE-D" in content
+    assert "GE-B" not in content
+    assert 'aria-sort="descending"' in content
+    follow = next(part for part in content.split('rel="next"')[1].split('"') if part.startswith("?"))
+    assert "diagnosis=cirrhosis" in follow
+    assert "sort=-infusions" in follow
+    second = (
+        signed_in(coordinator).get(reverse("patients:list") + follow.replace("&amp;", "&")).content.decode()
+    )
+    assert "GE-B" in second
+    assert "GE-D" not in second
+
+
+def test_nobody_fits_and_nobody_yet_say_different_things(
+    signed_in: SignIn, coordinator: User, five: dict[str, Patient], coordinator_elsewhere: User
+) -> None:
+    client = signed_in(coordinator)
+    assert b"No subject fits." in client.get(reverse("patients:list"), {"q": "ZZ"}).content
+    with audit.revision(by=coordinator, reason="moved"):
+        Patient.objects.update(site=Site.objects.get(code="GE"))
+    empty = signed_in(coordinator_elsewhere).get(reverse("patients:list")).content
+    assert b"No subject is registered yet." in empty
+
+
+def test_another_site_is_not_listed(five: dict[str, Patient], signed_in: SignIn, coordinator: User) -> None:
+    content = signed_in(coordinator).get(reverse("patients:list")).content.decode()
+    assert "GS-A" not in content
+    assert "GE-A" in content
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        pytest.param("GE-C", "/patients/GE-C/", id="a_whole_code"),
+        pytest.param("ge-c", "/patients/GE-C/", id="small_letters"),
+        pytest.param("C", "/patients/GE-C/", id="without_the_site"),
+        pytest.param(" GE-C ", "/patients/GE-C/", id="spaces"),
+        pytest.param("GE", "/patients/?q=GE", id="several"),
+        pytest.param("GS-A", "/patients/?q=GS-A", id="another_site_is_nobody"),
+        pytest.param("%", "/patients/?q=%25", id="a_wildcard_is_a_letter"),
+        pytest.param("", "/patients/", id="nothing"),
+    ],
+)
+def test_jump(five: dict[str, Patient], signed_in: SignIn, coordinator: User, text: str, target: str) -> None:
+    answer = signed_in(coordinator).get(reverse("patients:jump"), {"q": text})
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == target
+
+
+def test_jump_suggests_while_typing(five: dict[str, Patient], signed_in: SignIn, coordinator: User) -> None:
+    answer = signed_in(coordinator).get(reverse("patients:jump"), {"q": "GE"}, headers={"HX-Request": "true"})
+    content = answer.content.decode()
+    assert [code for code in "ABCDE" if f"/patients/GE-{code}/" in content] == list("ABCDE")
+    assert "<html" not in content
+    nobody = signed_in(coordinator).get(reverse("patients:jump"), {"q": "GS"}, headers={"HX-Request": "true"})
+    assert b"No subject begins so." in nobody.content
+
+
+def test_account_admins_see_no_list(signed_in: SignIn, account_admin: User) -> None:
+    client = signed_in(account_admin)
+    assert {client.get(reverse(f"patients:{name}")).status_code for name in ("list", "jump", "today")} == {
+        403
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["q", "site", "diagnosis", "group", "status", "overdue", "sort", "after", "before"]
+)
+def test_hostile_parameters(
+    name: str, five: dict[str, Patient], signed_in: SignIn, statistician: User
+) -> None:
+    client = signed_in(statistician)
+    for text in TEXTS[::20]:
+        assert client.get(reverse("patients:list"), {name: text}).status_code in {200, 400}, text
