@@ -192,11 +192,7 @@ def needs(job: Job) -> Needs:
     """Return what a person has to look at, with fields in words."""
     result = job.result
     conflicts, changed = (
-        [
-            entry | {"label": _field_label(entry["field"]), "unit": _unit(entry["field"])}
-            for entry in result.get(pile, [])
-        ]
-        for pile in ("conflict", "changed_cells")
+        [_shown(entry) for entry in result.get(pile, [])] for pile in ("conflict", "changed_cells")
     )
     refused = result.get("refused", [])
     values = result.get("values", {})
@@ -207,6 +203,14 @@ def needs(job: Job) -> Needs:
         max(0, values.get("conflict", 0) - len(conflicts)),
         max(0, values.get("refused", 0) - len(refused)),
     )
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return one difference with its field in words; the file's own words only where they say more."""
+    field = entry["field"]
+    unit = protocol.ANALYTES[field].unit if field in protocol.ANALYTES else ""
+    said = entry["said"] if entry["said"] != f"{entry['there']} {unit}" else ""
+    return entry | {"label": _field_label(field), "unit": _unit(field), "said": said}
 
 
 def _field_label(field: str) -> str:

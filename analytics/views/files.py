@@ -101,9 +101,11 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "needs": imports.needs(job),
         "may_commit": _may_be_committed(job),
     }
-    return render(
-        request, "analytics/import_preview.html", context, status=422 if request.method == "POST" else 200
-    )
+    status = 422 if request.method == "POST" else 200
+    answer = render(request, "analytics/import_preview.html", context, status=status)
+    if getattr(request, "htmx", False) and job.finished_at:
+        answer["HX-Refresh"] = "true"  # the waiting part asked; the finished page is another one
+    return answer
 
 
 @requires(Permission.IMPORT_FILES)

@@ -198,7 +198,7 @@ class Import:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT c.line, c.subject, coalesce(c.place, ''), c.field, coalesce(c.here, ''), c.there, c.said,"
-                " coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username, ''),"
+                " coalesce(nullif(trim(u.last_name || ' ' || u.first_name), ''), u.username, ''),"
                 " coalesce(to_char(r.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '')"
                 f" FROM (SELECT * FROM {CELLS} WHERE pile = %s AND field <> '' ORDER BY line, field LIMIT %s) c"
                 ' LEFT JOIN LATERAL (SELECT revision_id FROM trial_auditentry e WHERE e."table" = c.in_table'
