@@ -96,7 +96,7 @@ def save(page: Page) -> int:
         if found and "saved" in page.locator(".save-state").inner_text():
             return int(found.group(1).replace(",", ""))
         for box in page.locator("input[data-confirm]:not(:checked)").all():
-            box.check(force=True)
+            page.locator(f"label[for={box.get_attribute('id')}]").click()
     raise AssertionError(page.locator("#panel").inner_text())
 
 
@@ -136,7 +136,7 @@ def test_a_visit_goes_in_and_everybody_sees_it(house: House, visitor: Callable[.
     ward.goto(f"/patients/{subject}/visits/4/")
     ward.fill("input[name=tbil]", "115.3")
     ward.press("input[name=tbil]", "Tab")
-    ward.check("input[name=reason][value=typing_slip]", force=True)
+    ward.locator("label", has_text="typing slip corrected").click()
     corrected = save(ward)
     assert corrected > number
     wait_for_revision(at_the_bedside, corrected)
