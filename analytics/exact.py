@@ -1,22 +1,28 @@
 """Exact null distributions of rank tests and of fourfold tables, ties included.
 
 Nothing is sampled and nothing assumes distinct values: all arrangements of the
-observed ranks are counted. Counts are floats; they only ever add, so that tails
-as small as 1e-300 keep fifteen digits.
+observed ranks are counted. Counts are whole numbers or floats that only ever add, so
+that tails as small as 1e-300 keep fifteen digits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.samples import Floats, Ints
 
 MOST_EXACT = 100
 """Largest number of values whose arrangements are counted."""
+
+Counts = NDArray[np.uint32] | NDArray[np.uint64]
+_MOST_IN_32_BITS = 34
+"""So many integers have fewer than 2^32 subsets of one size."""
 
 
 def rank_sum_p(ranks2: Ints, chosen: int, sum2: int) -> float:
@@ -43,82 +49,150 @@ def rank_sum_p(ranks2: Ints, chosen: int, sum2: int) -> float:
     their sum]; a tail is then the sum over all ways to divide the group between the
     halves. This needs about an eighth of the work of one table for all ranks.
     """
-    n = ranks2.size
+    distance = abs(sum2 - chosen * (ranks2.size + 1))
+    return _rank_sum_p(ranks2.astype(np.int16).tobytes(), chosen, distance) if distance else 1.0
+
+
+@lru_cache(maxsize=8192)
+def _rank_sum_p(ranks2: bytes, chosen: int, distance: int) -> float:
+    """Return the p-value; populations that differ in a few subjects ask for the same one again."""
+    ranks = np.frombuffer(ranks2, np.int16).astype(np.int64)
+    n = ranks.size
     expected2 = chosen * (n + 1)
-    distance = abs(sum2 - expected2)
-    if distance == 0:
-        return 1.0
-    # the smallest rank comes off every rank, and the common divisor of the rest out of them
-    least = int(ranks2[0])
-    step = int(np.gcd.reduce(ranks2 - least)) or 1
-    items = (ranks2 - least) // step
-    at_most = (expected2 - distance - chosen * least) // step
-    at_least = -((-(expected2 + distance - chosen * least)) // step)
-    half = n // 2
-    base = int(items[half])
-    low, low_up_to = _subset_sums(items[:half].tobytes())
-    _high, high_up_to = _subset_sums((items[half:] - base).tobytes())
-    tail = 0.0
-    for from_low in range(max(0, chosen - (n - half)), min(half, chosen) + 1):
-        counts, up_to, others = low[from_low], low_up_to[from_low], high_up_to[chosen - from_low]
-        shift = (chosen - from_low) * base
-        tail += _pairs_at_most(counts, up_to, others, at_most - shift)
-        tail += _pairs_at_least(counts, up_to, others, at_least - shift)
-    return min(1.0, tail / math.comb(n, chosen))
+    halves = _Halves(_half(ranks[: n // 2]), _half(ranks[n // 2 :]), chosen)
+    tails = halves.up_to(expected2 - distance) + halves.beyond(expected2 + distance - 1)
+    return min(1.0, tails / math.comb(n, chosen))
 
 
-def _pairs_at_most(counts: Floats, up_to: Floats, others: Floats, limit: int) -> float:
-    """Return how many pairs of subsets have sums that total at most ``limit``.
+class _Subsets:
+    """How many subsets of some integers there are, by size (row) and sum (column).
 
-    ``counts`` and ``up_to`` are the subsets of one half by their sum and cumulated,
-    ``others`` those of the other half cumulated.
+    Parameters
+    ----------
+    counts
+        The table; its first column is the sum ``least``.
     """
-    if limit < 0:
-        return 0.0
-    any_other = min(
-        max(limit - others.size + 2, 0), counts.size
-    )  # beside sums below this one, any other will do
-    last = min(counts.size, limit + 1)
-    pairs = float(counts[any_other:last] @ others[limit - last + 1 : limit - any_other + 1][::-1])
-    return pairs + (float(up_to[any_other - 1] * others[-1]) if any_other else 0.0)
+
+    def __init__(self, counts: Counts, least: int) -> None:
+        self.counts = counts
+        self.sums: Ints = np.arange(least, least + counts.shape[1])
+
+    @cached_property
+    def below(self) -> Counts:
+        """The counts cumulated along each row: column i holds the subsets with one of the first i sums."""
+        below = np.zeros((self.counts.shape[0], self.counts.shape[1] + 1), self.counts.dtype)
+        np.cumsum(self.counts, axis=1, out=below[:, 1:])
+        return below
+
+    @cached_property
+    def of_size(self) -> Floats:
+        """All subsets of each size."""
+        return _of_size(self.counts.shape[0] - 1)
 
 
-def _pairs_at_least(counts: Floats, up_to: Floats, others: Floats, limit: int) -> float:
-    """Return how many pairs of subsets have sums that total at least ``limit``."""
-    first = max(limit - others.size + 1, 0)
-    any_other = min(max(limit, 0), counts.size)  # beside this sum and above, any other will do
-    pairs = 0.0
-    if first < any_other:
-        fewer = others[limit - any_other : limit - first][::-1]
-        pairs = float(counts[first:any_other] @ (others[-1] - fewer))
-    above = up_to[-1] - (up_to[any_other - 1] if any_other else 0.0)
-    return pairs + float(above * others[-1])
+@lru_cache(maxsize=MOST_EXACT)
+def _of_size(items: int) -> Floats:
+    return np.array([math.comb(items, size) for size in range(items + 1)], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Half:
+    """Half of the ranks: each is ``centre`` plus ``step`` times one of the integers of ``subsets``."""
+
+    subsets: _Subsets
+    step: int
+    centre: int
+
+
+def _half(ranks: Ints) -> _Half:
+    # ranks without ties are two apart, around whatever centre: all such halves share one table
+    centre = int(ranks[ranks.size // 2])
+    step = int(np.gcd.reduce(ranks - centre)) or 1
+    return _Half(_subsets(((ranks - centre) // step).tobytes()), step, centre)
 
 
 @lru_cache(maxsize=32)
-def _subset_sums(items: bytes) -> tuple[Floats, Floats]:
-    """Count the subsets of some integers by size (row) and sum (column); the first integer is 0.
+def _subsets(items: bytes) -> _Subsets:
+    """Count the subsets of some integers around 0.
 
-    Returns
-    -------
-    tuple
-        The counts, and the counts cumulated along each row. At most fifty integers
-        have fewer than 2^53 subsets of one size: every count is exact.
+    Notes
+    -----
+    Integers come in the order of their size, so that the table grows from its middle.
+    Rows beyond the middle are not computed: leaving out instead of choosing mirrors
+    them. At most fifty integers have fewer than 2^53 subsets of one size.
     """
-    ranks = np.frombuffer(items, dtype=np.int64)
-    table = np.zeros((ranks.size + 1, int(ranks.sum()) + 1))
-    before = np.empty_like(table)
-    table[0, 0] = 1.0
-    reached = 1
-    for taken, rank in enumerate(ranks.tolist()):
-        old = before[: taken + 1, :reached]
-        old[...] = table[: taken + 1, :reached]
-        table[1 : taken + 2, rank : rank + reached] += old
-        reached += rank
-    up_to = np.cumsum(table, axis=1, out=before)
+    given = np.frombuffer(items, dtype=np.int64)
+    most = given.size // 2
+    low, high = int(given[given < 0].sum()), int(given[given > 0].sum())
+    margin = int(np.abs(given).max())
+    small = given.size <= _MOST_IN_32_BITS
+    old, new = np.zeros((2, most + 1, high - low + 1 + 2 * margin), np.uint32 if small else np.uint64)
+    first = margin - low
+    last = first + 1
+    old[0, first] = new[0, first] = 1
+    for taken, item in enumerate(given[np.argsort(np.abs(given), kind="stable")].tolist(), start=1):
+        if item < 0:
+            first += item
+        else:
+            last += item
+        rows = min(taken, most)
+        without, having = old[1 : rows + 1, first:last], old[:rows, first - item : last - item]
+        np.add(without, having, out=new[1 : rows + 1, first:last])
+        old, new = new, old
+    table = np.empty((given.size + 1, high - low + 1), old.dtype)
+    table[: most + 1] = old[:, margin : margin + table.shape[1]]
+    table[most + 1 :] = table[: given.size - most][::-1, ::-1]
     table.setflags(write=False)
-    up_to.setflags(write=False)
-    return table, up_to
+    return _Subsets(table, low)
+
+
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """Subsets of all ranks with ``chosen`` members, as pairs of subsets of the two halves."""
+
+    one: _Half
+    two: _Half
+    chosen: int
+
+    def up_to(self, limit: int) -> float:
+        """Return how many have a sum of at most ``limit``."""
+        return self._pairs(limit, beyond=False)
+
+    def beyond(self, limit: int) -> float:
+        """Return how many have a sum above ``limit``; they are counted as such, for a difference would cancel."""
+        return self._pairs(limit, beyond=True)
+
+    def _pairs(self, limit: int, *, beyond: bool) -> float:
+        one, two = self.one.subsets, self.two.subsets
+        sizes = np.arange(
+            max(0, self.chosen - two.of_size.size + 1), min(one.of_size.size - 1, self.chosen) + 1
+        )
+        others = self.chosen - sizes
+        # beside each sum of the first half: how many columns of the second stay within the limit
+        left = limit - self.one.centre * sizes - self.two.centre * others
+        taken = self.one.step * one.sums
+        columns = two.sums.size
+        most = (left - taken[0]) // self.two.step - two.sums[0] + 1
+        least = (left - taken[-1]) // self.two.step - two.sums[0] + 1
+        none, every = most <= 0, least >= columns
+        certain = none if beyond else every
+        pairs = float((one.of_size[sizes[certain]] * two.of_size[others[certain]]).sum())
+        some = ~(none | every)
+        if some.any():
+            others = others[some]
+            within = left[some, None] - taken
+            if self.two.step > 1:
+                within //= self.two.step
+            within -= two.sums[0] - 1
+            np.maximum(within, 0, out=within)
+            np.minimum(within, columns, out=within)
+            within += others[:, None] * (columns + 1)
+            partners = two.below.ravel().take(within).astype(np.float64)
+            if beyond:
+                np.subtract(two.of_size[others, None], partners, out=partners)
+            partners *= one.counts[sizes[some]]
+            pairs += float(partners.sum())
+        return pairs
 
 
 def signed_rank_p(ranks2: Ints, positive2: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,9 +36,16 @@ def differences(x: Ints, y: Ints) -> OrderStatistics:
 def walsh_sums(x: Ints) -> OrderStatistics:
     """Return the order statistics of all x_i + x_j with i <= j; x ascending."""
     if x.size * (x.size + 1) // 2 <= WRITE_OUT:
-        rows, columns = np.triu_indices(x.size)
+        rows, columns = _upper_triangle(x.size)
         return _sorted(x[rows] + x[columns])
     return _Sums.of(x, x, halved=True).order_statistics
+
+
+@lru_cache(maxsize=32)
+def _upper_triangle(n: int) -> tuple[Ints, Ints]:
+    """Return rows and columns of the pairs i <= j; strata of one study come in few sizes."""
+    rows, columns = np.triu_indices(n)
+    return rows, columns
 
 
 def _sorted(values: Ints) -> OrderStatistics:
