@@ -107,7 +107,7 @@ def trend(
         rows=tuple(_row(one, seen) for one in series),
         group=group,
         group_n=max((n for n, _point in around.values()), default=0),
-        days=_("days since the first infusion") if infusions else _("days since the first infusion is due"),
+        days=_("weeks since the first infusion") if infusions else _("weeks since the first infusion is due"),
         revision=selectors.freshness().shown,
     )
 
