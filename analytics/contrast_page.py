@@ -191,7 +191,7 @@ def _samples(
 
 def _values(
     study: StudyArrays, members: Any, analyte: str, span: tuple[int, int], measure: Measure
-) -> list[tuple[str, float | None, float | None, float]]:
+) -> list[tuple[str, float, float, float]]:
     """Return (subject, earlier, later, value) of the members who have what the measure needs."""
     scale = 10.0 ** places_of(analyte)
     table = study.values[analyte]

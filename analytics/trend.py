@@ -19,6 +19,10 @@ from trial.models import AuditEntry
 from trial.protocol import Direction, Limits, Population
 
 
+LEAST_FOR_RIBBON = 3
+"""Subjects of a group below which quartiles say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value of the table: printed, flagged, and where it came from."""
@@ -114,7 +118,8 @@ def trend(
 
 def _day_zero(patient: Patient, infusions: Sequence[Any], visits: Sequence[Visit]) -> date:
     if infusions:
-        return infusions[0].given_on
+        first: date = infusions[0].given_on
+        return first
     if patient.recruited_on:
         return protocol.infusion_due(1, patient.recruited_on)
     dated = [visit.visited_on - timedelta(days=7 * (visit.week or 0)) for visit in visits if visit.visited_on]
@@ -138,7 +143,9 @@ def _group_levels(group: str) -> Mapping[tuple[str, int], tuple[int, figures.Gro
         analyte__in=[*protocol.TREND, protocol.DEFAULT_SCORE],
     ):
         summary = result.group1.summary if result.group1 else None
-        if key.week_from == key.week_to and summary and summary.n >= 3 and summary.q1 is not None:
+        if summary is None or key.week_from != key.week_to or summary.n < LEAST_FOR_RIBBON:
+            continue
+        if summary.q1 is not None and summary.median is not None and summary.q3 is not None:
             levels[key.analyte, key.week_from] = (
                 summary.n,
                 figures.GroupPoint(7 * key.week_from, summary.q1, summary.median, summary.q3),
@@ -350,10 +357,10 @@ def _row(series: figures.Series, seen: Sequence[tuple[Visit, int]]) -> Row:
         for r in visit.lab_results.all()
         if r.analyte == series.code and r.value is not None
     }
-    cells = []
+    cells: list[Value | None] = []
     for _visit, day in seen:
-        reading = by_day[day][0] if by_day[day] else None
-        cells.append(reading and Value(reading.shown, reading.flag, typed.get(day, "")))
+        here = by_day[day][0] if by_day[day] else None
+        cells.append(None if here is None else Value(here.shown, here.flag, typed.get(day, "")))
     base = next((r for r in reversed(series.readings) if r.day <= 0), None)
     change = ""
     if base and len(series.readings) > 1 and series.readings[-1] is not base:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 
 from trial import units
@@ -123,7 +124,7 @@ WEEKS: tuple[int, ...] = tuple(visit.week for visit in VISITS)
 BASELINE_WEEK = WEEKS[0]
 VISIT_AT: Mapping[int, ScheduledVisit] = MappingProxyType({v.week: v for v in VISITS})
 
-INTERVALS: tuple[tuple[int, int], ...] = tuple(zip(WEEKS, WEEKS[1:], strict=False))
+INTERVALS: tuple[tuple[int, int], ...] = tuple(pairwise(WEEKS))
 CUMULATIVE: tuple[tuple[int, int], ...] = tuple((BASELINE_WEEK, week) for week in WEEKS[1:])
 
 STUDY_STARTED_ON = date(2014, 2, 1)  # the paper's data begin in February 2014

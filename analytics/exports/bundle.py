@@ -6,13 +6,11 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
 
 from analytics import refresh, selectors
 from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Dataset
@@ -55,16 +53,6 @@ def bring_up_to_date(datasets: Iterable[Dataset]) -> None:
     """Compute what is not computed yet when an export holds results: nothing stale leaves the house."""
     if any(dataset.name in FROM_RESULTS for dataset in datasets) and selectors.freshness().behind:
         refresh.refresh()
-
-
-@contextmanager
-def one_moment() -> Iterator[None]:
-    """Let every query inside see the same moment."""
-    with transaction.atomic():
-        if connection.in_atomic_block and not connection.savepoint_ids:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
 
 
 def blocks(dataset: Dataset, *, identified: bool = False, population: str = "") -> Iterator[bytes]:
@@ -112,7 +100,7 @@ def write(
     bring_up_to_date(datasets)
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    with one_moment():
+    with selectors.one_moment():
         for place, dataset in enumerate(datasets):
             progress(place, len(datasets), dataset.name)
             written = blocks(dataset, identified=identified, population=population)

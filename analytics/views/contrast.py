@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from analytics import contrast_page
+from analytics import contrast_page, selectors
 from analytics.contrasts import CellKey
 from trial import protocol
 from trial.protocol import Measure, Population
@@ -113,7 +113,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         "is_difference": key.measure != Measure.LEVEL,
         "decimals": protocol.decimals_of(key.analyte),
         "rows": contrast_page.rows_behind(key),
-        "freshness": contrast_page.selectors.freshness(),
+        "freshness": selectors.freshness(),
     }
     return render(request, "analytics/rows.html", context)
 

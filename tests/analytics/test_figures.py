@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -109,7 +110,7 @@ def test_each_moment_belongs_to_one_draw() -> None:
     edges = [(draw.left, draw.left + draw.width) for draw in trend.draws]
     assert edges[0][0] == trend.left
     assert edges[-1][1] == pytest.approx(trend.right)
-    for (_a, end), (start, _b) in zip(edges, edges[1:], strict=False):
+    for (_a, end), (start, _b) in pairwise(edges):
         assert end == pytest.approx(start)
     assert all(len(draw.rings) == 1 for draw in trend.draws)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from analytics import selectors
 from analytics.datasets import DATASETS
 from analytics.exports import bundle
 from trial import protocol
@@ -43,7 +44,7 @@ class Command(BaseCommand):
                     "standard output takes one dataset; give --out a directory for more", returncode=2
                 )
             bundle.bring_up_to_date(datasets)
-            with bundle.one_moment():
+            with selectors.one_moment():
                 for block in bundle.blocks(datasets[0], **wanted):
                     sys.stdout.buffer.write(block)
             sys.stdout.buffer.flush()
