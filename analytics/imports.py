@@ -21,7 +21,7 @@ from patients.imports.kinds import Context, Kind, Pile
 from patients.imports.options import Options, options_of
 from patients.imports.problems import FileRefused
 from patients.imports.subjects import Subjects
-from patients.imports.visits import Visits
+from patients.imports.visits import LONG, Visits
 from trial import jobs, protocol
 from trial.models import Job, Revision, User
 from trial.roles import Permission
@@ -140,6 +140,31 @@ def _result(job: Job, staged: Import, outcome: Outcome, path: Path, *, dry_run: 
 
 
 # --- for the page ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a kind of file holds, for whoever prepares one."""
+
+    label: str
+    columns: str
+
+
+def described() -> list[Described]:
+    """Return the kinds of files and the columns they have; those in front are needed."""
+    labels = {"subjects": _("Subjects"), "infusions": _("Infusions"), "visits": _("Visits")}
+    found = []
+    for kind in KINDS.values():
+        needed = [field.code for field in kind.fields if field.required]
+        others = [field.code for field in kind.fields if not field.required]
+        if kind.analytes:
+            others = [code for code in others if code not in LONG] + [
+                *protocol.REQUIRED_ANALYTES,
+                "tbil_unit",
+                "…",
+            ]
+        found.append(Described(labels[kind.name], f"{', '.join(needed)}; {', '.join(others)}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

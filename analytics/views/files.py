@@ -60,6 +60,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
     context = {
         "place": "data",
         "form": form,
+        "described": imports.described(),
         "imports": jobs.latest(user, IMPORT_JOBS),
         "most_megabytes": settings.LARGEST_UPLOAD // 2**20,
     }

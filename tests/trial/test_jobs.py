@@ -1,0 +1,235 @@
+"""Long work: claimed once, given up when abandoned, seen by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+
+from trial import jobs
+from trial.models import Job, User
+
+
+def does_it(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+    progress(1, 2, "half way")
+    (jobs.folder(job.pk) / "result.csv").write_text("a,b\n")
+    return {"file": "result.csv", "download_name": "Ergebnis.csv"}
+
+
+def refuses(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+    raise jobs.JobRefused("The file is gone.")
+
+
+def breaks(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+    raise RuntimeError(job.parameters["who"])
+
+
+@pytest.fixture(autouse=True)
+def _runners(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"good": does_it, "refused": refuses, "broken": breaks}
+    monkeypatch.setattr(jobs, "RUNNERS", dict.fromkeys(here, "unused"))
+    monkeypatch.setattr(jobs, "_runner", lambda job: here[job.kind])
+
+
+def test_a_job_is_done_once(data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {"title": "x"})
+    assert jobs.waiting() == [job.pk]
+
+    assert jobs.run(job.pk) is True
+    assert jobs.run(job.pk) is False, "a second message for the same job does nothing"
+
+    done = jobs.own(data_manager, job.pk)
+    assert done is not None
+    assert (done.status, done.attempts, done.percent) == (Job.Status.DONE, 1, 100)
+    assert jobs.waiting() == []
+
+
+def test_a_kind_without_a_runner_is_refused_before_it_is_stored(data_manager: User) -> None:
+    with pytest.raises(ValueError, match="no runner"):
+        jobs.queue("unheard of", data_manager, {})
+    assert not Job.objects.exists()
+
+
+def test_a_refusal_reaches_its_owner_in_words(data_manager: User) -> None:
+    job = jobs.queue("refused", data_manager, {})
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.error) == (Job.Status.FAILED, "The file is gone.")
+
+
+def test_an_error_says_nothing_of_a_patient_in_the_log(
+    data_manager: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = jobs.queue("broken", data_manager, {"who": "Zhang San, 13 Renmin Road"})
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.FAILED
+    assert "start it again" in job.error
+    assert "RuntimeError" in caplog.text
+    assert "Zhang San" not in caplog.text + job.error
+
+
+def test_an_abandoned_job_is_taken_over_and_given_up_in_the_end(data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {})
+    Job.objects.filter(pk=job.pk).update(
+        status=Job.Status.RUNNING,
+        attempts=1,
+        heartbeat_at=Now() - jobs.ABANDONED_AFTER - timedelta(seconds=1),
+    )
+    assert jobs.waiting() == [job.pk]
+    assert jobs.run(job.pk) is True
+    job.refresh_from_db()
+    assert (job.status, job.attempts) == (Job.Status.DONE, 2)
+
+    lost = jobs.queue("good", data_manager, {})
+    Job.objects.filter(pk=lost.pk).update(
+        status=Job.Status.RUNNING, attempts=jobs.MOST_ATTEMPTS, heartbeat_at=Now() - timedelta(hours=1)
+    )
+    assert jobs.run(lost.pk) is False
+    lost.refresh_from_db()
+    assert lost.status == Job.Status.FAILED
+    assert str(jobs.MOST_ATTEMPTS) in lost.error
+
+
+def test_a_beating_job_is_left_alone(data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {})
+    Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, attempts=1, heartbeat_at=Now())
+    assert jobs.waiting() == []
+    assert jobs.run(job.pk) is False
+
+
+def test_a_worker_that_wakes_up_too_late_does_not_finish_what_another_has(
+    data_manager: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.queue("good", data_manager, {})
+
+    def overtaken(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+        Job.objects.filter(pk=job.pk).update(attempts=job.attempts + 1)  # somebody else has claimed it
+        return {"late": True}
+
+    monkeypatch.setattr(jobs, "_runner", lambda job: overtaken)
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.RUNNING
+    assert "late" not in job.result
+
+
+@pytest.mark.committed
+def test_listeners_hear_of_a_job_when_it_is_committed(data_manager: User) -> None:
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {jobs.CHANNEL}")
+    job = jobs.queue("good", data_manager, {})
+    assert connection.connection is not None
+    heard = [n.payload for n in connection.connection.notifies(timeout=5, stop_after=1)]
+    assert heard == [f"job {job.pk}"]
+
+
+@pytest.mark.committed
+def test_progress_and_heartbeat_are_seen_while_the_work_goes_on(
+    data_manager: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.queue("good", data_manager, {})
+    seen: list[tuple[int, int, str]] = []
+
+    def slow(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+        progress(3, 4, "nearly")
+        beating = Job.objects.filter(pk=job.pk, steps_done=3)
+        for _round in range(200):
+            if beating.exists():
+                break
+            _wait()
+        found = Job.objects.get(pk=job.pk)
+        seen.append((found.steps_done, found.percent, found.step))
+        return {}
+
+    monkeypatch.setattr(jobs, "_BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "_runner", lambda job: slow)
+    jobs.run(job.pk)
+    assert seen == [(3, 75, "nearly")]
+
+
+def _wait() -> None:
+    import time
+
+    time.sleep(0.02)
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret", "/etc/passwd", "a/b", "..", "", "A.csv", "x\x00y", "facts", {"a": 1}]
+)
+def test_a_name_that_is_not_ours_is_no_file(name: Any, data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {})
+    (jobs.folder(job.pk).parent / "secret").write_text("s")
+    job.result = {"file": name}
+    assert jobs.file_of(job) is None
+
+
+def test_files_go_after_a_day_and_strangers_stay(data_manager: User, settings: Any) -> None:
+    old, new = jobs.queue("good", data_manager, {}), jobs.queue("good", data_manager, {})
+    jobs.run(old.pk)
+    jobs.run(new.pk)
+    Job.objects.filter(pk=old.pk).update(finished_at=Now() - jobs.KEPT_FOR - timedelta(minutes=1))
+    orphan = jobs.folder(uuid.uuid4())
+    os.utime(orphan, (0, 0))
+    stranger = settings.JOB_FILES / "not-a-job"
+    stranger.mkdir()
+
+    assert jobs.purge() == 2
+    assert not (settings.JOB_FILES / str(old.pk)).exists()
+    assert (settings.JOB_FILES / str(new.pk)).is_dir()
+    assert stranger.is_dir()
+
+
+# --- pages ----------------------------------------------------------------------------------
+
+
+def test_the_page_shows_progress_and_offers_the_file(
+    data_manager: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(data_manager)
+    job = jobs.queue("good", data_manager, {"title": "what was asked for"})
+    url = reverse("trial:job", args=[job.pk])
+    waiting = client.get(url).content.decode()
+    assert "what was asked for" in waiting
+    assert 'hx-trigger="every 1s"' in waiting
+
+    jobs.run(job.pk)
+    part = client.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert "hx-trigger" not in part, "a finished job is not asked about any more"
+    file = client.get(reverse("trial:job_file", args=[job.pk]))
+    assert b"".join(file.streaming_content) == b"a,b\n"
+    assert 'attachment; filename="Ergebnis.csv"' in file.headers["Content-Disposition"]
+
+
+def test_a_job_is_its_owners_alone(
+    data_manager: User, statistician: User, signed_in: Callable[[User], Client]
+) -> None:
+    job = jobs.queue("good", data_manager, {})
+    jobs.run(job.pk)
+    other = signed_in(statistician)
+    assert other.get(reverse("trial:job", args=[job.pk])).status_code == 404
+    assert other.get(reverse("trial:job_file", args=[job.pk])).status_code == 404
+    assert jobs.own(statistician, job.pk) is None
+    assert jobs.latest(statistician, ["good"]) == []
+
+
+def test_a_purged_file_is_said_to_be_gone(data_manager: User, signed_in: Callable[[User], Client]) -> None:
+    job = jobs.queue("good", data_manager, {})
+    jobs.run(job.pk)
+    (jobs.folder(job.pk) / "result.csv").unlink()
+    client = signed_in(data_manager)
+    assert "removed after 24 hours" in client.get(reverse("trial:job", args=[job.pk])).content.decode()
+    assert client.get(reverse("trial:job_file", args=[job.pk])).status_code == 404
