@@ -60,7 +60,7 @@ class Visits(Kind):
         ),
         Field(
             "visit_date",
-            ("date", "visited on", "date of visit", "visit day", "sample date", "sampled on", "sampled at",
+            ("date", "visited on", "date of visit", "sample date", "sampled on", "sampled at",
              "collection date", "collected on", "draw date", "drawn on", "lab date", "访视日期", "日期", "采样日期",
              "采血日期", "采集日期", "检验日期", "检查日期", "随访日期"),
         ),

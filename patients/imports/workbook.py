@@ -116,28 +116,16 @@ def _refuse_formulas_without_value(archive: zipfile.ZipFile, part: zipfile.ZipIn
     with archive.open(part) as file:
         if not any(b"<f" in block for block in iter(lambda: file.read(2**20), b"")):
             return
-    bare: list[str] = []
-    cell = {"at": "", "formula": False, "value": False}
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if name == "c":
-            cell.update(at=attributes.get("r", "?"), formula=False, value=False)
-        elif name == "f":
-            cell["formula"] = True
-        elif name in ("v", "is"):
-            cell["value"] = True
-
-    def end(name: str) -> None:
-        if name == "c" and cell["formula"] and not cell["value"]:
-            bare.append(str(cell["at"]))
-
+    formulas = _Formulas()
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartElementHandler, parser.EndElementHandler = formulas.start, formulas.end
+    parser.CharacterDataHandler = formulas.text
     try:
         with archive.open(part) as file:
             parser.ParseFile(file)
     except expat.ExpatError:
         raise _refused("not_a_workbook", _("This is not a readable workbook: a sheet is damaged.")) from None
+    bare = formulas.without_value
     if bare:
         raise FileRefused(
             "formula",
@@ -147,6 +135,31 @@ def _refuse_formulas_without_value(archive: zipfile.ZipFile, part: zipfile.ZipIn
             ),
             Sentence(_("Open the workbook in Excel so that it computes them, and save it.")),
         )
+
+
+class _Formulas:
+    """Notes the cells of a sheet that hold a formula and no result."""
+
+    def __init__(self) -> None:
+        self.without_value: list[str] = []
+        self._at, self._inside = "", ""
+        self._has_formula = self._has_value = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._inside = name
+        if name == "c":
+            self._at, self._has_formula, self._has_value = attributes.get("r", "?"), False, False
+        elif name == "f":
+            self._has_formula = True
+
+    def text(self, text: str) -> None:
+        if self._inside in ("v", "t") and text:
+            self._has_value = True
+
+    def end(self, name: str) -> None:
+        self._inside = ""
+        if name == "c" and self._has_formula and not self._has_value:
+            self.without_value.append(self._at)
 
 
 def sheets(path: Path) -> list[Sheet]:
