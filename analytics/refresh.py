@@ -26,7 +26,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from analytics import contrasts, frames, scoring, selectors
-from analytics.cells import CellKey, CellResult, all_keys, as_json
+from analytics.cells import CellKey, all_keys, as_json
 from analytics.code_version import CURRENT, READ_AT
 from analytics.frames import Columns
 from analytics.locks import RESULTS
@@ -262,7 +262,7 @@ class _Found:
     scores_computed: int
     scores: dict[scoring.Key, scoring.Stored]
     cells_computed: int
-    cells: dict[CellKey, tuple[str, dict[str, Any]]]
+    cells: dict[CellKey, tuple[str, str]]
     columns: Columns | None
 
 
@@ -284,21 +284,19 @@ def _work_out(look: _Look, progress: Progress) -> _Found:
     results = contrasts.compute(study, moved)
     cells = {}
     for key, result in results.items():
-        result_now = _as_stored(result)
+        text = json.dumps(as_json(result))
         before = look.cells.get(key)
-        if before is None or before.inputs != digests[key] or (look.full and before.result != result_now):
-            cells[key] = (digests[key], result_now)
+        if (
+            before is None
+            or before.inputs != digests[key]
+            or (look.full and before.result != json.loads(text))
+        ):
+            cells[key] = (digests[key], text)
     return _Found(len(now), scores, len(moved), cells, columns)
 
 
 def _inputs(look: _Look, key: CellKey) -> str:
     return look.cells[key].inputs if key in look.cells else ""
-
-
-def _as_stored(result: CellResult) -> dict[str, Any]:
-    """Return the result as it will come back from the database."""
-    stored: dict[str, Any] = json.loads(json.dumps(as_json(result)))
-    return stored
 
 
 # --- store ----------------------------------------------------------------------------------
@@ -335,8 +333,7 @@ def _store(look: _Look, found: _Found, started_at: datetime, progress: Progress)
         )  # fmt: skip
         _copy(cursor, "analytics_score", _SCORE_COLUMNS, scores)
         cells = (
-            (*key, run.pk, run.revision, inputs, json.dumps(result))
-            for key, (inputs, result) in found.cells.items()
+            (*key, run.pk, run.revision, inputs, result) for key, (inputs, result) in found.cells.items()
         )
         _copy(cursor, "analytics_cell", _CELL_COLUMNS, cells)
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"run {run.revision}"])

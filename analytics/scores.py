@@ -193,6 +193,7 @@ def compute(
     sex: Sex | str | None = None,
     age: Decimal | int | None = None,
     dialysed: bool = False,
+    points: int | None = None,
 ) -> ScoreResult:
     """Compute one score of one visit.
 
@@ -208,6 +209,8 @@ def compute(
         Years at registration; needed by MELD 3.0 for men, and MELD-Na is not defined below 12.
     dialysed
         At least two dialyses or 24 hours of haemodiafiltration within seven days.
+    points
+        The score in 10^-10 points if :func:`compute_many` has computed it already.
 
     Returns
     -------
@@ -223,15 +226,17 @@ def compute(
     stored = {code: _stored(value) for code, value in present.items()}
     used = tuple(_used(variant_code, code, value, dialysed) for code, value in stored.items())
     young = age is not None and age < YOUNG_BELOW
-    # the array form is the only one that turns measured values into points
-    points = compute_many(
-        variant_code,
-        {code: np.array([int(value * SCALE)]) for code, value in stored.items()},
-        sex=[str(sex or "")],
-        age=scaled([age]),
-        dialysed=np.array([dialysed]),
-    )
-    value = Decimal(int(points[0])).scaleb(-SCORE_PLACES)
+    if points is None:
+        # the array form is the only one that turns measured values into points
+        one = compute_many(
+            variant_code,
+            {code: np.array([int(value * SCALE)]) for code, value in stored.items()},
+            sex=[str(sex or "")],
+            age=scaled([age]),
+            dialysed=np.array([dialysed]),
+        )
+        points = int(one[0])
+    value = Decimal(points).scaleb(-SCORE_PLACES)
     x = {entry.code: _conventional(entry.code, entry.used) for entry in used}
     terms = _terms(variant_code, x, _extra(sex, young))
     return ScoreResult(variant_code, value, _shown(variant_code, float(value), x), used, terms)

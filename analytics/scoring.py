@@ -8,7 +8,8 @@ and stops nobody else.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from analytics import scores
 from analytics.frames import WeekScore
-from analytics.samples import Sentence, _, say
+from analytics.samples import MISSING, Sentence, _, say, scaled
 from analytics.study_arrays import SCORE_PLACES
 from trial import protocol
 
@@ -27,6 +28,8 @@ INPUTS: tuple[str, ...] = tuple(dict.fromkeys(code for score in protocol.SCORES 
 TOO_FAR_APART = _("not computable: inputs drawn more than {hours} hours apart")
 FAILED = _("not computable: {error} in the record of {subject}")
 VOIDED = Sentence(_("the visit was voided or has no results any more"))
+
+logger = logging.getLogger(__name__)
 
 _MOST_APART = timedelta(hours=protocol.MOST_HOURS_BETWEEN_INPUTS)
 
@@ -64,12 +67,12 @@ class Draw:
     drawn_at: Mapping[str, datetime]
 
 
-def computed(draws: Iterable[Draw]) -> dict[Key, Stored]:
+def computed(draws: Sequence[Draw]) -> dict[Key, Stored]:
     """Compute every score of every visit."""
     found = {}
-    for draw in draws:
-        for variant in protocol.SCORES:
-            found[Key(draw.visit, variant.code)] = _row(draw.patient, _score(draw, variant))
+    for variant in protocol.SCORES:
+        for draw, points in zip(draws, _points(draws, variant), strict=True):
+            found[Key(draw.visit, variant.code)] = _row(draw.patient, _score(draw, variant, points))
     return found
 
 
@@ -94,13 +97,34 @@ def by_week(draws: Iterable[Draw], found: Mapping[Key, Stored]) -> Iterator[Week
                 yield WeekScore(draw.patient, draw.week, variant, int(value.scaleb(SCORE_PLACES)))
 
 
-def _score(draw: Draw, variant: protocol.ScoreVariant) -> scores.ScoreResult:
+_FEW = 8
+
+
+def _points(draws: Sequence[Draw], variant: protocol.ScoreVariant) -> list[int | None]:
+    """Return the points of every draw at once; None where they are left to be computed one by one."""
+    left: list[int | None] = [None] * len(draws)
+    if len(draws) < _FEW:
+        return left
+    try:
+        many = scores.compute_many(
+            variant.code,
+            {code: scaled([draw.values.get(code) for draw in draws]) for code in variant.inputs},
+            sex=[draw.sex for draw in draws],
+            age=scaled([draw.age for draw in draws]),
+        )
+    except Exception as error:  # noqa: BLE001 - one by one the poisonous record names itself
+        logger.warning("scores in one go: %s; computing them one by one", type(error).__name__)
+        return left
+    return [None if points == MISSING else points for points in many.tolist()]
+
+
+def _score(draw: Draw, variant: protocol.ScoreVariant, points: int | None) -> scores.ScoreResult:
     times = [draw.drawn_at[code] for code in variant.inputs if code in draw.drawn_at]
     if times and max(times) - min(times) > _MOST_APART:
         far = say(TOO_FAR_APART, hours=protocol.MOST_HOURS_BETWEEN_INPUTS)
         return scores.ScoreResult(variant.code, obstacle=far)
     try:
-        return scores.compute(variant.code, draw.values, sex=draw.sex, age=draw.age)
+        return scores.compute(variant.code, draw.values, sex=draw.sex, age=draw.age, points=points)
     except Exception as error:  # noqa: BLE001 - one poisonous record must not block the others
         where = f"{draw.subject_id}, " + ("unscheduled visit" if draw.week is None else f"week {draw.week}")
         failed = say(FAILED, error=type(error).__name__, subject=where)
@@ -112,20 +136,22 @@ def _row(patient: int, result: scores.ScoreResult) -> Stored:
         patient=patient,
         value=result.value,
         reported=result.reported,
-        inputs=json.dumps([_input(used) for used in result.inputs_used]),
+        inputs=f"[{', '.join(_input(used) for used in result.inputs_used)}]",
         why_not=result.why_not[:200],
         obstacle=json.dumps(_said(result.obstacle) if result.obstacle else []),
     )
 
 
 @lru_cache(maxsize=65536)
-def _input(used: scores.InputUsed) -> dict[str, Any]:
-    return {
-        "code": used.code,
-        "used": str(used.used),
-        "clamped_from": None if used.clamped_from is None else str(used.clamped_from),
-        "note": _said(used.note) if used.note else [],
-    }
+def _input(used: scores.InputUsed) -> str:
+    return json.dumps(
+        {
+            "code": used.code,
+            "used": str(used.used),
+            "clamped_from": None if used.clamped_from is None else str(used.clamped_from),
+            "note": _said(used.note) if used.note else [],
+        }
+    )
 
 
 def _said(sentence: Sentence) -> list[Any]:
