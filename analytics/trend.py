@@ -18,7 +18,6 @@ from trial import protocol, units
 from trial.models import AuditEntry
 from trial.protocol import Direction, Limits, Population
 
-
 LEAST_FOR_RIBBON = 3
 """Subjects of a group below which quartiles say nothing."""
 
