@@ -19,10 +19,10 @@ ALPHA = 0.05
 LEAST_FOR_CHI2, LEAST_EXPECTED, LEAST_EXPECTED_YATES = 40, 5, 1
 
 ALIKE = _(
-    "both groups look normal (Shapiro-Wilk p {p1} and {p2}), variances alike (Levene p {levene}): pooled t-test"
+    "both groups look normal (Shapiro-Wilk p {p1} and p {p2}), variances alike (Levene p {levene}): pooled t-test"
 )
 UNLIKE = _(
-    "both groups look normal (Shapiro-Wilk p {p1} and {p2}), variances differ (Levene p {levene}): Welch's t-test"
+    "both groups look normal (Shapiro-Wilk p {p1} and p {p2}), variances differ (Levene p {levene}): Welch's t-test"
 )
 NOT_NORMAL = _("group {group} does not look normal (Shapiro-Wilk p {p}): Mann-Whitney test")
 CONSTANT_GROUP = _("all values of group {group} are equal: Mann-Whitney test")
