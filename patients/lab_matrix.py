@@ -11,7 +11,6 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from patients import worklist
 from patients.actions.visits import shown
 from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
@@ -87,12 +86,11 @@ class Matrix:
 
     draws: tuple[Draw, ...]
     lines: tuple[Line, ...]
-    first_infusion_on: date | None
     revision: int | None
 
 
 def matrix(patient: Patient) -> Matrix:
-    """Return a subject's labs and scores by draw, in the order of the days; five queries."""
+    """Return a subject's labs and scores by draw, in the order of the days, in three queries."""
     visits = sorted(Visit.objects.valid().filter(patient=patient), key=_order)
     results: dict[tuple[int, str], LabResult] = {
         (result.visit_id, result.analyte): result
@@ -107,11 +105,9 @@ def matrix(patient: Patient) -> Matrix:
     ]
     scores = _newest_scores(patient)
     lines += [_score_line(variant, draws, scores) for variant in protocol.SCORES]
-    record = worklist.records([patient])[0]
     return Matrix(
         draws,
         tuple(lines),
-        record.facts.first_infusion_on,
         max((score.revision for score in scores.values()), default=None),
     )
 
@@ -194,7 +190,7 @@ def _score_line(
         (scores.get((draw.visit.pk, variant.code)) for draw in draws if draw.week == protocol.BASELINE_WEEK),
         None,
     )
-    cells = []
+    cells: list[Cell | None] = []
     for draw in draws:
         score = scores.get((draw.visit.pk, variant.code))
         if score is None:
@@ -202,13 +198,11 @@ def _score_line(
         elif score.value is None:
             cells.append(Cell(why_none=score.why_not))
         else:
-            is_baseline = (
-                at_baseline is None or at_baseline.value is None or draw.week == protocol.BASELINE_WEEK
-            )
+            before = None if at_baseline is None or draw.week == protocol.BASELINE_WEEK else at_baseline.value
             cells.append(
                 Cell(
                     value=score.value,
-                    change=None if is_baseline else score.value - at_baseline.value,
+                    change=None if before is None else score.value - before,
                     clamps=clamps(score.inputs),
                     decimals=protocol.decimals_of(variant.code),
                 )

@@ -214,6 +214,8 @@ def next_due(facts: Facts, today: date) -> Appointment | None:
     return next(iter(waiting(facts, today)), None)
 
 
-def _urgency(appointment: Appointment) -> tuple[int, date, str, int]:
+def _urgency(appointment: Appointment) -> tuple[int, date, bool, int]:
     due_on = appointment.due_on or date.max
-    return WAITING.index(appointment.state), due_on, appointment.kind, appointment.number
+    # labs are drawn before the infusion of the same day
+    is_infusion = appointment.kind is Kind.INFUSION
+    return WAITING.index(appointment.state), due_on, is_infusion, appointment.number

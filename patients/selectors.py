@@ -98,7 +98,7 @@ def locked(patient: Patient) -> Patient:
 
 def sites_for(user: User) -> QuerySet[Site]:
     """Return the sites at which this person may register subjects."""
-    return Site.objects.all() if user.sees_all_sites else Site.objects.filter(pk=user.site_id)
+    return Site.objects.all() if user.sees_all_sites else Site.objects.filter(user=user)
 
 
 def life(patient: Patient, *, but_for_deaths: bool = False) -> Life:

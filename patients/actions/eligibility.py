@@ -79,7 +79,9 @@ def record_screening(
                 problems.append(Problem(field, day.isoformat(), breach.rule, breach.sentence, breach.remedy))
         if problems:
             raise Refused(problems)
-        screening = Screening.objects.valid().filter(patient=patient, screened_on=screened_on).first()
+        screening: Screening | None = (
+            Screening.objects.valid().filter(patient=patient, screened_on=screened_on).first()
+        )
         stored = {a.criterion: a for a in screening.answers.all()} if screening else {}
         if version is not None and version != (screening.version if screening else 0):
             raise Conflict(_clashes(stored, cleaned), screening.version if screening else 0)

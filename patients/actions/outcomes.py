@@ -46,14 +46,13 @@ def record_outcome(
     with audit.revision(by=by, reason=reason, source="outcome"):
         patient = selectors.locked(patient)
         _refuse_outcome_day(patient, kind, happened_on)
-        stored = Outcome.objects.valid().filter(patient=patient, kind=kind.value).first()
+        stored: Outcome | None = Outcome.objects.valid().filter(patient=patient, kind=kind.value).first()
         if version is not None and version != (stored.version if stored else 0):
             raise Conflict([], stored.version if stored else 0)
         if stored is None:
-            return Outcome.objects.create(
-                patient=patient, kind=kind.value, happened_on=happened_on, note=note
-            )
-        if (stored.happened_on, stored.note) != (happened_on, note):
+            stored = Outcome(patient=patient, kind=kind.value, happened_on=happened_on, note=note)
+            stored.save(force_insert=True)
+        elif (stored.happened_on, stored.note) != (happened_on, note):
             demand_reason(reason)
             stored.happened_on, stored.note = happened_on, note
             stored.version += 1

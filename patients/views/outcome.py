@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
@@ -15,7 +15,7 @@ from trial.roles import Permission, allowed, requires
 
 
 @requires(Permission.VIEW_CLINICAL)
-def outcomes(request: HttpRequest, subject_id: str) -> HttpResponse:
+def outcomes(request: HttpRequest, subject_id: str) -> HttpResponseBase:
     """List the outcomes of a subject; who enters data records one, or corrects that of ``?kind=``."""
     patient = selectors.patient_or_404(request.user, subject_id)
     found = selectors.outcomes(patient)

@@ -94,8 +94,8 @@ def _verdict_label(found: protocol.Verdict) -> str:
 
 
 def _screening(request: HttpRequest, patient: Patient) -> Screening | None:
-    """Return the screening that is meant: of the day in the address, or the last one while it is pending."""
-    asked = request.GET.get("on", "")
+    """Return the screening that is meant: of the day that is sent or in the address, or a pending last one."""
+    asked = request.POST.get("screened_on", "") or request.GET.get("on", "")
     if asked:
         try:
             day = typed.read_date(asked, today=selectors.today_at(patient.site))

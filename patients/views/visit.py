@@ -176,7 +176,7 @@ def _after(request: HttpRequest, patient: Patient, visit: Visit, form: LabPanelF
         return _next_subject(request, patient)
     if visit.week is not None:
         here = reverse("patients:enter_visit", args=[patient.subject_id, visit.week])
-    elif visit.pk is not None:
+    elif not visit._state.adding:
         here = reverse("patients:edit_unscheduled", args=[patient.subject_id, visit.pk])
     else:
         here = reverse("patients:labs", args=[patient.subject_id])

@@ -138,17 +138,7 @@ def test_hostile_values_in_every_field_never_break_the_page(browser: Client, pat
             f"use_{analyte}",
         ]
     for name in names:
-        for hostile in (
-            "'\"><",
-            "１" * 300,
-            "-1",
-            "9" * 30,
-            "\u202e\u200b",
-            "😀",
-            "x" * 10_000,
-            "{{ 7 }}",
-            "../../etc",
-        ):
+        for hostile in ("'\"><", "１" * 300, "9" * 30, "\u202e\u200b😀{{ 7 }}" + "x" * 5000):
             response = post(browser, patient, **{"sodium": "x"} | {name: hostile})
             assert response.status_code == 422, (name, hostile)
     assert stored(patient) == {}
