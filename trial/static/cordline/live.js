@@ -61,6 +61,17 @@ document.addEventListener("results-changed", (event) => {
     notice("note", `${words.updated} ${Number(revision).toLocaleString("en")}.`);
 });
 
+// paper says which results it holds, who printed it and when
+addEventListener("beforeprint", () => {
+  const line = document.querySelector("[data-printed]");
+  if (!line) return;
+  line.dataset.person ??= line.textContent.trim();
+  const state = document.getElementById("freshness")?.innerText.trim() ?? "";
+  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString();
+  const printed = `${line.dataset.printed} ${now.slice(0, 16).replace("T", " ")}`;
+  line.textContent = [state, printed, line.dataset.person].filter(Boolean).join(" · ");
+});
+
 // --- the network --------------------------------------------------------------------------------
 
 document.addEventListener("htmx:sendError", (event) => {
