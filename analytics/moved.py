@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
 from analytics import selectors
 from analytics.models import Run, Score
@@ -132,7 +131,7 @@ def by_revision(number: int, user: User, *, everything: bool = False) -> Moved |
     if run is None:
         return Moved(None)
     before = Run.objects.filter(pk__lt=run.pk).order_by("-pk").first()
-    scores = tuple(_scores(run, user))
+    scores = tuple(_scores(run, revision, user))
     cells = _cells(run) if before is not None and user.may(Permission.VIEW_ANALYSIS) else []
     kept = cells[: MOST if everything else SHOWN]
     return Moved(
@@ -147,10 +146,12 @@ def by_revision(number: int, user: User, *, everything: bool = False) -> Moved |
     )
 
 
-def _scores(run: Run, user: User) -> list[MovedScore]:
+def _scores(run: Run, revision: Revision, user: User) -> list[MovedScore]:
+    # a run may include many revisions; this one can only have moved the scores of its own subjects
+    written = revision.entries.filter(patient_id__isnull=False).values("patient_id")
     moved = (
         Score.objects.visible_to(user)
-        .filter(Q(run=run), variant=protocol.DEFAULT_SCORE)
+        .filter(run=run, variant=protocol.DEFAULT_SCORE, patient_id__in=written)
         .select_related("visit", "patient")
         .order_by("patient__subject_id", "visit__week", "visit_id")[:MOST]
     )
