@@ -279,6 +279,8 @@ def _changed_result(entry: AuditEntry, names: Names) -> list[Told]:
             else words.value_text(LABS, "missing_reason", row.get("missing_reason"), names)
             for row in (old, new)
         )
+        if before == after:
+            before, after = str(old.get("value")), str(new.get("value"))  # they differ in a trailing zero
         unit = words.lab_unit(new) if new.get("value") is not None else ""
         return [Told("pencil", which, before, after, unit, is_correction=True)]
     if columns == {"sampled_at"}:
