@@ -237,7 +237,7 @@ def _adjusted(
 
 # --- rows of the exports --------------------------------------------------------------------
 
-KEY_COLUMNS = ("population", "measure", "group1", "group2", "analyte")
+KEY_COLUMNS = ("population", "measure", "group1", "group2", "analyte", "unit", "week_from", "week_to")
 _OF_GROUP = (
     "mean{}",
     "sd{}",
@@ -251,13 +251,12 @@ _OF_GROUP = (
 )
 
 CELLS_COLUMNS: tuple[str, ...] = (
-    *KEY_COLUMNS, "unit", "week_from", "week_to", "n1", "n2", "missing1", "missing2",
+    *KEY_COLUMNS, "n1", "n2", "missing1", "missing2",
     *(name.format(1) for name in _OF_GROUP), *(name.format(2) for name in _OF_GROUP),
     "method", "statistic", "p_value", "p_holm", "p_bh", "estimate", "ci_low", "ci_high", "revision", "note",
 )  # fmt: skip
 TESTS_COLUMNS: tuple[str, ...] = (
-    *KEY_COLUMNS, "week_from", "week_to",
-    "method", "statistic", "estimate", "ci_low", "ci_high", "p_value",
+    *KEY_COLUMNS, "method", "statistic", "estimate", "ci_low", "ci_high", "p_value",
 )  # fmt: skip
 
 
@@ -269,10 +268,7 @@ def cells_row(key: CellKey, result: CellResult, revision: int | None = None) -> 
     """
     one, two = result.group1, result.group2
     return (
-        *key[:5],
-        protocol.unit_of(key.analyte),
-        key.week_from,
-        key.week_to,
+        *_key_fields(key),
         one.n if one else None,
         two.n if two else None,
         one.size - one.n if one else None,
@@ -292,6 +288,10 @@ def cells_row(key: CellKey, result: CellResult, revision: int | None = None) -> 
     )
 
 
+def _key_fields(key: CellKey) -> tuple[Cell, ...]:
+    return (*key[:5], protocol.unit_of(key.analyte), key.week_from, key.week_to)
+
+
 def _group_fields(group: GroupResult | None) -> tuple[Cell, ...]:
     if group is None:
         return (None,) * len(_OF_GROUP)
@@ -305,7 +305,7 @@ def tests_rows(key: CellKey, result: CellResult) -> Iterator[tuple[Cell, ...]]:
     for test in result.tests:
         if test.done:
             yield (
-                *key,
+                *_key_fields(key),
                 test.method,
                 test.statistic,
                 test.estimate,

@@ -600,6 +600,22 @@ def test_a_row_of_cells(results: dict[CellKey, CellResult]) -> None:
 
 
 def test_rows_of_tests(results: dict[CellKey, CellResult]) -> None:
+    assert TESTS_COLUMNS == (
+        *CELLS_COLUMNS[:8], "method", "statistic", "estimate", "ci_low", "ci_high", "p_value",
+    )  # fmt: skip
+    shown = key("tbil", "interval", 4, 12, "LF", "LC")
+    done = [test for test in results[shown].tests if test.done]
+    for row, test in zip(contrasts.tests_rows(shown, results[shown]), done, strict=True):
+        assert row[:8] == ("treated", "interval", "LF", "LC", "tbil", "umol/L", 4, 12)
+        assert row[8:] == (
+            test.method,
+            test.statistic,
+            test.estimate,
+            test.ci_low,
+            test.ci_high,
+            test.p_value,
+        )
+
     def methods(k: CellKey) -> list[Any]:
         rows = list(contrasts.tests_rows(k, results[k]))
         assert all(len(row) == len(TESTS_COLUMNS) for row in rows)
