@@ -133,7 +133,7 @@ WITH course AS (
         verdict.verdict, verdict.screened_on, ending.kind AS ending, ending.happened_on AS ended_on,
         course.given > 0 AS treated,
         course.given > 0 AND coalesce(verdict.verdict = '{protocol.VerdictState.ELIGIBLE.value}', false) AS eligible,
-        course.given > 0 AND coalesce(ending.happened_on > course.first_on + {protocol.LANDMARK_DAY}, true) AS landmark
+        course.given > 0 AND coalesce(ending.happened_on >= course.first_on + {protocol.LANDMARK_DAY}, true) AS landmark
     FROM patients_patient p
     JOIN course ON course.id = p.id
     LEFT JOIN verdict ON verdict.patient_id = p.id
@@ -287,7 +287,7 @@ SCORES = Dataset(
         Column("why_not", Kind.TEXT, "Why there is no value", "nullif(c.why_not, '')"),
         Column("revision", Kind.WHOLE, "Revision that last changed it", "c.revision"),
     ),
-    "(SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, revision DESC) c"
+    "(SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, run_id DESC) c"
     " JOIN patients_visit v ON v.id = c.visit_id AND v.voided_at IS NULL JOIN member ON member.id = c.patient_id",
     "member.subject_id, v.week NULLS LAST, v.visited_on, v.id, c.variant",
 )

@@ -89,8 +89,11 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
     variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
     rows = {row.code: row for row in form.rows if row.code in variant.inputs}
     typed = {code: row.value for code, row in rows.items()}
-    person = {"sex": patient.sex, "age": _age(patient)}
-    result = scores.compute(variant.code, typed, **person)
+
+    def score(values: Mapping[str, Decimal | None]) -> scores.ScoreResult:
+        return scores.compute(variant.code, values, sex=patient.sex, age=_age(patient))
+
+    result = score(typed)
     otherwise = []
     for code, row in rows.items():
         if (
@@ -102,7 +105,7 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
         ):
             continue
         meant = protocol.ANALYTES[code].in_standard_unit(row.entry.value, row.doubt.unit)
-        other = scores.compute(variant.code, typed | {code: meant}, **person)
+        other = score(typed | {code: meant})
         if other.value is not None:
             otherwise.append(
                 Otherwise(row.analyte.label, row.text.strip(), units.symbol(row.doubt.unit), other.value)

@@ -12,7 +12,7 @@ from trial import jobs
 from trial.celery import app
 
 
-@app.task(name=pump.REFRESH)  # type: ignore[untyped-decorator]
+@app.task(name=pump.REFRESH)
 def refresh() -> None:
     """Bring the results up to date."""
     # refresh has recorded the failure; Celery would write its message, and with it a patient, into the log
@@ -20,7 +20,7 @@ def refresh() -> None:
         bring_up_to_date(patience=timedelta(0))
 
 
-@app.task(name=pump.RUN_JOB)  # type: ignore[untyped-decorator]
+@app.task(name=pump.RUN_JOB)
 def run_job(job_id: str) -> None:
     """Do a queued job."""
     jobs.run(job_id)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from analytics import contrast_page, selectors
 from analytics.contrasts import CellKey
+from analytics.views.moment import at_one_moment
 from trial import protocol
 from trial.protocol import Measure, Population
 from trial.roles import Permission, requires
@@ -38,6 +39,7 @@ def analysis(request: HttpRequest) -> HttpResponse:
 
 
 @requires(Permission.VIEW_ANALYSIS)
+@at_one_moment
 def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) -> HttpResponse:
     """Show a contrast of one quantity over its weeks."""
     if contrast not in PAIRS or analyte not in protocol.MEASURED or measure not in MEASURES:
@@ -85,6 +87,7 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
 
 
 @requires(Permission.VIEW_ANALYSIS)
+@at_one_moment
 def rows(request: HttpRequest) -> HttpResponse:
     """List the subjects whose values a cell is made of."""
     asked = request.GET

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from analytics import trend as reads
+from analytics.views.moment import at_one_moment
 from patients import selectors
 from trial.roles import Permission, requires
 
@@ -14,6 +15,7 @@ SWITCHES = ("log", "relative", "whole", "bare")
 
 
 @requires(Permission.VIEW_CLINICAL)
+@at_one_moment
 def trend(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Show small multiples of one subject on one time axis, and the same values as a table."""
     patient = selectors.patient_or_404(request.user, subject_id)
