@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from patients.imports import cells
 from patients.imports.kinds import CELLS, CONSENTS, Context, Kind, Moved, Pile, stage_consents
 from patients.imports.options import Options
-from patients.imports.problems import FileRefused, Problem
+from patients.imports.problems import Problem
 from patients.imports.staging import PROBLEMS, ROWS_PER_BLOCK, Stage, problems
 from patients.imports.tables import Facts, Table, open_table
 from trial import audit
@@ -246,15 +245,6 @@ def opened(
     FileRefused
         If the file cannot be read without guessing.
     """
-    if path.stat().st_size > settings.LARGEST_UPLOAD:
-        raise FileRefused(
-            "too_large",
-            Sentence(
-                _("The file has %(size)s MB; at most %(most)s MB are read at once."),
-                {"size": path.stat().st_size // 2**20, "most": settings.LARGEST_UPLOAD // 2**20},
-            ),
-            Sentence(_("Split it and import the parts one after the other.")),
-        )
     table = open_table(path, name, kind.layout, options or Options())
     stage = Stage(kind.tables)
     with _long_statements():

@@ -18,6 +18,7 @@ from trial.sentences import Sentence
 from trial.typed import Unreadable
 
 ROWS_PER_BLOCK = 5000
+PROBLEMS_PER_PAGE = 10_000
 
 PROBLEMS = "import_problem"
 _PROBLEM_COLUMNS = (
@@ -95,7 +96,7 @@ class Stage:
 
 def problems(most: int | None = None) -> Iterator[Problem]:
     """Yield why rows are refused, in the order of the file, in pages: a million fit in memory."""
-    page, last, sent = 10_000, -1, 0
+    page, last, sent = PROBLEMS_PER_PAGE, -1, 0
     query = (
         f"SELECT line, field, value, rule, sentence, remedy FROM {PROBLEMS} WHERE line > %s"
         " ORDER BY line, field, rule LIMIT %s"

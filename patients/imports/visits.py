@@ -45,6 +45,7 @@ JUDGED_VALUES = "import_lab"
 _PLACE = "coalesce('W' || week, visited_on::text)"
 LONG = frozenset({"analyte", "value", "unit", "comparator", "missing"})
 _MOST_REMEMBERED = 200_000
+_FEWEST_TO_DOUBT_A_UNIT = 3
 
 
 class Visits(Kind):
@@ -88,7 +89,8 @@ class Visits(Kind):
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT analyte, percentile_disc(0.5) WITHIN GROUP (ORDER BY value) FROM {VALUES}"
-                " WHERE assumed AND value IS NOT NULL GROUP BY analyte ORDER BY analyte"
+                " WHERE assumed AND value IS NOT NULL GROUP BY analyte HAVING count(*) >= %s ORDER BY analyte",
+                [_FEWEST_TO_DOUBT_A_UNIT],
             )
             for code, median in cursor.fetchall():
                 analyte = protocol.ANALYTES[code]
@@ -332,7 +334,6 @@ class _Lab:
     """Where the parts of one analyte stand in a row; -1 where the file has no such column."""
 
     cells: LabCells
-    header: str
     value: int
     unit: int = -1
     comparator: int = -1
@@ -415,7 +416,7 @@ class _VisitReader:
 
     def _value(self, line: int, row: list[str], lab: _Lab) -> None:
         found = lab.cells.read(
-            row[lab.value],
+            row[lab.value] if lab.value >= 0 else "",
             row[lab.unit] if lab.unit >= 0 else "",
             row[lab.comparator] if lab.comparator >= 0 else "",
             row[lab.missing] if lab.missing >= 0 else "",
@@ -423,7 +424,7 @@ class _VisitReader:
         if isinstance(found, str):
             self._values.append(f"{line}\t{found}")
         elif not isinstance(found, Nothing):
-            self._refuse(line, lab.value, row, found)
+            self._refuse(line, lab.value if lab.value >= 0 else lab.missing, row, found)
 
     def _long_value(self, line: int, row: list[str], known: dict[str, _Lab]) -> None:
         text = row[self._place["analyte"]]
@@ -436,7 +437,6 @@ class _VisitReader:
                 return
             lab = known[text] = _Lab(
                 lab_cells(code, "", self._manner),
-                code,
                 self._place["value"],
                 self._place["unit"],
                 self._place["comparator"],
@@ -459,21 +459,14 @@ _NO_DATE = Unreadable(
 def _wide_labs(table: Table) -> list[_Lab]:
     labs = []
     for code in protocol.ANALYTES:
-        value = table.of(Role.VALUE, code)
-        if value is None:
+        value, missing = table.of(Role.VALUE, code), table.of(Role.MISSING, code)
+        if value is None and missing is None:
             continue
         others = {
             role: column.position if (column := table.of(role, code)) else -1
             for role in (Role.UNIT, Role.COMPARATOR, Role.MISSING)
         }
-        labs.append(
-            _Lab(
-                lab_cells(code, value.unit, table.manner),
-                value.header,
-                value.position,
-                others[Role.UNIT],
-                others[Role.COMPARATOR],
-                others[Role.MISSING],
-            )
-        )
+        reader = lab_cells(code, value.unit if value else "", table.manner)
+        place = value.position if value else -1
+        labs.append(_Lab(reader, place, others[Role.UNIT], others[Role.COMPARATOR], others[Role.MISSING]))
     return labs

@@ -1,0 +1,160 @@
+"""Importing infusions: what the file tells is kept, what it does not tell stays empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from infusions.imports import Infusions
+from infusions.models import CellLot, Infusion
+from patients import actions
+from patients.imports.importing import Counts, Outcome, opened
+from patients.imports.kinds import Context
+from patients.imports.problems import Problem
+from patients.models import Patient
+from tests import factories
+from trial import audit
+from trial.models import Site, User
+from trial.protocol import OutcomeKind
+
+pytestmark = pytest.mark.django_db
+HEADER = "subject_id,number,given_on"
+Run = Callable[..., tuple[Outcome, list[Problem]]]
+
+
+@pytest.fixture
+def patient(sites: dict[str, Site]) -> Patient:
+    return factories.a_patient(site=sites["GE"], subject_id="S001")
+
+
+@pytest.fixture
+def run(tmp_path: Path, data_manager: User) -> Run:
+    def run(*rows: str, header: str = HEADER, overwrite: bool = False) -> tuple[Outcome, list[Problem]]:
+        path = tmp_path / "infusions.csv"
+        path.write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
+        context = Context(by=data_manager, today=timezone.localdate())
+        with opened(path, name=path.name, kind=Infusions(), context=context) as staged:
+            outcome = staged.commit(reason="test", overwrite=overwrite)
+            problems = list(staged.problems())
+        audit.settle()
+        return outcome, problems
+
+    return run
+
+
+def test_three_columns_are_enough(run: Run, patient: Patient) -> None:
+    outcome, _problems = run("S001,1,2015-01-05", "S001,第2次,2015-01-12", "S001,3.0,2015-01-19")
+    assert outcome.rows == Counts(new=3)
+    given = Infusion.objects.order_by("number")
+    assert [(i.number, i.given_on.isoformat()) for i in given] == [
+        (1, "2015-01-05"),
+        (2, "2015-01-12"),
+        (3, "2015-01-19"),
+    ]
+    assert {(i.weight_kg, i.cells, i.volume_ml, i.lot) for i in given} == {(None, None, None, None)}
+    assert run("S001,1,2015-01-05", "S001,2,2015-01-12", "S001,3,2015-01-19")[0].rows == Counts(same=3)
+
+
+def test_everything_a_ward_book_tells_is_kept(run: Run, patient: Patient) -> None:
+    header = HEADER + ",体重,cells,volume_ml,批号,started_at,stopped_at,deviation,deviation_note,reaction"
+    run("S001,1,2015-01-05,64.5,64500000,100,uc-15-01,09:10,0950,other,bag leaked,fever 38.4", header=header)
+    given = Infusion.objects.get()
+    assert (given.weight_kg, given.cells, given.volume_ml) == (Decimal("64.5"), 64_500_000, 100)
+    assert given.lot == CellLot.objects.get(code="UC-15-01")
+    assert (given.started_at, given.stopped_at) == (time(9, 10), time(9, 50))
+    assert (given.deviation, given.deviation_note, given.reaction) == ("other", "bag leaked", "fever 38.4")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cells"),
+    [("cells_per_kg", "1000000", 60_000_000), ("cells_per_kg (10^6/kg)", "1.05", 63_000_000)],
+)
+def test_cells_per_kg_become_cells(run: Run, patient: Patient, column: str, value: str, cells: int) -> None:
+    run(f"S001,1,2015-01-05,60,{value}", header=f"{HEADER},weight_kg,{column}")
+    assert Infusion.objects.get().cells == cells
+
+
+def test_a_dose_written_in_millions_is_not_taken_for_cells(run: Run, patient: Patient) -> None:
+    outcome, problems = run("S001,1,2015-01-05,60,1.0", header=f"{HEADER},weight_kg,cells_per_kg")
+    assert outcome.rows == Counts(refused=1)
+    assert "10^6/kg" in str(problems[0].remedy)
+
+
+def test_a_lot_is_founded_once_and_used_again(run: Run, patient: Patient) -> None:
+    run("S001,1,2015-01-05,L1", "S001,2,2015-01-12,L1", header=HEADER + ",lot")
+    run("S001,3,2015-01-19,L1", "S001,4,2015-01-26,L2", header=HEADER + ",lot")
+    assert list(CellLot.objects.values_list("code", flat=True)) == ["L1", "L2"]
+    assert Infusion.objects.filter(lot__code="L1").count() == 3
+
+
+def test_what_differs_waits_for_consent(run: Run, patient: Patient) -> None:
+    run("S001,1,2015-01-05,60", header=HEADER + ",weight_kg")
+    outcome, _problems = run("S001,1,2015-01-06,60,80000000", header=HEADER + ",weight_kg,cells")
+    assert outcome.rows == Counts(conflict=1)
+    assert outcome.values == Counts(new=1, same=1, conflict=1)
+    given = Infusion.objects.get()
+    assert (given.given_on, given.cells) == (date(2015, 1, 5), 80_000_000)
+    assert run("S001,1,2015-01-06", overwrite=True)[0].rows == Counts(changed=1)
+    given.refresh_from_db()
+    assert (given.given_on, given.weight_kg) == (date(2015, 1, 6), 60)
+
+
+def test_a_voided_infusion_may_be_given_again(run: Run, patient: Patient, data_manager: User) -> None:
+    from infusions import actions as infusion_actions
+
+    infusion_actions.void_infusion(
+        infusion=factories.an_infusion(patient, 1),
+        by=data_manager,
+        reason="belonged to another subject or visit",
+    )
+    assert run("S001,1,2015-01-05")[0].rows == Counts(new=1)
+    assert Infusion.objects.filter(voided_at=None).get().given_on == date(2015, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "rule"),
+    [
+        (HEADER, "S001,9,2015-01-05", "number"),
+        (HEADER, "S001,0,2015-01-05", "number"),
+        (HEADER, "S001,,2015-01-05", "empty_cell"),
+        (HEADER, "S001,1,", "empty_cell"),
+        (HEADER, "S001,1,05/01/2015", "ambiguous_date"),
+        (HEADER, "S009,1,2015-01-05", "unknown_subject"),
+        (HEADER + ",weight_kg", "S001,1,2015-01-05,6", "limit"),
+        (HEADER + ",weight_kg", "S001,1,2015-01-05,64.55", "too_many_decimals"),
+        (HEADER + ",weight_kg", "S001,1,2015-01-05,<60", "exact"),
+        (HEADER + ",cells", "S001,1,2015-01-05,0", "limit"),
+        (HEADER + ",lot", "S001,1,2015-01-05,=1+1", "lot"),
+        (HEADER + ",deviation", "S001,1,2015-01-05,bad luck", "deviation"),
+        (HEADER + ",deviation_note", "S001,1,2015-01-05,why", "note_alone"),
+        (HEADER + ",started_at,stopped_at", "S001,1,2015-01-05,10:00,09:00", "stopped_first"),
+        (HEADER + ",started_at", "S001,1,2015-01-05,25:00", "not_a_time"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_rule(
+    run: Run, patient: Patient, header: str, row: str, rule: str
+) -> None:
+    outcome, problems = run(row, header=header)
+    assert outcome.rows == Counts(refused=1)
+    assert [(problem.line, problem.rule) for problem in problems] == [(2, rule)]
+    assert not Infusion.objects.exists()
+
+
+def test_days_that_cannot_be_and_numbers_twice(run: Run, patient: Patient, data_manager: User) -> None:
+    actions.record_outcome(
+        patient=patient, kind=OutcomeKind.DEATH, happened_on=date(2024, 3, 1), by=data_manager, note=""
+    )
+    ahead = timezone.localdate() + timedelta(days=3)
+    _outcome, problems = run("S001,1,2024-01-15", f"S001,2,{ahead}", "S001,3,2024-03-02", "S001,1,2024-01-16")
+    assert {(problem.line, problem.rule) for problem in problems} == {
+        (2, "twice"),
+        (3, "future"),
+        (4, "after_death"),
+        (5, "twice"),
+    }
+    assert "given_on 2024-01-15 / 2024-01-16" in str(problems[0].sentence)
