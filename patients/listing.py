@@ -79,7 +79,7 @@ def _meld_now() -> Coalesce:
         )
         .exclude(Exists(newer))
         .order_by(
-            F("visit__visited_on").desc(nulls_last=True), F("visit__week").desc(nulls_last=True), "-visit"
+            F("visit__visited_on").desc(nulls_last=True), F("visit__week").desc(nulls_last=True), "-visit_id"
         )
     )
     return Coalesce(Subquery(newest.values("reported")[:1]), _NO_SCORE, output_field=IntegerField())

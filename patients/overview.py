@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Min
 
 from patients import step_chart
 from patients.models import Outcome, Patient, Visit
@@ -31,35 +30,37 @@ class Enrolment:
     in_course: int
 
 
-def _with_first_infusion(user: User) -> QuerySet[Patient]:
-    infusions = Patient._meta.get_field("infusions").related_model.objects.filter(
-        patient=OuterRef("pk"), voided_at__isnull=True
-    )
-    by_patient = infusions.order_by().values("patient")
-    treated: QuerySet[Patient] = (
-        Patient.objects.visible_to(user)
-        .annotate(
-            first_on=Subquery(by_patient.values(day=Min("given_on"))[:1]),
-            given_count=Subquery(by_patient.values(n=Count("pk"))[:1]),
-        )
-        .filter(first_on__isnull=False)
-    )
-    return treated
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """A subject with at least one valid infusion."""
+
+    patient_id: int
+    site_id: int
+    diagnosis: str
+    planned_course: str
+    first_on: date
+    given: int
 
 
-def enrolment(user: User, today: date) -> Enrolment:
-    """Return who entered when, by the group they are in now. One query."""
+def treated(user: User) -> list[Treated]:
+    """Return the visible subjects with at least one valid infusion. One query."""
+    infusions = Patient._meta.get_field("infusions").related_model.objects.visible_to(user).valid()
+    by_patient = infusions.order_by().values_list(
+        "patient_id", "patient__site_id", "patient__diagnosis", "patient__planned_course"
+    )
+    return [Treated(*row) for row in by_patient.annotate(first_on=Min("given_on"), given=Count("pk"))]
+
+
+def enrolment(subjects: Iterable[Treated], today: date) -> Enrolment:
+    """Return who entered when, by the group they are in now."""
     entered: dict[str, list[date]] = {code: [] for code in protocol.GROUP_CODES}
     in_course = 0
-    rows = _with_first_infusion(user).values_list("diagnosis", "planned_course", "first_on", "given_count")
-    for diagnosis, planned, first_on, given in rows.order_by("first_on"):
-        entered[protocol.group_of(diagnosis, given)].append(first_on)
+    for subject in subjects:
+        entered[protocol.group_of(subject.diagnosis, subject.given)].append(subject.first_on)
         # may still become A or C: the last planned infusion is not past
-        if given < protocol.PROLONGED_FROM and planned == protocol.Course.PROLONGED:
-            last = first_on + timedelta(
-                days=7 * (protocol.MOST_INFUSIONS - 1) + protocol.INFUSION_WINDOW.after
-            )
-            in_course += last >= today
+        if subject.given < protocol.PROLONGED_FROM and subject.planned_course == protocol.Course.PROLONGED:
+            last = 7 * (protocol.MOST_INFUSIONS - 1) + protocol.INFUSION_WINDOW.after
+            in_course += subject.first_on + timedelta(days=last) >= today
     return Enrolment(
         chart=step_chart.draw(entered, today),
         treated=sum(len(days) for days in entered.values()),
@@ -107,50 +108,39 @@ class Completeness:
     revision: int
 
 
-def completeness(user: User) -> Completeness:
+def completeness(user: User, subjects: Iterable[Treated]) -> Completeness:
     """Return, by site and week, how many visits are entered of those whose day has come.
 
     A visit is expected once its due day has come, unless observation had ended
-    before it; one entered early counts as expected too. Three queries.
+    before it; one entered early counts as expected too. Four queries.
     """
-    sites = {site.pk: site for site in (Site.objects.all() if user.sees_all_sites else [user.site])}
-    ended = Outcome.objects.valid().filter(patient=OuterRef("pk")).order_by("happened_on")
-    treated = _with_first_infusion(user).annotate(ended_on=Subquery(ended.values("happened_on")[:1]))
-    counts: dict[str, Any] = {}
-    for week in protocol.WEEKS:
-        seen = Exists(Visit.objects.valid().filter(patient=OuterRef("pk"), week=week))
-        counts[f"entered_{week}"] = Count("pk", filter=Q(seen))
-        counts[f"expected_{week}"] = Count("pk", filter=Q(seen) | _expected(week, sites.values()))
-    found = {row["site"]: row for row in treated.order_by().values("site").annotate(**counts)}
+    sites = {site.pk: site for site in (Site.objects.all() if user.sees_all_sites else [user.site]) if site}
+    todays = {pk: today_at(site) for pk, site in sites.items()}
+    seen = set(
+        Visit.objects.visible_to(user)
+        .valid()
+        .filter(week__isnull=False)
+        .values_list("patient_id", "week")
+        .order_by()
+    )
+    outcomes = Outcome.objects.visible_to(user).valid().order_by().values_list("patient_id")
+    ended = dict(outcomes.annotate(day=Min("happened_on")))
+    tallies: dict[int, list[list[int]]] = {}
+    for subject in subjects:
+        row = tallies.setdefault(subject.site_id, [[0, 0] for _ in protocol.WEEKS])
+        last = min(todays[subject.site_id], ended.get(subject.patient_id, date.max))
+        for tally, week in zip(row, protocol.WEEKS, strict=True):
+            is_entered = (subject.patient_id, week) in seen
+            tally[0] += is_entered
+            tally[1] += is_entered or protocol.visit_due(week, subject.first_on) <= last
     rows = [
-        HeatRow(
-            sites[pk], tuple(Heat(row[f"entered_{week}"], row[f"expected_{week}"]) for week in protocol.WEEKS)
-        )
-        for pk, row in sorted(found.items(), key=lambda item: sites[item[0]].code)
+        HeatRow(sites[pk], tuple(Heat(*tally) for tally in tallies[pk]))
+        for pk in sorted(tallies, key=lambda pk: sites[pk].code)
     ]
     if len(rows) > 1:
-        rows.append(
-            HeatRow(
-                None, tuple(_together([row.cells[i] for row in rows]) for i in range(len(protocol.WEEKS)))
-            )
-        )
+        weeks = zip(*(row.cells for row in rows), strict=True)
+        rows.append(HeatRow(None, tuple(_together(cells) for cells in weeks)))
     return Completeness(protocol.WEEKS, tuple(rows), audit.latest_revision())
-
-
-def _expected(week: int, sites: Any) -> Q:
-    """Return whether a week's day has come at a subject's site and the subject was still followed."""
-    expected = Q(pk__in=[])
-    days = timedelta(days=7 * week)
-    for site in sites:
-        has_come = Q(site=site, first_on__lte=today_at(site) - days)
-        expected |= has_come & (Q(ended_on__isnull=True) | Q(ended_on__gte=_shifted("first_on", days)))
-    return expected
-
-
-def _shifted(field: str, by: timedelta) -> Any:
-    from django.db.models import DateField, ExpressionWrapper, F
-
-    return ExpressionWrapper(F(field) + by, output_field=DateField())
 
 
 def _together(cells: Sequence[Heat]) -> Heat:

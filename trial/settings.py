@@ -70,7 +70,8 @@ else:
     _app = env.db_url_config(_url)
     _owner = env.db_url_config(env.str("DATABASE_OWNER_URL", default=_url))
 
-_LIMITS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
+# compiling a query pays after seconds of running; here it only delays short ones with a large estimate
+_LIMITS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=120s -c timezone=UTC -c jit=off"
 DATABASES = {
     alias: {
         **configuration,

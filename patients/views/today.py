@@ -16,12 +16,13 @@ def today(request: HttpRequest) -> HttpResponse:
     """Show the work queue of a person's site, or of all sites, beside enrolment and completeness."""
     user = request.user
     day = worklist.today_for(user)
+    treated = overview.treated(user)
     context = {
         "place": "today",
         "today": day,
         "queue": queue.arrange(worklist.tasks(user), user, today=day, shown=request.GET.get("show", "")),
-        "enrolment": overview.enrolment(user, day),
-        "completeness": overview.completeness(user),
+        "enrolment": overview.enrolment(treated, day),
+        "completeness": overview.completeness(user, treated),
         "feed": feed.latest(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -225,6 +225,7 @@ def packed(value: object) -> str:
         "x",
         "////",
         packed(["GE-A"]),
+        packed([[], "GE-A"]),
         packed(["GE-A", 7]),
         packed({"a": 1}),
         packed([None, "GE-A"]),
@@ -236,12 +237,21 @@ def packed(value: object) -> str:
         "W" * 5000,
     ],
 )
-@pytest.mark.parametrize("sort", ["subject", "infusions", "recruited"])
-def test_a_key_that_is_none_starts_at_the_beginning(
-    five: dict[str, Patient], coordinator: User, key: str, sort: str
-) -> None:
-    assert len(subjects(coordinator, after=key, sort=sort)) == 5
-    assert len(subjects(coordinator, before=key, sort=sort)) == 5
+@pytest.mark.parametrize("kind", [str, int, date])
+def test_what_is_no_key_is_none(key: str, kind: type) -> None:
+    assert listing.Key.unpacked(key, kind) is None
+
+
+@pytest.mark.parametrize("value", ["GE-A", 7, -1, date(2024, 1, 8)])
+def test_a_key_comes_back_as_it_was(value: str | int | date) -> None:
+    key = listing.Key(value, "GE-A")
+    assert listing.Key.unpacked(key.packed(), type(value)) == key
+
+
+def test_a_key_that_is_none_starts_at_the_beginning(five: dict[str, Patient], coordinator: User) -> None:
+    for sort in listing.SORTS:
+        assert len(subjects(coordinator, after="////", sort=sort)) == 5
+        assert len(subjects(coordinator, before=packed(["x"]), sort=sort)) == 5
 
 
 # --- pages ----------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def at(days: int) -> time_machine.travel:
 def counts(user: User) -> dict[str, list[tuple[int, int]]]:
     return {
         row.site.code if row.site else "all": [(cell.entered, cell.expected) for cell in row.cells]
-        for row in overview.completeness(user).rows
+        for row in overview.completeness(user, overview.treated(user)).rows
     }
 
 
@@ -144,8 +144,8 @@ def test_enrolment_counts_subjects_in_the_group_they_are_in_now(
     a_patient(site=sites["GE"])  # nothing given: not treated
     day = RECRUITED_ON + timedelta(days=40)
     with at(40):
-        own = overview.enrolment(coordinator, day)
+        own = overview.enrolment(overview.treated(coordinator), day)
         assert own.chart is not None
         assert (own.treated, own.in_course) == (2, 1)
         assert [(line.code, line.count) for line in own.chart.lines] == [("A", 1), ("D", 1)]
-        assert overview.enrolment(statistician, day).treated == 3
+        assert overview.enrolment(overview.treated(statistician), day).treated == 3
