@@ -12,23 +12,11 @@ from django.core.files.storage import FileSystemStorage
 
 SERVED: dict[str, tuple[str, str]] = {
     # address below static/: (distribution, path inside it)
-    "vendor/bootstrap.min.css": (
-        "bootstrap-wrapper",
-        "bootstrap/css/bootstrap.min.css",
-    ),
-    "vendor/bootstrap.bundle.min.js": (
-        "bootstrap-wrapper",
-        "bootstrap/js/bootstrap.bundle.min.js",
-    ),
+    "vendor/bootstrap.min.css": ("bootstrap-wrapper", "bootstrap/css/bootstrap.min.css"),
+    "vendor/bootstrap.bundle.min.js": ("bootstrap-wrapper", "bootstrap/js/bootstrap.bundle.min.js"),
     # the two above name their maps, and the manifest refuses a name that leads nowhere
-    "vendor/bootstrap.min.css.map": (
-        "bootstrap-wrapper",
-        "bootstrap/css/bootstrap.min.css.map",
-    ),
-    "vendor/bootstrap.bundle.min.js.map": (
-        "bootstrap-wrapper",
-        "bootstrap/js/bootstrap.bundle.min.js.map",
-    ),
+    "vendor/bootstrap.min.css.map": ("bootstrap-wrapper", "bootstrap/css/bootstrap.min.css.map"),
+    "vendor/bootstrap.bundle.min.js.map": ("bootstrap-wrapper", "bootstrap/js/bootstrap.bundle.min.js.map"),
 }
 
 
@@ -43,7 +31,7 @@ class DistributionFinder(BaseFinder):
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         if path not in SERVED:
-            return [] if find_all else None
+            return []
         found = str(_located(path))
         return [found] if find_all else found
 

@@ -35,20 +35,10 @@ account_urls = [
     path("account/codes/", mfa.index, name="mfa_index"),
     path("account/codes/on/", totp.activate_totp, name="mfa_activate_totp"),
     path("account/codes/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("account/codes/recovery/", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("account/codes/recovery/new/", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path(
-        "account/codes/recovery/",
-        recovery.view_recovery_codes,
-        name="mfa_view_recovery_codes",
-    ),
-    path(
-        "account/codes/recovery/new/",
-        recovery.generate_recovery_codes,
-        name="mfa_generate_recovery_codes",
-    ),
-    path(
-        "account/codes/recovery/file/",
-        recovery.download_recovery_codes,
-        name="mfa_download_recovery_codes",
+        "account/codes/recovery/file/", recovery.download_recovery_codes, name="mfa_download_recovery_codes"
     ),
 ]
 
