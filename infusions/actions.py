@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -191,7 +192,7 @@ def _merged(mine: Particulars, stored: Infusion, version: int) -> Particulars:
         for name in Particulars.__slots__
         if before is None or getattr(before, name) != getattr(theirs, name)
     ]
-    kept = {}
+    kept: dict[str, Any] = {}
     clashes = []
     for name in changed_by_them:
         own, other, was = (getattr(each, name, None) for each in (mine, theirs, before))

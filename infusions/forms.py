@@ -22,7 +22,7 @@ MOST_MILLIONS = Decimal(10_000)
 MOST_VOLUME = Decimal(1000)
 MOST_SHELF_LIFE_DAYS = 15 * 365
 
-VOID_REASONS: tuple[tuple[str, str], ...] = (
+VOID_REASONS: tuple[tuple[str, Any], ...] = (
     ("never_given", gettext_lazy("it was never given")),
     ("entered_twice", gettext_lazy("it was entered twice")),
     ("wrong_subject", gettext_lazy("it belongs to another subject")),
@@ -127,7 +127,7 @@ def _lot_code_field(**options: Any) -> forms.CharField:
     )
 
 
-class _LotChoice(forms.ModelChoiceField):
+class _LotChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, lot: CellLot) -> str:
         if lot.expires_on is None:
             return lot.code
@@ -269,7 +269,8 @@ class InfusionForm(forms.Form):
         return self.infusion is None or self.infusion.weight_kg != cleaned.get("weight_kg")
 
     def _chosen_lot(self, cleaned: dict[str, Any]) -> CellLot | NewLot | None:
-        listed, code = cleaned.get("lot"), cleaned.get("other_lot")
+        listed: CellLot | None = cleaned.get("lot")
+        code = cleaned.get("other_lot")
         expires_on = cleaned.get("other_lot_expires_on")
         if not code:
             if expires_on:
@@ -354,8 +355,9 @@ class CorrectionForm(InfusionForm):
 
     def accept_version(self, version: int) -> None:
         """Let the next submission stand on what the other person wrote."""
-        self.data = self.data.copy()
-        self.data["version"] = str(version)
+        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        data["version"] = str(version)
+        self.data = data
 
 
 class VoidForm(forms.Form):

@@ -31,7 +31,7 @@ def valid_infusions(patient: Patient) -> list[Infusion]:
 
 def infusion_or_404(user: User, subject_id: str, number: int) -> Infusion:
     """Return a valid infusion of a visible subject."""
-    infusion = (
+    infusion: Infusion | None = (
         Infusion.objects.visible_to(user)
         .valid()
         .filter(patient__subject_id=subject_id, number=number)

@@ -163,7 +163,7 @@ def void(request: HttpRequest, subject_id: str, number: int) -> HttpResponse:
                     reason=form.why(),
                 )
             except ValidationError as refusal:
-                form.add_error(None, refusal.messages)  # type: ignore[arg-type]
+                form.add_error(None, refusal.messages)
             except Conflict:
                 conflict = True
                 form = VoidForm(initial={"version": infusion.version})

@@ -32,7 +32,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from patients import schedule, worklist
+from patients import schedule, upstairs, worklist
 from patients.models import Outcome, Patient, Visit
 from patients.schedule import Appointment
 from trial import protocol
@@ -49,7 +49,10 @@ _NO_SCORE = -1000
 
 def _given() -> Coalesce:
     infusions = (
-        _infusions().filter(patient=OuterRef("pk"), voided_at__isnull=True).order_by().values("patient")
+        upstairs.infusions()
+        .filter(patient=OuterRef("pk"), voided_at__isnull=True)
+        .order_by()
+        .values("patient")
     )
     return Coalesce(Subquery(infusions.values(n=Count("pk"))[:1]), 0, output_field=IntegerField())
 
@@ -63,7 +66,7 @@ def _last_visit() -> Coalesce:
 
 def _meld_now() -> Coalesce:
     """The reported score of the last visit that has one; a row that a later one replaced does not count."""
-    scores = Patient._meta.get_field("scores").related_model.objects  # the results lie two floors up
+    scores = upstairs.scores()
     newer = scores.filter(
         patient=OuterRef("patient"),
         variant=OuterRef("variant"),
@@ -83,11 +86,6 @@ def _meld_now() -> Coalesce:
         )
     )
     return Coalesce(Subquery(newest.values("reported")[:1]), _NO_SCORE, output_field=IntegerField())
-
-
-def _infusions() -> Any:
-    # what was given lies a floor above: reached through the reverse relation
-    return Patient._meta.get_field("infusions").related_model.objects
 
 
 # --- sorts ----------------------------------------------------------------------------------
@@ -144,7 +142,7 @@ class Key:
             return None
         if type(value) is not kind or type(subject_id) is not str or "\x00" in f"{value}{subject_id}":
             return None
-        if kind is int and abs(value) >= 2**31:
+        if isinstance(value, int) and abs(value) >= 2**31:
             return None
         return cls(value, subject_id)
 
@@ -152,7 +150,7 @@ class Key:
 # --- filters --------------------------------------------------------------------------------
 
 
-class ListFilter(django_filters.FilterSet):
+class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
     """What the list can be narrowed to, as it stands in the address."""
 
     q = django_filters.CharFilter(
@@ -208,7 +206,7 @@ class ListFilter(django_filters.FilterSet):
     def begins_with(self, found: QuerySet[Patient], _name: str, text: str) -> QuerySet[Patient]:
         return found.filter(subject_id__istartswith=text.strip())
 
-    def in_group(self, found: QuerySet[Patient], _name: str, code: str) -> QuerySet[Patient]:
+    def in_group(self, found: QuerySet[Any], _name: str, code: str) -> QuerySet[Any]:
         group = next(group for group in protocol.GROUPS if group.code == code)
         found = found.filter(diagnosis=group.diagnosis.value)
         if group.course is protocol.Course.PROLONGED:

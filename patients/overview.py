@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from django.db.models import Count, Min
 
-from patients import step_chart
+from patients import step_chart, upstairs
 from patients.models import Outcome, Patient, Visit
 from trial import audit, protocol
 from trial.clock import today_at
@@ -44,7 +44,9 @@ class Treated:
 
 def treated(user: User) -> list[Treated]:
     """Return the visible subjects with at least one valid infusion. One query."""
-    infusions = Patient._meta.get_field("infusions").related_model.objects.visible_to(user).valid()
+    infusions = upstairs.infusions().filter(
+        voided_at__isnull=True, patient__in=Patient.objects.visible_to(user)
+    )
     by_patient = infusions.order_by().values_list(
         "patient_id", "patient__site_id", "patient__diagnosis", "patient__planned_course"
     )

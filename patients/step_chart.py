@@ -7,7 +7,7 @@ its group's letter and count, moved apart where lines end close together.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -109,7 +109,7 @@ def _nice(most: int) -> int:
     for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000):
         if most <= 4 * step:
             return step
-    return 10 ** len(str(most))
+    return int("1" + "0" * len(str(most)))
 
 
 def _steps(days: Sequence[date], first: date, last: date) -> list[tuple[date, int]]:
@@ -130,7 +130,7 @@ def _path(points: Sequence[tuple[float, float]], floor: float) -> str:
 def _apart(ends: Mapping[str, float]) -> dict[str, float]:
     """Move labels apart, keeping their order and staying above the axis."""
     placed: dict[str, float] = {}
-    lowest = HEIGHT - BOTTOM
+    lowest = float(HEIGHT - BOTTOM)
     for code, wanted in sorted(ends.items(), key=lambda item: -item[1]):
         placed[code] = min(wanted, lowest)
         lowest = placed[code] - LABEL_STEP
@@ -145,7 +145,7 @@ def _apart(ends: Mapping[str, float]) -> dict[str, float]:
     return placed
 
 
-def _months(first: date, last: date, x: object) -> list[MonthTick]:
+def _months(first: date, last: date, x: Callable[[date], float]) -> list[MonthTick]:
     months = []
     year, month = first.year, first.month
     while date(year, month, 1) <= last:
@@ -153,4 +153,4 @@ def _months(first: date, last: date, x: object) -> list[MonthTick]:
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
     inside = [day for day in months if day >= first] or [first]
     every = max(1, -(-len(inside) // 4))
-    return [MonthTick(x(day), f"{day:%Y-%m}") for day in inside[::every]]  # type: ignore[operator]
+    return [MonthTick(x(day), f"{day:%Y-%m}") for day in inside[::every]]

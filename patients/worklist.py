@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from patients import schedule
+from patients import schedule, upstairs
 from patients.models import Outcome, Patient, Screening, Visit
 from patients.schedule import Appointment, Facts, Kind, State
 from trial import protocol
@@ -129,7 +129,7 @@ def may_be_waiting(user: User) -> QuerySet[Patient]:
     hundred in follow-up and not for everybody who ever took part.
     """
     earliest = timezone.now().date() - timedelta(days=1)
-    in_follow_up = Patient._meta.get_field("infusions").related_model.objects.filter(
+    in_follow_up = upstairs.infusions().filter(
         patient=OuterRef("pk"),
         voided_at__isnull=True,
         given_on__gte=earliest - timedelta(days=_LAST_WAITING_DAY),

@@ -32,7 +32,7 @@ def jump(request: HttpRequest) -> HttpResponse:
     """Go to the subject whose code begins with what was typed; show the list when several do."""
     text = request.GET.get("q", "")
     found = listing.jump(request.user, text)
-    if request.htmx:
+    if "HX-Request" in request.headers:
         return render(request, "patients/_jump.html", {"found": found, "text": text.strip()})
     if len(found) == 1:
         return redirect("analytics:trend", found[0].subject_id)

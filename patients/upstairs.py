@@ -1,0 +1,25 @@
+"""Rows that lie on the floors above and hang on a subject, reached by the name of their relation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from patients.models import Patient
+
+
+def infusions() -> QuerySet[Any]:
+    """Return the infusions of all subjects, the voided ones too."""
+    return _related("infusions")
+
+
+def scores() -> QuerySet[Any]:
+    """Return the computed scores of all visits, each from the run that changed it."""
+    return _related("scores")
+
+
+def _related(name: str) -> QuerySet[Any]:
+    model: Any = Patient._meta.get_field(name).related_model
+    rows: QuerySet[Any] = model._default_manager.all()
+    return rows
