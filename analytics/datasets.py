@@ -77,7 +77,7 @@ class Dataset:
             f'{_safe_text(column)} AS "{column.name}"' for column in self.shown(identified=identified)
         )
         kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
-        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"  # noqa: S608  words of this module only
+        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"
 
     @property
     def members(self) -> bool:
@@ -139,7 +139,7 @@ WITH course AS (
     LEFT JOIN verdict ON verdict.patient_id = p.id
     LEFT JOIN ending ON ending.patient_id = p.id
 )
-"""  # noqa: S608  words of this module only
+"""
 """Who is who: group, day 0, populations; the common part of every query."""
 
 _SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
@@ -231,7 +231,7 @@ LABS_LONG = Dataset(
             "after_end",
             Kind.CODE,
             "On or after death or transplant: kept, and left out of the analysis",
-            "coalesce(v.visited_on >= (SELECT min(o.happened_on) FROM patients_outcome o"  # noqa: S608  own words
+            "coalesce(v.visited_on >= (SELECT min(o.happened_on) FROM patients_outcome o"
             " WHERE o.patient_id = member.id AND o.voided_at IS NULL AND o.kind IN ("
             + ", ".join(f"'{kind.value}'" for kind in sorted(protocol.ENDS_OBSERVATION))
             + ")), false)",
@@ -268,7 +268,7 @@ LABS_WIDE = Dataset(
     "labs_wide",
     "one row per subject and visit",
     (_SUBJECT, _GROUP_COLUMN, *_VISIT, *_WIDE_COLUMNS),
-    f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL"  # noqa: S608  own words
+    f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL"
     f" LEFT JOIN LATERAL (SELECT {_PIVOT} FROM patients_labresult r WHERE r.visit_id = v.id) w ON true",
     "member.subject_id, v.week NULLS LAST, v.visited_on, v.id",
 )

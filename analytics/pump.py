@@ -205,7 +205,11 @@ def _connection() -> Iterator[Any]:
     """Open a plain connection of the pump's own: its lock and its LISTEN live as long as it does."""
     wrapper = connections["default"].copy("pump")
     wrapper.settings_dict["OPTIONS"].pop("pool", None)
-    wrapper.settings_dict["OPTIONS"] |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    wrapper.settings_dict["OPTIONS"] |= {
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
     wrapper.connect()
     try:
         yield wrapper.connection

@@ -71,9 +71,7 @@ def service_account() -> User:
 
 
 @contextmanager
-def revision(
-    *, by: User, reason: str = "", source: str = "", request_id: str = ""
-) -> Iterator[Written]:
+def revision(*, by: User, reason: str = "", source: str = "", request_id: str = "") -> Iterator[Written]:
     """Open a transaction whose writes form one revision.
 
     Parameters
@@ -98,9 +96,7 @@ def revision(
     with transaction.atomic():
         before = _begin(str(by.pk), reason.strip(), source, request_id)
         if before[0] not in ("", str(by.pk)):
-            raise AnotherActor(
-                f"a revision of user {before[0]} is open; {by.pk} may not write inside it"
-            )
+            raise AnotherActor(f"a revision of user {before[0]} is open; {by.pk} may not write inside it")
         passing("record_before_write")
         yield written
         passing("record_after_write")

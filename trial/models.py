@@ -25,7 +25,9 @@ class Site(models.Model):
         ordering = ["code"]
         triggers = trail()
         constraints = [
-            models.CheckConstraint(name="site_code_is_capital_letters", condition=Q(code__regex=r"^[A-Z]{1,8}$")),
+            models.CheckConstraint(
+                name="site_code_is_capital_letters", condition=Q(code__regex=r"^[A-Z]{1,8}$")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -36,11 +38,14 @@ class User(AbstractUser):
     """A person, or the service account under which the software itself writes."""
 
     role = models.CharField(
-        _("role"), max_length=20, blank=True, choices=[(r.value, label) for r, label in roles.ROLE_LABELS.items()]
+        _("role"),
+        max_length=20,
+        blank=True,
+        choices=[(r.value, label) for r, label in roles.ROLE_LABELS.items()],
     )
     site = models.ForeignKey(Site, models.PROTECT, null=True, blank=True, verbose_name=_("site"))
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         triggers = trail(hidden=("password", "last_login"))
         constraints = [
             models.CheckConstraint(
@@ -124,7 +129,9 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["table", "row", "-id"], name="entry_by_row"),
             models.Index(
-                fields=["patient_id", "-revision"], name="entry_by_patient", condition=Q(patient_id__isnull=False)
+                fields=["patient_id", "-revision"],
+                name="entry_by_patient",
+                condition=Q(patient_id__isnull=False),
             ),
         ]
 

@@ -37,19 +37,13 @@ class Refused(ValidationError):
         self.problems = tuple(problems)
         by_field: dict[str, list[str]] = {}
         for problem in self.problems:
-            by_field.setdefault(problem.field or NON_FIELD_ERRORS, []).append(
-                problem.in_words
-            )
+            by_field.setdefault(problem.field or NON_FIELD_ERRORS, []).append(problem.in_words)
         super().__init__(by_field)
 
 
-def refuse(
-    field: str, value: object, rule: str, sentence: Sentence, remedy: Sentence
-) -> Refused:
+def refuse(field: str, value: object, rule: str, sentence: Sentence, remedy: Sentence) -> Refused:
     """Return the refusal of one value."""
-    return Refused(
-        [Problem(field, "" if value is None else str(value), rule, sentence, remedy)]
-    )
+    return Refused([Problem(field, "" if value is None else str(value), rule, sentence, remedy)])
 
 
 @dataclass(frozen=True, slots=True)

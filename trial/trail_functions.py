@@ -215,9 +215,7 @@ def create_statements() -> list[str]:
             f"CREATE OR REPLACE FUNCTION {name}({arguments}) RETURNS {result} LANGUAGE plpgsql SECURITY DEFINER"
             f" {' '.join(SETTINGS)} AS $body${body}$body$"
         )
-        types = ", ".join(
-            argument.split()[-1] for argument in arguments.split(",") if argument
-        )
+        types = ", ".join(argument.split()[-1] for argument in arguments.split(",") if argument)
         statements.append(f"REVOKE ALL ON FUNCTION {name}({types}) FROM PUBLIC")
     return statements
 

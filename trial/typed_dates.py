@@ -175,7 +175,7 @@ def _day(original: str, year: int, month: int, day: int, today: date) -> date:
             _ISO_REMEDY,
         ) from None
     latest = today + timedelta(days=365)
-    if FIRST_YEAR <= year and found <= latest:
+    if year >= FIRST_YEAR and found <= latest:
         return found
     remedy = Sentence(
         _("A date of the study lies between %(first)s and %(last)s."),

@@ -600,9 +600,9 @@ def test_a_row_of_cells(results: dict[CellKey, CellResult]) -> None:
 
 
 def test_rows_of_tests(results: dict[CellKey, CellResult]) -> None:
-    assert TESTS_COLUMNS == (
+    assert (
         *CELLS_COLUMNS[:8], "method", "statistic", "estimate", "ci_low", "ci_high", "p_value",
-    )  # fmt: skip
+    ) == TESTS_COLUMNS  # fmt: skip
     shown = key("tbil", "interval", 4, 12, "LF", "LC")
     done = [test for test in results[shown].tests if test.done]
     for row, test in zip(contrasts.tests_rows(shown, results[shown]), done, strict=True):

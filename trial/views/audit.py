@@ -17,7 +17,7 @@ from trial.roles import Permission, requires
 @require_safe
 def audit_log(request: HttpRequest) -> HttpResponse:
     """List the revisions, newest first, narrowed by what stands in the address."""
-    eyes = selectors.reader(request.user)  # type: ignore[arg-type]
+    eyes = selectors.reader(request.user)
     form = AuditFilterForm(request.GET, eyes=eyes)
     is_valid = form.is_valid()
     given = form.cleaned_data
@@ -37,7 +37,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 @require_safe
 def revision(request: HttpRequest, number: int) -> HttpResponse:
     """Show one revision as a diff."""
-    eyes = selectors.reader(request.user)  # type: ignore[arg-type]
+    eyes = selectors.reader(request.user)
     rows_after = request.GET.get("rows_after", "")
     after = int(rows_after) if rows_after.isascii() and rows_after.isdecimal() and len(rows_after) < 19 else 0
     shown = selectors.revision_or_404(eyes, min(number, LARGEST), rows_after=after)
