@@ -164,7 +164,7 @@ class LabPanelForm(CorrectionForm):
         self.rows: list[Row] = []
         for analyte in protocol.PANEL:
             self.fields[analyte.code] = text_field(analyte.label)
-            for prefix in ("unit", "missing", "confirm", "keep"):
+            for prefix in ("unit", "missing", "why", "confirm", "keep"):
                 self.fields[f"{prefix}_{analyte.code}"] = text_field()
         self.fields["keep_visited_on"] = text_field()
         self.rows = [self._row(analyte) for analyte in protocol.PANEL]
@@ -194,7 +194,9 @@ class LabPanelForm(CorrectionForm):
         reference = analyte.reference[Sex(self.patient.sex)]
         if self.is_bound:
             unit = self.use_unit.get(analyte.code) or self.posted(f"unit_{analyte.code}") or analyte.unit
-            text, missing = self.posted(analyte.code), self.posted(f"missing_{analyte.code}")
+            text = self.posted(analyte.code)
+            # the second name is the list that stands there where there are no scripts
+            missing = self.posted(f"missing_{analyte.code}") or self.posted(f"why_{analyte.code}")
         else:
             unit = (stored.typed_unit if stored else "") or analyte.unit
             text, missing = (stored.typed_text, stored.missing_reason) if stored else ("", "")

@@ -15,6 +15,7 @@ from django.urls import reverse
 from patients import actions
 from patients.models import Outcome, Patient, PatientIdentity, Screening, Visit
 from tests import factories
+from tests.patients.scores import score
 from trial import audit, clock, protocol
 from trial.models import Site, User
 
@@ -347,6 +348,19 @@ def test_the_matrix_shows_values_flags_changes_and_what_was_typed(
     assert "5 missing" in page
     assert at("enter_visit", "GE-001", 4) + "#row-tbil" in page
     assert "day 28" in page
+
+
+def test_the_matrix_shows_scores_with_what_was_clamped_or_missing(browser: Client, patient: Patient) -> None:
+    day = date(2024, 1, 14)
+    score(factories.a_visit(patient, 0, day, tbil="171"), 21)
+    clamped = [{"code": "creatinine", "used": "88.4", "clamped_from": "70", "note": None}]
+    score(factories.a_visit(patient, 1, day + timedelta(days=7), tbil="150"), 18, inputs=clamped)
+    score(factories.a_visit(patient, 4, day + timedelta(days=28), tbil="90"), None, revision=7)
+    page = text(browser.get(at("labs", "GE-001")))
+    assert "21.0" in page and "18.0" in page and "−3.0" in page
+    assert "Creatinine 70 → 88.4" in page
+    assert "INR missing" in page
+    assert "as of revision 7" in page
 
 
 def test_the_matrix_asks_the_same_number_of_questions_for_any_history(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from patients import actions, selectors
-from patients.models import Patient, Visit
+from patients.models import Patient
 from tests import factories
-from trial import audit, clock, protocol
+from tests.patients.scores import score
+from trial import clock
 from trial.models import Site, User
 
 pytestmark = pytest.mark.django_db
@@ -31,30 +32,6 @@ def subject(sites: Sites, today: date, *, weeks_ago: int, **fields: Any) -> Pati
 def give(patient: Patient, *numbers: int) -> None:
     for number in numbers:
         factories.an_infusion(patient, number)
-
-
-def score(visit: Visit, reported: int | None, *, revision: int = 1, **fields: Any) -> None:
-    """Store a score as a refresh would."""
-    model = Patient.scores.rel.related_model  # type: ignore[attr-defined]
-    run = model._meta.get_field("run").related_model
-    when = {
-        "started_at": audit.Revision.objects.first().made_at,
-        "finished_at": audit.Revision.objects.first().made_at,
-    }
-    value = (
-        {"value": Decimal(reported), "reported": reported}
-        if reported is not None
-        else {"why_not": "INR missing"}
-    )
-    made = run.objects.create(revision=revision, full=True, code_version="test", **when)
-    model.objects.create(
-        patient_id=visit.patient_id,
-        visit=visit,
-        variant=protocol.DEFAULT_SCORE,
-        run=made,
-        revision=revision,
-        **(value | fields),
-    )
 
 
 def test_before_the_first_infusion(sites: Sites, today: date, coordinator: User) -> None:

@@ -321,6 +321,18 @@ def test_two_coordinators_merge_and_collide(
     }
 
 
+def test_saving_can_lead_to_the_next_subject_whose_visit_waits(browser: Client, patient: Patient) -> None:
+    assert post(browser, patient, tbil="140", then="next").url == reverse("patients:today")
+    today = clock.today_at(patient.site)
+    other = factories.a_patient(
+        site=patient.site, subject_id="GE-002", recruited_on=today - timedelta(days=14)
+    )
+    factories.an_infusion(other, 1, today - timedelta(days=7))
+    assert post(browser, patient, 12, tbil="140", then="next").url == reverse(
+        "patients:enter_visit", args=["GE-002", 0]
+    )
+
+
 def test_an_unscheduled_draw_gets_a_page_of_its_own(browser: Client, patient: Patient) -> None:
     response = browser.post(
         reverse("patients:enter_unscheduled", args=[patient.subject_id]),

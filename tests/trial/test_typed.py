@@ -196,6 +196,7 @@ def test_days_that_can_only_be_one(text: str, day: tuple[int, int, int]) -> None
         ("31/02/2024", "impossible_date", "no day 31 in month 2 of 2024"),
         ("2015-13-01", "impossible_date", "month 13"),
         ("0/0/2015", "impossible_date", "no day 0"),
+        ("0/5/2015", "impossible_date", "no day 5 in month 0"),
         ("0000-01-01", "impossible_date", "does not exist"),
         ("15/01/06", "two_digit_year", "its year has two digits"),
         ("6-Jan-28", "two_digit_year", "1928 or 2028"),
