@@ -8,8 +8,10 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
+from trial.context import nav
 from trial.models import User
 
 
@@ -18,6 +20,11 @@ class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Return the first place this person may open; an account admin has none but the account."""
+        places = nav(request.user)
+        return places[0].url if places else reverse("trial:account")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send nothing: mail would carry facts about the study out of the hospital."""

@@ -68,6 +68,27 @@ def test_after_five_wrong_passwords_the_right_one_does_not_open(li_min: User) ->
     assert browser.get("/account/").status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("role", "first_page"),
+    [(Role.COORDINATOR, "/"), (Role.STATISTICIAN, "/"), (Role.ACCOUNT_ADMIN, "/account/")],
+)
+def test_everybody_arrives_at_a_page_they_may_open(db: None, role: Role, first_page: str) -> None:
+    factories.a_user(username="somebody", role=role, site=factories.a_site(), password=PASSWORD)
+    browser = Client()
+    answer = browser.post("/login/", {"login": "somebody", "password": PASSWORD})
+    assert answer.headers["Location"] == first_page
+    assert browser.get(first_page).status_code == 200
+
+
+def test_logging_in_goes_on_where_one_was_sent_from_and_nowhere_else(li_min: User) -> None:
+    wanted = Client().post("/login/", {"login": "li.min", "password": PASSWORD, "next": "/patients/?site=GE"})
+    assert wanted.headers["Location"] == "/patients/?site=GE"
+    foreign = Client().post(
+        "/login/", {"login": "li.min", "password": PASSWORD, "next": "https://elsewhere.example/"}
+    )
+    assert foreign.headers["Location"] == "/"
+
+
 def test_logging_out_needs_a_post(li_min: User) -> None:
     browser = log_in()
     assert browser.get("/logout/").status_code == 200
