@@ -47,7 +47,9 @@ def test_codes_follow_one_another_at_each_site(sites: Sites, coordinator: User) 
 
 
 def test_the_person_stands_in_a_table_apart(sites: Sites, coordinator: User) -> None:
-    patient = enrol(sites["GE"], coordinator, identity={"name": " Wang  Ame\u0301lie", "hospital_number": "H1"})
+    patient = enrol(
+        sites["GE"], coordinator, identity={"name": " Wang  Ame\u0301lie", "hospital_number": "H1"}
+    )
     assert patient.identity.name == "Wang  Am\u00e9lie"
     assert not PatientIdentity.objects.filter(patient=enrol(sites["GE"], coordinator)).exists()
 
@@ -145,14 +147,19 @@ def test_an_unknown_may_be_answered_but_an_answer_changes_only_for_a_reason(
     candidate: Patient, coordinator: User
 ) -> None:
     screen(candidate, coordinator, {"inclusion_a": AnswerEntry(Answer.YES, "HBsAg", DAY)})
-    assert screen(candidate, coordinator, passing(inclusion_a=AnswerEntry(Answer.YES, "HBsAg", DAY))).version == 2
+    assert (
+        screen(candidate, coordinator, passing(inclusion_a=AnswerEntry(Answer.YES, "HBsAg", DAY))).version
+        == 2
+    )
 
     with pytest.raises(Refused) as refused:
         screen(candidate, coordinator, {"exclusion_h": AnswerEntry(Answer.YES)})
     assert rules(refused) == {"reason": "reason_needed"}
     assert candidate.status == Patient.Status.ENROLLED
 
-    screen(candidate, coordinator, {"exclusion_h": AnswerEntry(Answer.YES)}, reason="checked against the source")
+    screen(
+        candidate, coordinator, {"exclusion_h": AnswerEntry(Answer.YES)}, reason="checked against the source"
+    )
     assert candidate.status == Patient.Status.SCREEN_FAILED
     reason = Revision.objects.get(number=audit.latest_revision()).reason
     assert "checked against the source" in reason
@@ -164,7 +171,9 @@ def test_only_the_newest_screening_decides(candidate: Patient, coordinator: User
     assert candidate.status == Patient.Status.ENROLLED
 
 
-def test_two_people_answer_the_same_screening(candidate: Patient, coordinator: User, data_manager: User) -> None:
+def test_two_people_answer_the_same_screening(
+    candidate: Patient, coordinator: User, data_manager: User
+) -> None:
     screen(candidate, coordinator, passing(), version=0)
     with pytest.raises(Conflict) as conflict:
         screen(candidate, data_manager, passing(exclusion_c=AnswerEntry(Answer.YES)), version=0)

@@ -78,18 +78,20 @@ def test_what_is_typed_is_saved_and_read_back(browser: Client, patient: Patient)
         hbv_dna="<20",
         albumin="3.34 g/dL",
         missing_afp="haemolysed",
+        missing_pt="",
+        why_pt="lost",
     )
 
     assert response.status_code == 302
     audit.settle()
     page = text(browser.get(response.url))
-    assert "5 of 5 saved" in page
+    assert "6 of 6 saved" in page
     assert f"revision {audit.latest_revision():,}" in page
     rows = stored(patient)
     assert (rows["alt"].value, rows["alt"].typed_text) == (64, "６４")
     assert (rows["hbv_dna"].value, rows["hbv_dna"].comparator) == (20, "<")
     assert (rows["albumin"].value, rows["albumin"].typed_unit) == (Decimal("33.4"), "g/dL")
-    assert rows["afp"].missing_reason == "haemolysed"
+    assert (rows["afp"].missing_reason, rows["pt"].missing_reason) == ("haemolysed", "lost")
     assert 'value="140.2"' in page
 
 
