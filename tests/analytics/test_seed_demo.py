@@ -92,10 +92,11 @@ def test_everything_made_up_is_stored() -> None:
 def test_everybody_can_log_in_with_the_one_password_or_nobody() -> None:
     seed(patients=3, password="correct horse battery")
     people = {person.username: person for person in PEOPLE}
-    users = User.objects.exclude(username=audit.SERVICE_ACCOUNT)
+    users = list(User.objects.exclude(username=audit.SERVICE_ACCOUNT))
     assert {user.username for user in users} == set(people)
+    assert len({user.password for user in users}) == 1
+    assert users[0].check_password("correct horse battery")
     for user in users:
-        assert user.check_password("correct horse battery")
         assert (user.role, user.site.code if user.site else "") == (
             people[user.username].role,
             people[user.username].site,

@@ -232,4 +232,6 @@ def test_a_purged_file_is_said_to_be_gone(data_manager: User, signed_in: Callabl
     (jobs.folder(job.pk) / "result.csv").unlink()
     client = signed_in(data_manager)
     assert "removed after 24 hours" in client.get(reverse("trial:job", args=[job.pk])).content.decode()
-    assert client.get(reverse("trial:job_file", args=[job.pk])).status_code == 404
+    assert client.get(reverse("trial:job_file", args=[job.pk])).headers["Location"] == reverse(
+        "trial:job", args=[job.pk]
+    )

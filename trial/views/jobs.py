@@ -6,8 +6,7 @@ from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
-from django.utils.translation import gettext as _
+from django.shortcuts import redirect, render
 
 from trial import jobs
 from trial.models import Job, User
@@ -30,7 +29,7 @@ def job_file(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     found = _own(request, job_id)
     path = jobs.file_of(found)
     if path is None:
-        raise Http404(_("There is no file: files are kept for 24 hours. Start the job again."))
+        return redirect("trial:job", job_id=found.pk)  # which says why there is none
     return FileResponse(
         path.open("rb"),
         as_attachment=True,
