@@ -20,6 +20,7 @@ from tests.world import World
 from trial.models import User
 from trial.roles import Permission, allowed
 
+SHARES = 6
 ALWAYS_TRIED = (
     "q",
     "page",
@@ -97,7 +98,7 @@ def test_every_query_parameter(
         names = found.parameters | {name for f in found.forms if f["method"] == "get" for name in f["fields"]}
         crashed = []
         for name in sorted(names | set(ALWAYS_TRIED)):
-            for text in TEXTS if name in names else TEXTS[::6]:
+            for text in TEXTS[::2] if name in names else TEXTS[::6]:
                 answer = client.get(url, {name: text})
                 if answer.status_code >= 500:
                     crashed.append((name, text[:40], answer.status_code))
@@ -123,10 +124,11 @@ def test_every_form_field(
             target = form["action"] or url
             if form["method"] != "post" or "logout" in target or "login" in target:
                 continue
-            for name in form["fields"]:
+            for place, name in enumerate(form["fields"]):
                 if name == "csrfmiddlewaretoken":
                     continue
-                for text in TEXTS:
+                # each field gets another share, so that a form as a whole meets every text
+                for text in TEXTS[place % SHARES :: SHARES]:
                     answer = client.post(target, {**form["fields"], name: text})
                     if answer.status_code >= 500:
                         crashed.append((target, name, text[:40], answer.status_code))
