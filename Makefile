@@ -24,7 +24,7 @@ test: .venv/.dev ## Everything that must pass, journeys in a browser included
 	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest -n $${WORKERS:-2} --dist worksteal -m "not benchmark" $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, imports, migrations, settings
-	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check --output-format concise .; exit 1; }
+	$(BIN)/ruff format --check --output-format concise .
 	$(BIN)/ruff check .
 	$(BIN)/djlint --lint --quiet templates
 	$(BIN)/mypy
