@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ from trial import protocol
 from trial.models import Revision, User
 from trial.protocol import Measure, Population
 from trial.roles import Permission
+from trial.templatetags.cordline import number as printed_number
+from trial.templatetags.cordline import p_value as printed_p
 
 SHOWN, MOST = 8, 200
 THRESHOLD = 0.05
@@ -71,6 +74,21 @@ class MovedCell:
         return (self.p_before < THRESHOLD) != (self.p_after < THRESHOLD)
 
     @property
+    def shows(self) -> bool:
+        """Whether the change reaches a digit that is printed."""
+        return self._printed(self.before) != self._printed(self.after)
+
+    def _printed(self, numbers: tuple[float | None, ...]) -> tuple[str, str]:
+        return printed_p(numbers[1]), printed_number(numbers[2], self.decimals)
+
+    @property
+    def stride(self) -> float:
+        """How far p went, whichever way, as a ratio on the logarithmic scale."""
+        if not self.p_before or not self.p_after:
+            return 0.0
+        return abs(math.log(self.p_after / self.p_before))
+
+    @property
     def label(self) -> str:
         return protocol.label_of(self.analyte)
 
@@ -98,7 +116,7 @@ class Moved:
     further
         Comparisons that moved and are not listed.
     unmoved
-        Cells that were computed again, or described otherwise, beyond those comparisons.
+        Other cells that were computed again; as comparisons unchanged to the printed digit.
     """
 
     run: Run | None
@@ -195,7 +213,7 @@ WHERE now.run_id = %s AND now.group2 <> '' AND now.population = %s
 
 
 def _cells(run: Run) -> list[MovedCell]:
-    """Return the moved comparisons of the default population, those that crossed 0.05 first."""
+    """Return the comparisons of the default population that moved visibly, those that crossed 0.05 first."""
     with connection.cursor() as cursor:
         cursor.execute(_CELLS, [run.pk, Population.TREATED.value])
         rows = cursor.fetchall()
@@ -214,7 +232,7 @@ def _cells(run: Run) -> list[MovedCell]:
         )
         for population, measure, group1, group2, analyte, week_from, week_to, before, after in rows
     ]
-    return sorted(cells, key=_by_interest)
+    return sorted((cell for cell in cells if cell.shows), key=_by_interest)
 
 
 def _numbers(stored: Any) -> tuple[float | None, ...]:
@@ -230,12 +248,11 @@ def _by_interest(cell: MovedCell) -> tuple[Any, ...]:
         cell.group1,
         cell.group2,
     ) == protocol.PRIMARY_CONTRAST and cell.analyte == protocol.PRIMARY_ANALYTE
-    p_values = [p for p in (cell.p_before, cell.p_after) if p is not None]
     return (
         not cell.crossed,
         not primary,
+        -cell.stride,
         not cell.is_difference,
-        min(p_values, default=1.0),
         cell.analyte,
         cell.group1,
         cell.group2,

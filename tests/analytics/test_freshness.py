@@ -248,7 +248,7 @@ def test_a_revision_names_what_it_moved(
         cell.analyte in {"tbil", "meld_unos_2002", "meld_2001_raw", "meld_na_optn2016", "meld_3_0"}
         for cell in found.cells
     )
-    assert all(cell.before != cell.after for cell in found.cells)
+    assert all(cell.shows for cell in found.cells)
     page = client.get(reverse("analytics:moved", args=[number]), {"all": "1"}).content.decode()
     assert "as of revision" in page
     for score in found.scores:
@@ -274,8 +274,26 @@ def test_what_crossed_comes_first() -> None:
     assert cell(0.05, 0.04999).crossed, "0.05 itself is not below 0.05"
     assert not cell(0.04, 0.03).crossed
     assert not cell(None, 0.03).crossed
-    ordered = sorted([cell(0.001, 0.0005), cell(0.2, 0.04)], key=moved._by_interest)
+    ordered = sorted([cell(0.8, 0.0005), cell(0.051, 0.049)], key=moved._by_interest)
     assert ordered[0].crossed
+
+
+@pytest.mark.parametrize(
+    ("p", "estimate", "shows"),
+    [
+        pytest.param((0.0001, 0.0002), (6.1, 6.1), False, id="both_below_0.001"),
+        pytest.param((0.31, 0.32), (6.1, 6.1), True, id="p"),
+        pytest.param((0.3121, 0.3119), (6.04, 6.06), True, id="estimate"),
+        pytest.param((0.3121, 0.3119), (6.04, 6.041), False, id="neither"),
+        pytest.param((None, 0.3), (None, 6.0), True, id="tested_for_the_first_time"),
+    ],
+)
+def test_what_no_printed_digit_shows_is_only_counted(p: Any, estimate: Any, shows: bool) -> None:
+    before, after = ((None, p[i], estimate[i], None, None) for i in (0, 1))
+
+    assert (
+        moved.MovedCell("treated", "level", "A", "B", "tbil", "umol/L", 1, "W4", before, after).shows is shows
+    )
 
 
 def test_scores_of_another_site_are_not_shown(
