@@ -276,11 +276,21 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "trial.logs.Discreet" if PRODUCTION else "logging.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    # a refused address or form is an answer, not an event
-    "loggers": {name: {"level": "ERROR"} for name in ("django.request", "gunicorn.http.wsgi")},
+    "loggers": {
+        # a refused address or form is an answer, not an event
+        **{name: {"level": "ERROR"} for name in ("django.request", "gunicorn.http.wsgi")},
+        # quotes the error in its message; jobs and refreshes record their own failures
+        **({"celery.app.trace": {"level": "CRITICAL"}} if PRODUCTION else {}),
+    },
 }
 
 DJANGO_VERSION = version("django")
