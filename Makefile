@@ -10,7 +10,7 @@ TEST_DATA := $(CURDIR)/.data/tests
 # what depends most on the server's version; CI also runs it against one of the distribution
 SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py
 
-.PHONY: help run test check format bench install lock clean
+.PHONY: help run test check format bench install lock messages clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be done
@@ -51,6 +51,10 @@ lock: .venv/.dev ## Pin the newest allowed versions, with hashes
 	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*p["project"]["dependencies"], *p["dependency-groups"]["dev"], sep="\n")' \
 		| $(LOCK) --upgrade --constraint requirements.txt --output-file requirements-dev.txt -
+
+messages: .venv/.dev ## Collect the marked sentences and compile the translations (needs gettext)
+	$(BIN)/python manage.py makemessages --locale zh_Hans --no-obsolete --add-location file --ignore .venv --ignore tests
+	$(BIN)/python manage.py compilemessages --ignore .venv
 
 clean: ## Remove the environment, the local database and what tests left
 	-[ ! -x $(BIN)/python ] || for data in .data .data/tests; do \
