@@ -139,6 +139,7 @@ class Assessment:
     weight_jump: str = ""
     timing: str = ""
     breaches: tuple[str, ...] = ()
+    is_explained: bool = False
 
     @property
     def needs_deviation(self) -> bool:
@@ -163,6 +164,7 @@ def assess(particulars: Particulars, around: Circumstances, *, is_typing: bool =
             for breach in breaches(particulars, around)
             if not (is_typing and breach.rule is dosing.Rule.UNDOCUMENTED)
         ),
+        is_explained=bool(particulars.deviation),
     )
 
 

@@ -46,7 +46,7 @@ def latest(user: User, *, most: int = NEWEST) -> list[Line]:
         Line(
             number=each.revision.number,
             made_at=each.revision.made_at,
-            who=each.subject or _several(each.subject_count),
+            who=_who(each),
             told=each.told[:MOST_TOLD],
             why=each.why,
             zone=eyes.zone,
@@ -56,7 +56,10 @@ def latest(user: User, *, most: int = NEWEST) -> list[Line]:
     ]
 
 
-def _several(subjects: int) -> str:
-    if not subjects:
+def _who(each: trail.Listed) -> str:
+    if each.subject:
+        # "GE-031 registered" names the subject by itself
+        return "" if each.told and each.told[0].text.startswith(each.subject) else each.subject
+    if not each.subject_count:
         return ""
-    return ngettext("%(n)s subject", "%(n)s subjects", subjects) % {"n": subjects}
+    return ngettext("%(n)s subject", "%(n)s subjects", each.subject_count) % {"n": each.subject_count}
