@@ -1,8 +1,8 @@
 """The only door from the database to arrays.
 
 One look at the database, in one snapshot, becomes :class:`StudyArrays`. Numbers
-travel as integers that count millionths, in PostgreSQL's binary copy format with
-a fixed stride, so that no value is ever a float and no row an object.
+travel as integers that count millionths, each column as one binary array, so that no
+value is ever a float and no row an object.
 
 Whose observation ended is decided by days: what was drawn on or after the day of
 death or transplantation does not count, because only a day is known of either.
@@ -342,7 +342,7 @@ def _visit_days(cursor: Any, patients: list[int] | None, keys: Ints) -> Ints:
     return days
 
 
-def _labs(cursor: Any, patients: list[int] | None) -> NDArray[np.void]:
+def _labs(cursor: Any, patients: list[int] | None) -> dict[str, Ints]:
     return _copied(cursor, _asked(_LABS, patients), patient=8, slot=4, day=4, value=8)
 
 
@@ -358,22 +358,31 @@ def _stored_scores(cursor: Any, patients: list[int] | None, keys: Ints) -> dict[
     return scores
 
 
-_HEADER, _TRAILER = 19, 2
+_FILE_HEADER, _ARRAY_HEADER = 19, 20
 
 
-def _copied(cursor: Any, query: sql.Composed, **columns: int) -> NDArray[np.void]:
-    """Run a query of integers that are never null and return its rows; ``columns`` gives their bytes.
+def _copied(cursor: Any, query: sql.Composed, **columns: int) -> dict[str, Ints]:
+    """Run a query of integers that are never null and return its columns; the arguments give their bytes.
 
-    PostgreSQL's binary rows then all have the same length and are one array as they
-    stand: a count of fields, and for each field its length and its bytes, big end first.
+    Half a million rows would be half a million messages. Each column comes as one
+    array instead, in PostgreSQL's binary format: a header, and for each element its
+    length and its bytes, big end first. That is a numpy array as it stands.
     """
-    layout: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, size in columns.items():
-        layout += [(f"size of {name}", ">i4"), (name, f">i{size}")]
-    with cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query)) as copy:
+    names = [sql.Identifier(name) for name in columns]
+    arrays = sql.SQL(", ").join(sql.SQL("array_agg({})").format(name) for name in names)
+    asked = sql.SQL("COPY (SELECT {} FROM ({}) AS rows ({})) TO STDOUT (FORMAT binary)")
+    with cursor.copy(asked.format(arrays, query, sql.SQL(", ").join(names))) as copy:
         raw = b"".join(copy)
-    rows = np.frombuffer(raw[_HEADER:-_TRAILER], np.dtype(layout))
-    native = np.empty(rows.size, [(name, f"i{size}") for name, size in columns.items()])
-    for name in columns:
-        native[name] = rows[name]
-    return native
+    found = {}
+    place = _FILE_HEADER + 2
+    for name, size in columns.items():
+        length = int.from_bytes(raw[place : place + 4], "big", signed=True)
+        place += 4
+        found[name] = np.zeros(0, np.int64)
+        if length > 0:  # without rows the array is null
+            elements = np.dtype([("size", ">i4"), ("value", f">i{size}")])
+            many = (length - _ARRAY_HEADER) // elements.itemsize
+            array = np.frombuffer(raw, elements, count=many, offset=place + _ARRAY_HEADER)
+            found[name] = array["value"].astype(np.int64)
+            place += length
+    return found

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -184,6 +185,7 @@ _CONVENTIONAL: Mapping[str, Decimal] = MappingProxyType(
     }
 )
 """Standard units in one conventional unit."""
+_SIX_PLACES = Decimal(1).scaleb(-units.STORED_PLACES)
 
 
 def compute(
@@ -249,13 +251,23 @@ def _missing(given: Mapping[str, Decimal | None]) -> Sentence | None:
 
 def _absurd(given: Mapping[str, Decimal]) -> Sentence | None:
     for code, value in given.items():
+        finite = value.is_finite()
+        if finite and _usable(code, value):
+            continue
         analyte = protocol.ANALYTES[code]
         words = {"input": analyte.label, "value": value, "unit": analyte.unit_symbol}
-        if not value.is_finite() or not analyte.hard.holds(value):
-            return say(ABSURD_INPUT, **words, low=analyte.hard.low, high=analyte.hard.high)
-        if _stored(value) <= 0:
+        if finite and analyte.hard.holds(value):
             return say(NOT_POSITIVE, **words)
+        return say(ABSURD_INPUT, **words, low=analyte.hard.low, high=analyte.hard.high)
     return None
+
+
+# a laboratory reports a few hundred different values of an analyte, in tens of thousands of visits
+
+
+@lru_cache(maxsize=65536)
+def _usable(code: str, value: Decimal) -> bool:
+    return protocol.ANALYTES[code].hard.holds(value) and _stored(value) > 0
 
 
 def _person(variant_code: str, sex: Sex | str | None, age: Decimal | int | None) -> Sentence | None:
@@ -273,15 +285,17 @@ def _extra(sex: Sex | str | None, young: bool) -> float:
     return FEMALE_POINTS if young or sex == Sex.FEMALE else 0.0
 
 
+@lru_cache(maxsize=65536)
 def _stored(value: Decimal) -> Decimal:
     """Return the value with the six decimals that the study keeps."""
-    return value.quantize(Decimal(1).scaleb(-units.STORED_PLACES), rounding=ROUND_HALF_EVEN)
+    return value.quantize(_SIX_PLACES, rounding=ROUND_HALF_EVEN)
 
 
 def _conventional(code: str, value: Decimal) -> float:
     return float(value) / float(_CONVENTIONAL.get(code, Decimal(1)))
 
 
+@lru_cache(maxsize=65536)
 def _used(variant_code: str, code: str, value: Decimal, dialysed: bool) -> InputUsed:
     """Say what an input counts as, in its standard unit."""
     bounds = _BOUNDS[variant_code].get(code, _Bounds())
