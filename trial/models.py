@@ -114,7 +114,7 @@ class AuditEntry(models.Model):
 
     # only the trail writes here, so the check of the foreign key would cost and prove nothing
     revision = models.ForeignKey(
-        Revision, models.PROTECT, related_name="entries", db_constraint=False, editable=False
+        Revision, models.PROTECT, related_name="entries", db_constraint=False, db_index=False, editable=False
     )
     table = models.CharField(max_length=63, editable=False)
     row = models.BigIntegerField(editable=False)
@@ -127,6 +127,8 @@ class AuditEntry(models.Model):
         ordering = ["id"]
         triggers = entry_triggers()
         indexes = [
+            # of a revision: which subjects it touched, and whether it changed anything, without reading its rows
+            models.Index(fields=["revision", "op", "patient_id"], name="entry_by_revision"),
             models.Index(fields=["table", "row", "-id"], name="entry_by_row"),
             models.Index(
                 fields=["patient_id", "-revision"],
