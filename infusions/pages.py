@@ -130,7 +130,7 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     if site:
         everything = [task for task in everything if task.patient.site.code == site]
     today = worklist.today_for(user)
-    lots = [LotRow(each, today) for each in selectors.lots(user)]
+    lots = [LotRow(each, today) for each in selectors.lots(user, today)]
     return {
         "place": "infusions",
         "queue": queue.arrange(
@@ -143,7 +143,7 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "given": [GivenRow(each) for each in selectors.given_lately(user, lot=lot, site=site, most=NEWEST)],
         "newest": NEWEST,
         "lots": lots,
-        "lot": next((each.lot for each in lots if each.lot.code == lot), None),
+        "lot": selectors.lot_with_code(lot) if lot else None,
         "lot_asked": lot,
         "site": site,
         "sites": sites if user.sees_all_sites else [],

@@ -104,17 +104,24 @@ def lot_with_code(code: str) -> CellLot | None:
     return CellLot.objects.filter(code=code).first()
 
 
-def lots(user: User) -> QuerySet[CellLot]:
-    """Return all lots with how many infusions and subjects this person may see got them, newest first."""
+def lots(user: User, today: date) -> QuerySet[CellLot]:
+    """Return the lots with how many infusions and subjects this person may see got them, newest first.
+
+    A lot that expired without anybody this person may see getting it is left out.
+    """
     seen = Q(
         infusions__voided_at__isnull=True,
         infusions__patient__in=Patient.objects.visible_to(user),
     )
-    return CellLot.objects.annotate(
-        infusion_count=Count("infusions", filter=seen),
-        subject_count=Count("infusions__patient", filter=seen, distinct=True),
-        last_given_on=Max("infusions__given_on", filter=seen),
-    ).order_by("-expires_on", "code")
+    return (
+        CellLot.objects.annotate(
+            infusion_count=Count("infusions", filter=seen),
+            subject_count=Count("infusions__patient", filter=seen, distinct=True),
+            last_given_on=Max("infusions__given_on", filter=seen),
+        )
+        .filter(Q(expires_on__isnull=True) | Q(expires_on__gte=today) | Q(infusion_count__gt=0))
+        .order_by("-expires_on", "code")
+    )
 
 
 # --- the place ------------------------------------------------------------------------------

@@ -62,4 +62,4 @@ def _who(each: trail.Listed) -> str:
         return "" if each.told and each.told[0].text.startswith(each.subject) else each.subject
     if not each.subject_count:
         return ""
-    return ngettext("%(n)s subject", "%(n)s subjects", each.subject_count) % {"n": each.subject_count}
+    return ngettext("%(n)s subject:", "%(n)s subjects:", each.subject_count) % {"n": each.subject_count}

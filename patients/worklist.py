@@ -218,7 +218,11 @@ class Task:
 
     def _infusion_note(self, number: int) -> str:
         weight = self.record.last_weight_kg
-        if weight is None:
+        if number > 1 and not self.record.given:
+            first = _("infusion 1 is not given yet")
+        elif self.record.given and weight is None:
+            first = _("no weight recorded")
+        elif weight is None:
             if protocol.BASELINE_WEEK in self.record.facts.seen:
                 first = _("week 0 labs are in")
             else:

@@ -416,6 +416,18 @@ def test_the_place_shows_what_is_due_what_was_given_and_who_got_a_lot(
     assert "GS-009" not in given
 
 
+def test_lots_that_expired_unused_are_left_out(browser: Client, patient: Patient, coordinator: User) -> None:
+    day = RECRUITED_ON + timedelta(days=30)
+    for code in ("UC-UNUSED", "UC-USED"):
+        actions.register_lot(code=code, expires_on=day, by=coordinator)
+    actions.register_lot(code="UC-GOOD", expires_on=day + timedelta(days=30), by=coordinator)
+    an_infusion(patient, 1, lot=CellLot.objects.get(code="UC-USED"))
+    page = text_of(browser.get(reverse("infusions:list")))
+    assert "UC-USED 2024-02-07 expired 1 1" in page
+    assert "UC-GOOD 2024-03-08 0 0" in page
+    assert "UC-UNUSED" not in page
+
+
 def test_filters_of_the_place_live_in_its_address(
     signed_in: SignIn, statistician: User, patient: Patient, sites: dict[str, Site]
 ) -> None:
