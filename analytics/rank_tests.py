@@ -28,7 +28,7 @@ HODGES_LEHMANN = "hodges_lehmann"
 NO_EXACT = _("exact not computed: n > {most}")
 ZEROS_LEFT_OUT = _("{zeros} zero differences left out")
 ALL_ZERO = Sentence(_("every difference is zero"))
-NO_INTERVAL = _("no 95 % interval: n = {n}")
+NO_INTERVAL = _("no interval: n = {n}")
 _Z = normal_quantile((1 + CONFIDENCE) / 2)
 
 

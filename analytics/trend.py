@@ -236,7 +236,7 @@ def reference_words(reference: Limits) -> str:
         return _("ref up to %(high)s") % {"high": reference.high}
     if reference.high is None:
         return _("ref from %(low)s") % {"low": reference.low}
-    return _("ref %(low)s\N{EN DASH}%(high)s") % {"low": reference.low, "high": reference.high}
+    return _("ref %(low)s to %(high)s") % {"low": reference.low, "high": reference.high}
 
 
 def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
