@@ -49,8 +49,8 @@ DEFAULT_PATIENTS = sum(PAPER_GROUPS.values())
 SCREEN_FAILURES = 0.35
 """Subjects that fail their screening, per treated subject."""
 IN_SCREENING = IN_RUN_IN = 1 / 30
-IN_COURSE = 0.10
-"""Share of groups B and D that is in the middle of its infusions today."""
+IN_COURSE = 0.14
+"""Share of each group that is in the middle of its infusions today."""
 DAYS_OF_RECRUITMENT = 760
 LATE_INFUSIONS = 0.16
 OTHER_UNIT_SITE, OTHER_UNIT_SHARE = "FO", 0.35
@@ -148,8 +148,10 @@ def _recruited(luck: Luck, today: date, *, prolonged: bool, in_course: bool) -> 
     where = luck.uniform[8]
     if in_course:
         days = 9 + int(where * 26)
+    elif prolonged and luck.uniform[17] < IN_COURSE:
+        days = 44 + int(where * 14)  # the fifth is given, more are to come
     elif prolonged:
-        days = 52 + int(where * (DAYS_OF_RECRUITMENT - 52))
+        days = 62 + int(where * (DAYS_OF_RECRUITMENT - 62))
     else:
         days = 40 + int(where * (DAYS_OF_RECRUITMENT - 40))
     return today - timedelta(days=days)
@@ -209,7 +211,13 @@ def _give(subject: Subject, luck: Luck, today: date, *, prolonged: bool, in_cour
             day = max(day, last + timedelta(days=protocol.MINIMUM_DAYS_BETWEEN_INFUSIONS))
         if day >= today or (ended is not None and day >= ended):
             break
-        if in_course and number > 1 and day > today - timedelta(days=8) and chance[2] < 0.3:
+        settled = protocol.PROLONGED_FROM if prolonged else 1
+        if (
+            (in_course or prolonged)
+            and number > settled
+            and day > today - timedelta(days=8)
+            and chance[2] < 0.4
+        ):
             break  # due, and not given yet
         subject.infusions.append(_infusion(number, day, weight, chance, luck.dose[number - 1]))
         weight, last = round(weight + (chance[3] - 0.5) * 0.6, 1), day
@@ -292,7 +300,7 @@ def _see(subject: Subject, luck: Luck, today: date) -> None:
         luck_of_visit = luck.missing[slot, len(PANEL)]
         if day >= today or (ended is not None and day >= ended) or luck_of_visit < _MISSED[week]:
             continue
-        if week and due > today - timedelta(days=16) and luck_of_visit < 0.45:
+        if week and due > today - timedelta(days=24) and luck_of_visit < 0.5:
             continue  # not seen or not entered yet
         labs = printed_panel(luck, slot, rows[slot], other_units=_in_other_units(subject, luck, slot))
         subject.visits.append(SeenVisit(week, day, labs))
