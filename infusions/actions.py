@@ -184,9 +184,9 @@ def _current(infusion: Infusion) -> Infusion:
 
 def _merged(mine: Particulars, stored: Infusion, version: int) -> Particulars:
     """Join what two people changed; only a field that both changed is a conflict."""
-    theirs, before = Particulars.of(stored), selectors.as_it_was(stored, version)
     if stored.version == version:
         return mine
+    theirs, before = Particulars.of(stored), selectors.as_it_was(stored, version)
     changed_by_them = [
         name
         for name in Particulars.__slots__

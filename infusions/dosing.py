@@ -238,11 +238,12 @@ def percent_off_target(cells: Decimal, weight_kg: Decimal) -> Decimal:
     """Return how far a dose is from its target in percent, to one place and never rounded onto the limit."""
     percent = (share_of_target(cells, weight_kg) - 1) * 100
     limit = protocol.DOSE.tolerance * 100
-    for places in ("0.1", "0.01", "0.0001", "0.000001"):
-        shown = percent.quantize(Decimal(places))
-        # 20.04 % must not read "20.0 %, 20 % are allowed"
-        if abs(shown) > limit or abs(percent) <= limit:
-            break
+    places = 1
+    shown = percent.quantize(Decimal("0.1"))
+    # 20.04 % must not read "20.0 %, 20 % are allowed"
+    while abs(shown) <= limit < abs(percent):
+        places += 1
+        shown = percent.quantize(Decimal(1).scaleb(-places))
     return shown
 
 

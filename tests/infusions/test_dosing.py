@@ -47,6 +47,8 @@ def test_a_dose_just_outside_never_reads_as_the_limit() -> None:
     (breach,) = dosing.breaches(a_dose(cells="72000100"), others=[], recruited_on=None)
     assert "20.0002 % above" in str(breach.sentence)
     assert "60 × 10⁶" in str(breach.sentence)
+    one_cell = dosing.percent_off_target(Decimal(300_000_001), Decimal(250))
+    assert one_cell == Decimal("20.0000004")
 
 
 @pytest.mark.parametrize(

@@ -518,3 +518,23 @@ def test_account_admins_see_nothing_clinical(
 def test_hostile_filters_narrow_to_nothing_at_worst(name: str, browser: Client, patient: Patient) -> None:
     for text in TEXTS[::20]:
         assert browser.get(reverse("infusions:list"), {name: text}).status_code in {200, 400}
+
+
+def test_corrections_voids_and_lots_sent_twice_are_one_change(browser: Client, patient: Patient) -> None:
+    infusion = an_infusion(patient, 1)
+    changed = correction(infusion, weight_kg="61", submission_key="c")
+    void = {"submission_key": "v", "version": 2, "reason": "never_given", "note": ""}
+    lot = {"submission_key": "l", "code": "UC-1"}
+    for address, form in (
+        (url("give", patient, 1), changed),
+        (url("void", patient, 1), void),
+        (reverse("infusions:lot"), lot),
+    ):
+        first = browser.post(address, form)
+        settle()  # what the commit would do: the next form is a revision of its own
+        second = browser.post(address, form)
+        assert (first.status_code, second.status_code) == (302, 302), address
+        assert first.headers["Location"] == second.headers["Location"]
+    settle()
+    assert AuditEntry.objects.filter(table="infusions_infusion", op="U").count() == 2
+    assert CellLot.objects.count() == 1
