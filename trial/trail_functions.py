@@ -54,22 +54,16 @@ BEGIN
             RAISE EXCEPTION 'a primary key of % may not change', TG_TABLE_NAME
                 USING ERRCODE = 'integrity_constraint_violation';
         END IF;
-        -- compared as text: as JSON 1.10 equals 1.1, and the trail must know which of them is there
-        IF NOT EXISTS (
-            SELECT FROM (SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows) AS was
-            JOIN (SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows) AS becomes USING (id)
-            WHERE before::text <> after::text
-        ) THEN
-            RETURN NULL;
-        END IF;
-        _revision := trial_current_revision(true, TG_TABLE_NAME);
+        -- compared as text: as JSON 1.10 equals 1.1, and the trail must know which of them is there;
+        -- the revision is a subquery of its own, run for the first row that differs and never when none does
         WITH was AS MATERIALIZED (
             SELECT old_rows.id, to_jsonb(old_rows.*) - _hidden AS before FROM old_rows
         ), becomes AS MATERIALIZED (
             SELECT new_rows.id, to_jsonb(new_rows.*) - _hidden AS after FROM new_rows
         ), written AS (
             INSERT INTO trial_auditentry (revision_id, "table", "row", op, patient_id, old, new)
-            SELECT _revision, TG_TABLE_NAME, id, 'U', (after ->> _patient)::bigint, before, after
+            SELECT (SELECT trial_current_revision(true, TG_TABLE_NAME)), TG_TABLE_NAME, id, 'U',
+                (after ->> _patient)::bigint, before, after
             FROM was JOIN becomes USING (id)
             WHERE before::text <> after::text
             ORDER BY id
