@@ -10,6 +10,8 @@ study table can ever be taken for a variable, and rows are turned into JSON as
 
 from __future__ import annotations
 
+import hashlib
+
 REVISION_LOCK = 7_305_041
 """Advisory lock under which revision numbers are given, one commit at a time."""
 
@@ -212,6 +214,11 @@ def create_statements() -> list[str]:
         types = ", ".join(argument.split()[-1] for argument in arguments.split(",") if argument)
         statements.append(f"REVOKE ALL ON FUNCTION {name}({types}) FROM PUBLIC")
     return statements
+
+
+def digest() -> str:
+    """Return what tells this text from any other; the migration that installs it names it."""
+    return hashlib.sha256("\n".join(create_statements()).encode()).hexdigest()[:16]
 
 
 def drop_statements() -> list[str]:

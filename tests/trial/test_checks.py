@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, models
+from django.db.migrations import AddField, Migration, RenameField
+from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 from django.test.utils import isolate_apps
 
@@ -225,6 +228,40 @@ def test_functions_are_installed_as_they_stand() -> None:
         for statement in trail_functions.create_statements():
             cursor.execute(statement)
     assert checks.faults(connection) == []
+
+
+# --- migrations -----------------------------------------------------------------------------
+
+
+def _migrations() -> list[tuple[str, str, Migration]]:
+    loaded = MigrationLoader(None).disk_migrations
+    return [(app, name, loaded[app, name]) for app, name in sorted(loaded) if app in triggers.STUDY_FLOORS]
+
+
+def test_newest_text_of_the_functions_has_a_migration() -> None:
+    installs = [
+        getattr(import_module(f"{app}.migrations.{name}"), "INSTALLS", "") for app, name, _ in _migrations()
+    ]
+    assert [digest for digest in installs if digest][-1] == trail_functions.digest(), (
+        "the functions of the trail changed: add a migration that installs them again, INSTALLS = digest()"
+    )
+
+
+def test_columns_are_added_empty_or_with_a_default_of_the_database() -> None:
+    """Otherwise a migration fills rows behind the trail's back, and the trail no longer gives them back."""
+    recorded = {model._meta.label_lower for model in audited()}
+    careless = [
+        f"{app}.{name}: {operation.describe()}"
+        for app, name, migration in _migrations()
+        if not migration.initial
+        for operation in migration.operations
+        if isinstance(operation, AddField | RenameField)
+        and f"{app}.{operation.model_name_lower}" in recorded
+        and not (
+            isinstance(operation, AddField) and (operation.field.null or operation.field.has_db_default())
+        )
+    ]
+    assert not careless
 
 
 # --- health ---------------------------------------------------------------------------------

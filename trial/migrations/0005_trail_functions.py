@@ -4,6 +4,8 @@ from django.db import migrations
 
 from trial.trail_functions import create_statements
 
+INSTALLS = "7dff5835af90baa3"
+
 
 class Migration(migrations.Migration):
     dependencies = [("trial", "0004_entry_by_revision")]
