@@ -193,7 +193,8 @@ INFUSIONS = Dataset(
         Column("cells_per_kg", Kind.NUMBER, "Cells per kg", "round(i.cells / i.weight_kg, 0)"),
         Column("volume_ml", Kind.NUMBER, "Volume, mL", "i.volume_ml"),
         Column("lot", Kind.CODE, "Lot", "l.code"),
-        Column("deviation", Kind.TEXT, "Deviation", "i.deviation", Show.IDENTIFIED),
+        Column("deviation", Kind.CODE, "Why it left the protocol, coded", "nullif(i.deviation, '')"),
+        Column("deviation_note", Kind.TEXT, "Note on it", "nullif(i.deviation_note, '')", Show.IDENTIFIED),
         Column("reaction", Kind.TEXT, "Reaction", "i.reaction", Show.IDENTIFIED),
     ),
     "infusions_infusion i JOIN member ON member.id = i.patient_id AND i.voided_at IS NULL"
