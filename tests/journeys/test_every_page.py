@@ -22,6 +22,8 @@ FRAGMENTS = {
     "infusions:check",
     "trial:job",
     "trial:job_file",
+    "analytics:import_refused",
+    "analytics:import_report",
     "patients:jump",
 }
 """Parts of pages and files: looked at on the pages that hold them."""
@@ -35,8 +37,31 @@ def pages() -> list[Route]:
     return [r for r in guarded() if r.name not in FRAGMENTS and not getattr(r.view, "only_posts", False)]
 
 
+PREVIEWED = """
+import time
+from patients.models import LabResult
+from trial import jobs
+from trial.models import Job, User
+found = LabResult.objects.filter(analyte="alt", value__isnull=False, visit__week=0, visit__voided_at=None).order_by("id")
+rows = [f"{lab.patient.subject_id},0,{lab.value + 1:.0f}" for lab in found.select_related("patient")[:3]]
+text = "\\n".join(["subject_id,week,alt", *rows, "NOBODY,0,44", f"{rows[0]},extra"])
+person = User.objects.get(username="huang.lei")
+job = jobs.queue("import_preview", person, {"kind": "visits", "name": "LIS.csv", "title": "LIS.csv"}, upload=[text.encode()])
+while not Job.objects.filter(pk=job.pk, finished_at__isnull=False).exists():
+    jobs.run(job.pk) or time.sleep(0.2)
+print("FOUND", job.pk)
+"""
+"""Makes a preview that has conflicts and refusals, so that the page is full."""
+
+
 @pytest.fixture(scope="module")
-def example(house: House) -> dict[str, Any]:
+def previewed(house: House) -> str:
+    output = house.manage("shell", "-c", PREVIEWED).stdout
+    return output[output.index("FOUND") :].split()[1]
+
+
+@pytest.fixture(scope="module")
+def example(house: House, previewed: str) -> dict[str, Any]:
     """Return parameters that name things of the demonstration study."""
     output = house.manage(
         "shell",
@@ -57,6 +82,7 @@ def example(house: House) -> dict[str, Any]:
         "contrast": "C-D",
         "analyte": "tbil",
         "measure": "interval",
+        "job_id": previewed,
     }
 
 
