@@ -8,13 +8,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from analytics import figures, frames, selectors
 from analytics.contrasts import MISSING, CellKey, CellResult, GroupResult, StudyArrays, places_of
 from analytics.models import Cell
+from analytics.samples import Ints
 from trial import protocol, units
 from trial.models import Revision
 from trial.protocol import Measure, Population
@@ -117,7 +117,7 @@ def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: 
         )
     }
     weeks = list(protocol.cells_of(measure))
-    study = frames.study()
+    study = frames.study(codes=[analyte])
     samples = [_samples(study, pair, analyte, span, measure, population, stored.get(span)) for span in weeks]
     estimates = [_estimate(stored.get(span)) for span in weeks]
     figure = figures.contrast(samples, estimates)
@@ -146,16 +146,6 @@ def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: 
     )
 
 
-def _members(study: StudyArrays, code: str, population: Population) -> Any:
-    infusions = study.infusions_by_landmark if population is Population.LANDMARK else study.valid_infusions
-    wanted = protocol.STRATA[code]
-    groups = np.array(
-        [protocol.group_of(d, int(n)) in wanted for d, n in zip(study.diagnosis, infusions, strict=True)],
-        dtype=bool,
-    )
-    return groups & getattr(study, population.value)
-
-
 def _samples(
     study: StudyArrays,
     pair: tuple[str, str],
@@ -173,7 +163,7 @@ def _samples(
             values = [
                 value
                 for _subject, _a, _b, value in _values(
-                    study, _members(study, code, population), analyte, span, measure
+                    study, study.members(population, code), analyte, span, measure
                 )
             ]
         summary = group.summary if group else None
@@ -190,17 +180,15 @@ def _samples(
 
 
 def _values(
-    study: StudyArrays, members: Any, analyte: str, span: tuple[int, int], measure: Measure
+    study: StudyArrays, members: Ints, analyte: str, span: tuple[int, int], measure: Measure
 ) -> list[tuple[str, float, float, float]]:
     """Return (subject, earlier, later, value) of the members who have what the measure needs."""
     scale = 10.0 ** places_of(analyte)
-    table = study.values[analyte]
     start, end = (protocol.WEEKS.index(week) for week in span)
+    both = study.values[analyte][members][:, [start, end]]
+    complete = (both != MISSING).all(axis=1)
     found = []
-    for place in np.flatnonzero(members):
-        a, b = int(table[place, start]), int(table[place, end])
-        if MISSING in (a, b):
-            continue
+    for place, (a, b) in zip(members[complete].tolist(), both[complete].tolist(), strict=True):
         value = a if measure is Measure.LEVEL else a - b
         found.append((study.subject_ids[place], a / scale, b / scale, value / scale))
     return found
@@ -367,7 +355,7 @@ class SubjectRow:
 
 def rows_behind(key: CellKey) -> list[SubjectRow]:
     """Return the subjects whose values a cell is made of, group by group."""
-    study = frames.study()
+    study = frames.study(codes=[key.analyte])
     if key.analyte not in study.values:
         return []
     found = []
@@ -375,7 +363,7 @@ def rows_behind(key: CellKey) -> list[SubjectRow]:
     for code in (key.group1, key.group2):
         if not code:
             continue
-        members = _members(study, code, population)
+        members = study.members(population, code)
         found += [
             SubjectRow(subject, code, a, b, value)
             for subject, a, b, value in _values(

@@ -12,7 +12,7 @@ yet due is a question of today, not of the data, and is left to the pages.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -111,7 +111,7 @@ class Columns:
         return replace(self, values=values)
 
 
-def study(connection: Any = default_connection) -> StudyArrays:
+def study(connection: Any = default_connection, *, codes: Collection[str] | None = None) -> StudyArrays:
     """Return the study as it stands, with the scores of the newest run.
 
     Parameters
@@ -119,12 +119,16 @@ def study(connection: Any = default_connection) -> StudyArrays:
     connection
         A Django connection. Reads that must agree with one another need a
         repeatable-read transaction around them.
+    codes
+        Which quantities; all of them when absent.
     """
     with connection.cursor() as cursor:
-        return read(cursor).arrays()
+        return read(cursor, codes=codes).arrays()
 
 
-def read(cursor: Any, patients: Collection[int] | None = None) -> Columns:
+def read(
+    cursor: Any, patients: Collection[int] | None = None, *, codes: Collection[str] | None = None
+) -> Columns:
     """Read subjects with everything the analysis looks at, and the scores of the newest run.
 
     Parameters
@@ -133,8 +137,13 @@ def read(cursor: Any, patients: Collection[int] | None = None) -> Columns:
         A cursor of a repeatable-read transaction.
     patients
         Primary keys; everybody when absent.
+    codes
+        Which quantities; all of them when absent.
     """
     wanted = None if patients is None else sorted(patients)
+    scores = tuple(code for code in _SCORES if codes is None or code in codes)
+    inputs = {code for score in scores for code in protocol.SCORE_AT[score].inputs}
+    panel = tuple(code for code in _PANEL if codes is None or code in codes or code in inputs)
     rows = _subjects(cursor, wanted)
     keys = rows["patient"]
     shape = (keys.size, _WEEKS)
@@ -143,14 +152,14 @@ def read(cursor: Any, patients: Collection[int] | None = None) -> Columns:
     nominal = _nominal_days(rows)
     visited = _visit_days(cursor, wanted, keys)
     visited = np.where(visited == UNKNOWN, nominal, visited)
-    labs = _labs(cursor, wanted)
+    labs = _labs(cursor, wanted, panel)
     row, place = np.searchsorted(keys, labs["patient"]), labs["slot"] // 2 % _WEEKS
     drawn = np.where(labs["day"] == UNKNOWN, visited[row, place], labs["day"])
     counts = drawn < np.minimum(died, transplanted)[row]
 
     values, censored, lost = {}, {}, {}
     code_of = labs["slot"] // (2 * _WEEKS)
-    for number, code in enumerate(_PANEL):
+    for number, code in enumerate(panel):
         here = code_of == number
         values[code] = np.full(shape, MISSING, np.int64)
         values[code][row[here & counts], place[here & counts]] = labs["value"][here & counts]
@@ -158,7 +167,7 @@ def read(cursor: Any, patients: Collection[int] | None = None) -> Columns:
         limit = here & counts & (labs["slot"] % 2 == 1)
         censored[code][row[limit], place[limit]] = True
         lost[code][row[here & ~counts], place[here & ~counts]] = True
-    values |= _stored_scores(cursor, wanted, keys)
+    values |= _stored_scores(cursor, wanted, keys, scores)
     _drop_scores_of_lost_values(values, lost)
 
     return Columns(
@@ -207,8 +216,8 @@ def _ended(visited: Ints, died: Ints, transplanted: Ints) -> NDArray[np.int8]:
 
 
 def _drop_scores_of_lost_values(values: dict[str, Ints], lost: Mapping[str, Bools]) -> None:
-    for variant, declared in protocol.SCORE_AT.items():
-        for code in declared.inputs:
+    for variant in _SCORES:
+        for code in protocol.SCORE_AT[variant].inputs if variant in values else ():
             values[variant] = np.where(lost[code], MISSING, values[variant])
 
 
@@ -282,7 +291,7 @@ FROM patients_labresult l
 JOIN patients_visit v ON v.id = l.visit_id
 JOIN patients_patient p ON p.id = l.patient_id
 JOIN trial_site s ON s.id = p.site_id
-WHERE l.value IS NOT NULL AND v.voided_at IS NULL AND v.week IS NOT NULL
+WHERE l.value IS NOT NULL AND v.voided_at IS NULL AND v.week IS NOT NULL AND l.analyte = ANY({panel})
     AND ({every} OR l.patient_id = ANY({patients}))
 """
 
@@ -300,13 +309,15 @@ WHERE value IS NOT NULL
 """
 
 
-def _asked(query: str, patients: list[int] | None) -> sql.Composed:
+def _asked(
+    query: str, patients: list[int] | None, *, panel: Sequence[str] = _PANEL, scores: Sequence[str] = _SCORES
+) -> sql.Composed:
     """Fill a query's places; a list of patients lets the planner use their indexes."""
     return sql.SQL(query).format(
         every=sql.SQL("TRUE" if patients is None else "FALSE"),
         patients=sql.SQL("{}::bigint[]").format(sql.Literal(patients or [])),
-        panel=sql.SQL("{}::varchar[]").format(sql.Literal(list(_PANEL))),
-        scores=sql.SQL("{}::varchar[]").format(sql.Literal(list(_SCORES))),
+        panel=sql.SQL("{}::varchar[]").format(sql.Literal(list(panel))),
+        scores=sql.SQL("{}::varchar[]").format(sql.Literal(list(scores))),
         weeks=sql.SQL("{}::smallint[]").format(sql.Literal(list(protocol.WEEKS))),
         width=sql.Literal(_WEEKS),
         scale=sql.Literal(SCALE),
@@ -342,20 +353,24 @@ def _visit_days(cursor: Any, patients: list[int] | None, keys: Ints) -> Ints:
     return days
 
 
-def _labs(cursor: Any, patients: list[int] | None) -> dict[str, Ints]:
-    return _copied(cursor, _asked(_LABS, patients), patient=8, slot=4, day=4, value=8)
+def _labs(cursor: Any, patients: list[int] | None, panel: Sequence[str]) -> dict[str, Ints]:
+    return _copied(cursor, _asked(_LABS, patients, panel=panel), patient=8, slot=4, day=4, value=8)
 
 
-def _stored_scores(cursor: Any, patients: list[int] | None, keys: Ints) -> dict[str, Ints]:
-    stored = _copied(cursor, _asked(_STORED_SCORES, patients), patient=8, slot=4, value=8)
+def _stored_scores(
+    cursor: Any, patients: list[int] | None, keys: Ints, scores: Sequence[str]
+) -> dict[str, Ints]:
+    if not scores:
+        return {}
+    stored = _copied(cursor, _asked(_STORED_SCORES, patients, scores=scores), patient=8, slot=4, value=8)
     row = np.searchsorted(keys, stored["patient"])
     place, variant_of = stored["slot"] % _WEEKS, stored["slot"] // _WEEKS
-    scores = {}
-    for number, variant in enumerate(_SCORES):
+    values = {}
+    for number, variant in enumerate(scores):
         here = variant_of == number
-        scores[variant] = np.full((keys.size, _WEEKS), MISSING, np.int64)
-        scores[variant][row[here], place[here]] = stored["value"][here]
-    return scores
+        values[variant] = np.full((keys.size, _WEEKS), MISSING, np.int64)
+        values[variant][row[here], place[here]] = stored["value"][here]
+    return values
 
 
 _FILE_HEADER, _ARRAY_HEADER = 19, 20

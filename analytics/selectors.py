@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
@@ -206,14 +207,14 @@ def current_cells(*, run: Run | None = None, **filters: Any) -> list[tuple[CellK
         Fields of the key, as ``group1="C"`` or ``analyte__in=("tbil", "alt")``; an empty
         ``population`` means all of them.
     """
-    from analytics.cells import adjust, all_keys, from_json
+    from analytics.cells import adjust, from_json
 
     run = run or latest_run()
     if run is None:
         return []
     if not filters.get("population", "all"):
         del filters["population"]
-    wanted = [key for key in all_keys() if _matches(key, filters)]
+    wanted = _matching(filters)
     found = stored_cells(_with_families(wanted), run=run.pk, whole=wanted)
     asked = set(wanted)
     results = {
@@ -232,21 +233,32 @@ def cells(
     )
 
 
-def _matches(key: CellKey, filters: Mapping[str, Any]) -> bool:
-    for name, wanted in filters.items():
+def _matching(filters: Mapping[str, Any]) -> list[CellKey]:
+    """Return the keys whose fields are, or are among, what is wanted."""
+    from analytics.cells import CellKey, all_keys
+
+    wanted = []
+    for name, value in filters.items():
         field, _, how = name.partition("__")
-        value = getattr(key, field)
-        if not (value in wanted if how == "in" else value == wanted):
-            return False
-    return True
+        wanted.append((CellKey._fields.index(field), value if how == "in" else (value,)))
+    return [key for key in all_keys() if all(key[place] in values for place, values in wanted)]
 
 
 def _with_families(keys: Iterable[CellKey]) -> list[CellKey]:
     """Return the keys and all those whose p-values are adjusted together with theirs."""
+    members = _families()
+    return [member for family in dict.fromkeys(key[:4] for key in keys) for member in members[family]]
+
+
+@lru_cache(maxsize=1)
+def _families() -> Mapping[tuple[Any, ...], list[CellKey]]:
+    """Return the keys by what their p-values are adjusted within: population, measure and groups."""
     from analytics.cells import all_keys
 
-    families = {(key.population, key.measure, key.group1, key.group2) for key in keys}
-    return [key for key in all_keys() if (key.population, key.measure, key.group1, key.group2) in families]
+    families: dict[tuple[Any, ...], list[CellKey]] = {}
+    for key in all_keys():
+        families.setdefault(key[:4], []).append(key)
+    return families
 
 
 def _only_p(p_value: Any) -> CellResult:
