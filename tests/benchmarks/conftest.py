@@ -16,28 +16,29 @@ SIZES = (123, 1_000, 10_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--run-benchmarks", action="store_true", help="measure, and print tables of ratios")
-    parser.addoption(
-        "--patients", default="", help=f"sizes of the studies, {','.join(map(str, SIZES))} by default"
-    )
+    sizes = ",".join(map(str, SIZES))
+    parser.addoption("--patients", default=sizes, help=f"sizes of the studies ({sizes})")
     parser.addoption("--rounds", type=int, default=5, help="how often each way runs; medians are printed")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if collection_path.name.startswith("test_") and not config.getoption("--run-benchmarks", default=False):
+    """Leave measurements alone unless they are asked for by name."""
+    if collection_path.name.startswith("test_") and not any("benchmarks" in word for word in config.args):
         return True
     return None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "patients" in metafunc.fixturenames:
-        asked = metafunc.config.getoption("--patients")
-        metafunc.parametrize("patients", [int(n) for n in asked.split(",")] if asked else SIZES)
+    of_its_own = any(metafunc.definition.iter_markers("parametrize"))
+    if "patients" in metafunc.fixturenames and not of_its_own:
+        metafunc.parametrize("patients", [int(n) for n in metafunc.config.getoption("--patients").split(",")])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(pytest.mark.timeout(0))
+        if "benchmarks" in item.path.parts:
+            for mark in (pytest.mark.benchmark, pytest.mark.committed, pytest.mark.timeout(0)):
+                item.add_marker(mark)
 
 
 TABLES: list[Table] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from analytics import contrasts, exact, frames, pairs, refresh
 from analytics.cells import AGE, SEX, SUBJECTS, CellKey, all_keys
@@ -11,8 +10,6 @@ from analytics.study_arrays import StudyArrays
 from tests.benchmarks import naive
 from tests.benchmarks.stopwatch import MakeTable, Way
 from trial import protocol
-
-pytestmark = pytest.mark.committed
 
 POPULATION = protocol.Population.TREATED.value
 KEYS = [key for key in all_keys() if key.population == POPULATION]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import count
 
-import pytest
 from django.db import connection
 
 from analytics import refresh
@@ -15,8 +14,6 @@ from patients.models import LabResult, Patient
 from tests.benchmarks.stopwatch import MakeTable, Way
 from tests.benchmarks.test_analysis import forget
 from trial import audit, protocol
-
-pytestmark = pytest.mark.committed
 
 EDITS = (("alt", 12), ("tbil", 12), ("tbil", 0))
 

@@ -1,0 +1,159 @@
+"""Files in and out, beside what the database alone needs for the same rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from analytics.datasets import LABS_LONG
+from analytics.exports import bundle
+from patients.models import LabResult, Visit
+from tests.benchmarks import cohort
+from tests.benchmarks.stopwatch import MakeTable, Way
+from trial import audit
+
+PATIENTS = 4_250
+"""So many have about twenty thousand visits."""
+
+TABLES = ("patients_visit", "patients_labresult")
+
+
+@pytest.fixture
+def files(db: None, tmp_path: Path) -> Path:
+    directory = cohort.write(tmp_path, PATIENTS)
+    cohort.import_study(directory)
+    analyze()
+    return directory
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def analyze() -> None:
+    execute("ANALYZE")
+
+
+def without_visits() -> None:
+    # the trail refuses this to everybody; the tests' superuser switches it off
+    execute("SET session_replication_role = replica")
+    execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+    execute("SET session_replication_role = origin")
+
+
+def copied_out(table: str) -> bytes:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} TO STDOUT (FORMAT csv)") as copy:
+        return b"".join(bytes(block) for block in copy)
+
+
+def copy_in(table: str, rows: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT csv)") as copy:
+        copy.write(rows)
+
+
+def twins() -> None:
+    """Make empty tables with the same columns, indexes, checks and foreign keys, but no trail."""
+    for table in reversed(TABLES):
+        execute(f"DROP TABLE IF EXISTS twin_{table}")
+    for table in TABLES:
+        execute(f"CREATE TABLE twin_{table} (LIKE {table} INCLUDING ALL)")
+        execute(f"ALTER TABLE twin_{table} ADD FOREIGN KEY (patient_id) REFERENCES patients_patient")
+    execute("ALTER TABLE twin_patients_labresult ADD FOREIGN KEY (visit_id) REFERENCES twin_patients_visit")
+
+
+def test_import(files: Path, table: MakeTable) -> None:
+    rows = {name: copied_out(name) for name in TABLES}
+    visits, labs = Visit.objects.all(), LabResult.objects.all()
+    kept_visits, kept_labs = list(visits), list(labs)
+
+    def copy_twins() -> None:
+        for name in TABLES:
+            copy_in(f"twin_{name}", rows[name])
+
+    def copy_with_trail() -> None:
+        with audit.revision(by=audit.service_account(), reason="benchmark"):
+            for name in TABLES:
+                copy_in(name, rows[name])
+
+    def create_in_bulk() -> None:
+        with audit.revision(by=audit.service_account(), reason="benchmark"):
+            Visit.objects.bulk_create(kept_visits, batch_size=1000)
+            LabResult.objects.bulk_create(kept_labs, batch_size=1000)
+
+    def import_visits() -> None:
+        assert cohort.import_file(files / "visits.csv", "visits").all_accepted
+
+    results = table(f"Import of {len(kept_visits)} visits with {len(kept_labs)} values")
+    results.measure(
+        {
+            "COPY into tables like these, no trail": Way(copy_twins, twins),
+            "COPY into these tables, with the trail": Way(copy_with_trail, without_visits),
+            "model objects, bulk_create, no checks": Way(create_in_bulk, without_visits),
+            "cordline: read, check, compare, write": Way(import_visits, without_visits),
+            "cordline: the same file again": Way(import_visits, analyze),
+        }
+    )
+    for name in reversed(TABLES):
+        execute(f"DROP TABLE twin_{name}")
+
+
+def drained(blocks: Iterable[bytes]) -> int:
+    return sum(len(block) for block in blocks)
+
+
+def raw(query: str) -> Iterator[bytes]:
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as copy:
+        for block in copy:
+            yield bytes(block)
+
+
+def by_model() -> Iterator[bytes]:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    found = LabResult.objects.filter(visit__voided_at=None).order_by(
+        "patient__subject_id", "visit__week", "id"
+    )
+    fields = (
+        "patient__subject_id", "visit__week", "visit__visited_on", "analyte", "value", "comparator", "missing_reason",
+        "typed_text", "typed_unit",
+    )  # fmt: skip
+    for row in found.values_list(*fields).iterator(chunk_size=2000):
+        writer.writerow(row)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+
+
+def test_export(files: Path, table: MakeTable, tmp_path: Path) -> None:
+    query = LABS_LONG.query(identified=False)
+    results = table(f"Export of {LabResult.objects.count()} values as CSV")
+    results.measure(
+        {
+            "COPY of the same query": Way(lambda: drained(raw(query))),
+            "COPY of the bare table": Way(lambda: drained(raw("SELECT * FROM patients_labresult"))),
+            "cordline: blocks, as for standard output": Way(lambda: drained(bundle.blocks(LABS_LONG))),
+            "cordline: file with checksum and manifest": Way(
+                lambda: bundle.write(tmp_path / "out", [LABS_LONG])
+            ),
+            "model rows and csv.writer": Way(lambda: drained(by_model())),
+        }
+    )
+    results.note(
+        f"most memory that Python held at once: {peak(lambda: drained(bundle.blocks(LABS_LONG))):.1f} MiB"
+    )
+
+
+def peak(act: Callable[[], object]) -> float:
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
