@@ -37,7 +37,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "benchmarks" in item.path.parts:
-            for mark in (pytest.mark.benchmark, pytest.mark.committed, pytest.mark.timeout(0)):
+            for mark in (
+                pytest.mark.benchmark,
+                pytest.mark.django_db(transaction=True),
+                pytest.mark.timeout(0),
+            ):
                 item.add_marker(mark)
 
 
