@@ -8,7 +8,8 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsa
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --no-compile
 TEST_DATA := $(CURDIR)/.data/tests
 # what depends most on the server's version; CI also runs it against one of the distribution
-SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py
+SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py \
+	tests/faults/test_broker.py
 
 .PHONY: help run test check format bench install lock messages clean
 .DEFAULT_GOAL := help
