@@ -69,9 +69,7 @@ def breach(entry: LabEntry) -> Breach | None:
                 _("“%(analyte)s” is not an analyte of the panel."),
                 {"analyte": entry.analyte},
             ),
-            Sentence(
-                _("The panel has %(panel)s."), {"panel": ", ".join(protocol.ANALYTES)}
-            ),
+            Sentence(_("The panel has %(panel)s."), {"panel": ", ".join(protocol.ANALYTES)}),
         )
     if entry.value is None:
         if entry.missing_reason in {reason.code for reason in protocol.MISSING_REASONS}:
@@ -128,9 +126,7 @@ def _limit_breach(entry: LabEntry, analyte: Analyte, value: Decimal) -> Breach |
         },
     )
     for unit in analyte.accepted:
-        if unit != entry.unit and analyte.soft.holds(
-            analyte.in_standard_unit(value, unit)
-        ):
+        if unit != entry.unit and analyte.soft.holds(analyte.in_standard_unit(value, unit)):
             return Breach(
                 "hard_limit",
                 sentence,
@@ -152,9 +148,7 @@ def _limit(limit: Decimal | None, factor: Decimal) -> str:
 
 def plain(value: Decimal, places: int = 3) -> str:
     """Write a number without an exponent and without trailing zeros, to at most ``places`` decimals."""
-    rounded = (
-        round(value, places) if value == 0 or abs(value) >= Decimal("0.001") else value
-    )
+    rounded = round(value, places) if value == 0 or abs(value) >= Decimal("0.001") else value
     return f"{rounded.normalize():f}"
 
 
@@ -224,21 +218,13 @@ def doubts(
         if fired is not None
     ]
     doubted = {doubt.analyte for doubt in found}
-    found += [
-        doubt
-        for doubt in _panel_doubts(entries, earlier)
-        if doubt.analyte not in doubted
-    ]
+    found += [doubt for doubt in _panel_doubts(entries, earlier) if doubt.analyte not in doubted]
     order = {entry.analyte: place for place, entry in enumerate(entries)}
     return tuple(sorted(found, key=lambda doubt: order[doubt.analyte]))
 
 
-def _first_doubt(
-    entry: LabEntry, last: Earlier | None, drawn_on: date | None
-) -> Doubt | None:
-    return (
-        unit_slip(entry, last) or _outside_usual(entry) or _jump(entry, last, drawn_on)
-    )
+def _first_doubt(entry: LabEntry, last: Earlier | None, drawn_on: date | None) -> Doubt | None:
+    return unit_slip(entry, last) or _outside_usual(entry) or _jump(entry, last, drawn_on)
 
 
 def unit_slip(entry: LabEntry, last: Earlier | None) -> Doubt | None:
@@ -268,9 +254,7 @@ def unit_slip(entry: LabEntry, last: Earlier | None) -> Doubt | None:
             is_small = entry.unit == analyte.unit and value <= FIRST_VALUE_SLIPS.get(
                 analyte.code, Decimal(-1)
             )
-            slipped = (
-                is_small or not analyte.soft.holds(standard)
-            ) and analyte.soft.holds(other)
+            slipped = (is_small or not analyte.soft.holds(standard)) and analyte.soft.holds(other)
         if slipped:
             return Doubt(
                 analyte.code,
@@ -315,11 +299,7 @@ def _unit_question(entry: LabEntry, last: Earlier | None, unit: str) -> Sentence
 
 
 def _times_apart(one: Decimal, other: Decimal) -> Decimal:
-    return (
-        max(one, other) / min(one, other)
-        if min(one, other) > 0
-        else Decimal("Infinity")
-    )
+    return max(one, other) / min(one, other) if min(one, other) > 0 else Decimal("Infinity")
 
 
 def _outside_usual(entry: LabEntry) -> Doubt | None:
@@ -356,20 +336,14 @@ def _jump(entry: LabEntry, last: Earlier | None, drawn_on: date | None) -> Doubt
     rule, standard = JUMPS.get(entry.analyte), entry.standard_value
     if rule is None or last is None or standard is None or entry.comparator:
         return None
-    days = (
-        None
-        if drawn_on is None or last.drawn_on is None
-        else abs((drawn_on - last.drawn_on).days)
-    )
+    days = None if drawn_on is None or last.drawn_on is None else abs((drawn_on - last.drawn_on).days)
     if rule.days is not None and (days is None or days > rule.days):
         return None
     analyte = entry.declared
     if rule.points is not None:
         is_jump = abs(standard - last.value) > rule.points
     else:
-        is_jump = _times_apart(standard, last.value) > (
-            rule.times or Decimal("Infinity")
-        )
+        is_jump = _times_apart(standard, last.value) > (rule.times or Decimal("Infinity"))
     if not is_jump:
         return None
     values = {
@@ -382,15 +356,11 @@ def _jump(entry: LabEntry, last: Earlier | None, drawn_on: date | None) -> Doubt
         Sentence(_("%(value)s after %(last)s %(unit)s: an unusual change."), values)
         if days is None
         else Sentence(
-            _(
-                "%(value)s after %(last)s %(unit)s, %(days)s days before: an unusual change."
-            ),
+            _("%(value)s after %(last)s %(unit)s, %(days)s days before: an unusual change."),
             values,
         )
     )
-    return Doubt(
-        analyte.code, "jump", sentence, Sentence(_("Compare it with the report."))
-    )
+    return Doubt(analyte.code, "jump", sentence, Sentence(_("Compare it with the report.")))
 
 
 PTA_NORMAL, INR_LONG = Decimal(70), Decimal("1.7")  # our assumption
@@ -401,13 +371,9 @@ def _disagree(pta: Decimal, inr: Decimal) -> bool:
     return (pta > PTA_NORMAL and inr > INR_LONG) or (pta < PTA_LOW and inr < INR_NORMAL)
 
 
-def _panel_doubts(
-    entries: Sequence[LabEntry], earlier: Mapping[str, Earlier]
-) -> Iterator[Doubt]:
+def _panel_doubts(entries: Sequence[LabEntry], earlier: Mapping[str, Earlier]) -> Iterator[Doubt]:
     values = {
-        e.analyte: e.standard_value
-        for e in entries
-        if e.standard_value is not None and not e.comparator
+        e.analyte: e.standard_value for e in entries if e.standard_value is not None and not e.comparator
     }
     pta, inr = values.get("pta"), values.get("inr")
     if pta is not None and inr is not None and _disagree(pta, inr):
@@ -418,18 +384,10 @@ def _panel_doubts(
                 _("INR %(inr)s does not go with PTA %(pta)s %%."),
                 {"inr": plain(inr), "pta": plain(pta)},
             ),
-            Sentence(
-                _("Both come from the prothrombin time. Compare them with the report.")
-            ),
+            Sentence(_("Both come from the prothrombin time. Compare them with the report.")),
         )
-    same = [
-        code
-        for code, value in values.items()
-        if code in earlier and earlier[code].value == value
-    ]
-    if len(same) >= COPIED_AT_LEAST and len(same) == len(
-        [code for code in values if code in earlier]
-    ):
+    same = [code for code, value in values.items() if code in earlier and earlier[code].value == value]
+    if len(same) >= COPIED_AT_LEAST and len(same) == len([code for code in values if code in earlier]):
         yield Doubt(
             same[0],
             "copied",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,9 +73,7 @@ def new_page(browser: Any) -> Iterator[NewPage]:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
-        )
+        page.on("console", lambda message: _complained(message, complaints))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: _blocked(request, complaints))
         return page
@@ -100,6 +99,12 @@ def open_page(new_page: NewPage, address: str) -> OpenPage:
         return page
 
     return open_at
+
+
+def _complained(message: Any, complaints: list[str]) -> None:
+    # a refused form and a missing page answer 4xx on purpose, and the browser says so
+    if message.type == "error" and not re.search(r"status of 4\d\d", message.text):
+        complaints.append(message.text)
 
 
 def _blocked(request: Any, complaints: list[str]) -> None:

@@ -66,16 +66,19 @@ def example(house: House, previewed: str) -> dict[str, Any]:
     output = house.manage(
         "shell",
         "-c",
-        "from patients.models import Visit;"
+        "from patients.models import Outcome, Visit;"
         "v = Visit.objects.filter(week=4, patient__site__code='GE', voided_at=None).order_by('id').first();"
         "u = Visit.objects.filter(week=None, patient__site__code='GE', voided_at=None).order_by('id').first() or v;"
-        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id)",
+        "o = Outcome.objects.filter(patient__site__code='GE', voided_at=None).order_by('id').first();"
+        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id)",
     ).stdout
-    _found, subject, visit, drawn = output[output.index("FOUND") :].split()[:4]
+    _found, subject, visit, drawn, outcome, ended = output[output.index("FOUND") :].split()[:6]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
         "drawn": drawn,
+        "outcome_id": int(outcome),
+        "ended": ended,
         "week": 4,
         "number": 1,
         "trial:revision.number": 5,
@@ -94,6 +97,8 @@ def address_of(route: Route, example: dict[str, Any]) -> str:
     values = dict(example)
     if "visit_id" in route.parameters:
         values["subject_id"] = example["drawn"]
+    if "outcome_id" in route.parameters:
+        values["subject_id"] = example["ended"]
     return route.url(**values)
 
 
