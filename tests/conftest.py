@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from tests.world import World, a_world
 from trial import audit
 from trial.models import Site, User
 from trial.roles import Role
+
+# a shell lets a job in the background ignore these two, and every process that a test starts would inherit that
+for _ignored, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_ignored) is signal.SIG_IGN:
+        signal.signal(_ignored, _usual)
 
 
 @pytest.hookimpl(tryfirst=True)
