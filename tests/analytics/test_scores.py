@@ -248,6 +248,10 @@ def test_many_at_once_equal_one_at_a_time(
             assert (one.value is None) == (points == MISSING)
             if one.value is not None:
                 assert one.value == Decimal(points).scaleb(-10)
+                known = scores.compute(
+                    variant.code, values, sex=sex, age=age, dialysed=dialysed, points=points
+                )
+                assert known == one
                 assert sum(term.points for term in one.terms) == pytest.approx(float(one.value), abs=1e-9)
                 assert [entry.code for entry in one.inputs_used] == list(variant.inputs)
 

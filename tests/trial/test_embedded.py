@@ -23,7 +23,7 @@ from trial.embedded import Account, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-import os, sys
+import os, select, sys
 from pathlib import Path
 from trial import embedded
 server = embedded.Server(Path(sys.argv[1]), embedded.Account(int(sys.argv[2]), int(sys.argv[3])))
@@ -32,6 +32,9 @@ try:
     embedded.hold(Path("/data"))
     {then}
     print("ready", flush=True)
+    # in turns: Python answers a signal that came just before a read only after it
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
+        pass
     sys.stdin.readline()
 except KeyboardInterrupt:
     pass
