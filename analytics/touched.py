@@ -66,7 +66,16 @@ EVERYTHING = Touched(None, None)
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "patients_patient": frozenset(
-        {"subject_id", "site_id", "sex", "birth_date", "age_at_recruitment", "diagnosis", "recruited_on"}
+        {
+            "subject_id",
+            "site_id",
+            "sex",
+            "birth_date",
+            "age_at_recruitment",
+            "diagnosis",
+            "recruited_on",
+            "merged_into_id",
+        }
     ),
     "patients_screening": frozenset({"patient_id", "screened_on", "verdict", "voided_at"}),
     "infusions_infusion": frozenset({"patient_id", "given_on", "voided_at"}),
@@ -79,7 +88,27 @@ FIELDS: Mapping[str, frozenset[str]] = {
 """The tables the analysis reads, and of each the fields on which a result can depend."""
 
 IRRELEVANT = frozenset(
-    {"patients_patientidentity", "patients_screeninganswer", "infusions_celllot", "trial_user"}
+    {
+        "infusions_celllot",
+        "infusions_coursedecision",
+        "infusions_custodyevent",
+        "infusions_plannedinfusion",
+        "infusions_releasetest",
+        "infusions_vitalsigns",
+        "patients_adverseevent",
+        "patients_confirmedgrade",
+        "patients_dataquery",
+        "patients_laboratory",
+        "patients_laboratoryunit",
+        "patients_patientidentity",
+        "patients_querymessage",
+        "patients_referencerange",
+        "patients_screeninganswer",
+        "patients_screeningfact",
+        "patients_signature",
+        "patients_verification",
+        "trial_user",
+    }
 )
 """Tables with a trail that no result depends on."""
 

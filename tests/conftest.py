@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
+from django.utils import translation
 
 from tests import factories
 from tests.browsers import address, browser, chromium, new_page, open_page, worker  # noqa: F401  fixtures
@@ -60,6 +61,13 @@ def _create_service_account() -> None:
         User.objects.create(
             pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!", is_active=False
         )
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """A request in Chinese leaves its thread in Chinese; the next test starts in English."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

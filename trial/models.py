@@ -20,6 +20,7 @@ class Site(models.Model):
     code = models.CharField(_("code"), max_length=8, unique=True)
     name = models.CharField(_("name"), max_length=120)
     time_zone = models.CharField(_("time zone"), max_length=64, default="Asia/Shanghai")
+    frozen_at = models.DateTimeField(_("frozen"), null=True, blank=True)
 
     class Meta:
         ordering = ["code"]

@@ -26,6 +26,17 @@ class Permission(StrEnum):
     REGISTER_SUBJECTS = "register_subjects"
     ENTER_CLINICAL_DATA = "enter_clinical_data"
     RECORD_INFUSIONS = "record_infusions"
+    CONFIRM_GRADES = "confirm_grades"
+    DECIDE_COURSE = "decide_course"
+    RELEASE_LOTS = "release_lots"
+    RAISE_QUERIES = "raise_queries"
+    ANSWER_QUERIES = "answer_queries"
+    CLOSE_QUERIES = "close_queries"
+    VERIFY = "verify"
+    SIGN = "sign"
+    LOCK = "lock"
+    MANAGE_LABORATORIES = "manage_laboratories"
+    MERGE_SUBJECTS = "merge_subjects"
     VIEW_ANALYSIS = "view_analysis"
     IMPORT_FILES = "import_files"
     EXPORT_FILES = "export_files"
@@ -62,6 +73,17 @@ PERMISSION_LABELS: Mapping[Permission, Any] = MappingProxyType(
         Permission.REGISTER_SUBJECTS: _("register subjects"),
         Permission.ENTER_CLINICAL_DATA: _("enter and correct clinical records"),
         Permission.RECORD_INFUSIONS: _("record infusions"),
+        Permission.CONFIRM_GRADES: _("confirm grades of adverse events"),
+        Permission.DECIDE_COURSE: _("decide on the course"),
+        Permission.RELEASE_LOTS: _("release and recall lots"),
+        Permission.RAISE_QUERIES: _("open queries"),
+        Permission.ANSWER_QUERIES: _("answer queries"),
+        Permission.CLOSE_QUERIES: _("close queries"),
+        Permission.VERIFY: _("verify against the source"),
+        Permission.SIGN: _("sign"),
+        Permission.LOCK: _("lock and unlock"),
+        Permission.MANAGE_LABORATORIES: _("manage laboratories and reference ranges"),
+        Permission.MERGE_SUBJECTS: _("merge subjects registered twice"),
         Permission.VIEW_ANALYSIS: _("read the analysis"),
         Permission.IMPORT_FILES: _("import files"),
         Permission.EXPORT_FILES: _("export files"),
@@ -85,6 +107,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.REGISTER_SUBJECTS,
                 P.ENTER_CLINICAL_DATA,
                 P.RECORD_INFUSIONS,
+                P.ANSWER_QUERIES,
                 P.VIEW_AUDIT,
                 P.USE_ACCOUNT,
             }
@@ -93,6 +116,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             {
                 P.VIEW_CLINICAL,
                 P.VIEW_IDENTITY,
+                P.CONFIRM_GRADES,
+                P.DECIDE_COURSE,
+                P.RAISE_QUERIES,
+                P.ANSWER_QUERIES,
+                P.SIGN,
                 P.VIEW_ANALYSIS,
                 P.VIEW_AUDIT,
                 P.USE_ACCOUNT,
@@ -107,13 +135,29 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.USE_ACCOUNT,
             }
         ),
-        Role.MONITOR: frozenset({P.VIEW_CLINICAL, P.VIEW_AUDIT, P.USE_ACCOUNT}),
+        Role.MONITOR: frozenset(
+            {
+                P.VIEW_CLINICAL,
+                P.RAISE_QUERIES,
+                P.CLOSE_QUERIES,
+                P.VERIFY,
+                P.VIEW_AUDIT,
+                P.USE_ACCOUNT,
+            }
+        ),
         Role.DATA_MANAGER: frozenset(
             {
                 P.VIEW_CLINICAL,
                 P.REGISTER_SUBJECTS,
                 P.ENTER_CLINICAL_DATA,
                 P.RECORD_INFUSIONS,
+                P.RELEASE_LOTS,
+                P.RAISE_QUERIES,
+                P.ANSWER_QUERIES,
+                P.CLOSE_QUERIES,
+                P.LOCK,
+                P.MANAGE_LABORATORIES,
+                P.MERGE_SUBJECTS,
                 P.VIEW_ANALYSIS,
                 P.IMPORT_FILES,
                 P.EXPORT_FILES,

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from patients.models.laboratory import Laboratory
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from patients.models.visit import Visit
@@ -44,6 +45,14 @@ class LabResult(models.Model):
         choices=[(r.code, r.label) for r in protocol.MISSING_REASONS],
     )
     sampled_at = models.DateTimeField(_("drawn at"), null=True, blank=True)
+    laboratory = models.ForeignKey(
+        Laboratory,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="results",
+        verbose_name=_("laboratory"),
+    )
     version = models.PositiveIntegerField(default=1)
 
     objects = ScopedQuerySet.as_manager()

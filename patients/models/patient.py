@@ -48,6 +48,10 @@ class Patient(models.Model):
         choices=[(c.value, protocol.COURSE_LABELS[c]) for c in protocol.Course],
     )
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ENROLLED)
+    locked_at = models.DateTimeField(_("locked"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="merged", verbose_name=_("same person as")
+    )
     version = models.PositiveIntegerField(default=1)
 
     objects = PatientQuerySet.as_manager()
@@ -72,6 +76,10 @@ class Patient(models.Model):
             models.CheckConstraint(
                 name="patient_status_is_known",
                 condition=Q(status__in=["screening", "enrolled", "screen_failed"]),
+            ),
+            models.CheckConstraint(
+                name="patient_is_not_merged_into_itself",
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=models.F("id")),
             ),
             models.CheckConstraint(
                 name="patient_has_a_birth_date_or_an_age",

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
-from trial import protocol
+from trial import protocol, units, vocabulary
 from trial.triggers import trail
 
 
@@ -18,6 +18,7 @@ class Screening(models.Model):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="screenings")
     screened_on = models.DateField(_("screened on"))
     protocol_version = models.CharField(max_length=12, default=protocol.VERSION)
+    rule_set = models.CharField(_("rule set"), max_length=16, blank=True, db_default="", default="")
     verdict = models.CharField(
         _("verdict"),
         max_length=12,
@@ -78,3 +79,39 @@ class ScreeningAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.criterion}: {self.answer}"
+
+
+class ScreeningFact(models.Model):
+    """A value or a day that the automatic checks of a screening look at, as it was typed.
+
+    ``value`` is exact and in the standard unit of its analyte, where it is one.
+    """
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="+")
+    screening = models.ForeignKey(Screening, models.PROTECT, related_name="facts")
+    fact = models.CharField(_("fact"), max_length=24, choices=vocabulary.labels(vocabulary.SCREENING_FACTS))
+    value = models.DecimalField(
+        _("value"), max_digits=20, decimal_places=units.STORED_PLACES, null=True, blank=True
+    )
+    typed_text = models.CharField(_("as typed"), max_length=64, blank=True)
+    typed_unit = models.CharField(_("unit as typed"), max_length=12, blank=True)
+    happened_on = models.DateField(_("date"), null=True, blank=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["screening", "id"]
+        triggers = trail(patient="patient_id")
+        constraints = [
+            models.UniqueConstraint(name="one_fact_of_a_kind_per_screening", fields=["screening", "fact"]),
+            models.CheckConstraint(
+                name="fact_is_known", condition=Q(fact__in=vocabulary.codes(vocabulary.SCREENING_FACTS))
+            ),
+            models.CheckConstraint(
+                name="fact_has_a_value_or_a_date",
+                condition=Q(value__isnull=False) | Q(happened_on__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fact}: {self.typed_text or self.happened_on}"

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
-from trial import protocol
+from trial import protocol, vocabulary
 from trial.triggers import trail
 
 
@@ -16,12 +16,22 @@ class Visit(models.Model):
     """A visit of the protocol (``week``) or an unscheduled draw (no week, but a date).
 
     ``visited_on`` is a day at the subject's site; it is empty where an old file
-    gives only the week.
+    gives only the week. ``not_done`` says why a planned visit did not take place.
     """
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="visits")
     week = models.PositiveSmallIntegerField(_("week"), null=True, blank=True)
     visited_on = models.DateField(_("date of visit"), null=True, blank=True)
+    not_done = models.CharField(
+        _("not done because"),
+        max_length=12,
+        blank=True,
+        db_default="",
+        default="",
+        choices=vocabulary.labels(vocabulary.NOT_DONE_REASONS),
+    )
+    note = models.CharField(_("note"), max_length=300, blank=True, db_default="", default="")
+    locked_at = models.DateTimeField(_("locked"), null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
     voided_at = models.DateTimeField(null=True, blank=True)
 
@@ -45,6 +55,11 @@ class Visit(models.Model):
             models.UniqueConstraint(name="visit_with_its_patient", fields=["id", "patient"]),
             models.CheckConstraint(
                 name="week_is_of_the_protocol", condition=Q(week__isnull=True) | Q(week__in=protocol.WEEKS)
+            ),
+            models.CheckConstraint(
+                name="visit_not_done_is_planned_and_coded",
+                condition=Q(not_done="")
+                | Q(not_done__in=vocabulary.codes(vocabulary.NOT_DONE_REASONS), week__isnull=False),
             ),
             models.CheckConstraint(
                 name="visit_has_a_week_or_a_date",

@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, models
-from django.db.migrations import AddField, Migration, RenameField
+from django.db.migrations import AddField, CreateModel, Migration, RenameField
 from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 from django.test.utils import isolate_apps
@@ -254,9 +254,11 @@ def test_columns_are_added_empty_or_with_a_default_of_the_database() -> None:
         f"{app}.{name}: {operation.describe()}"
         for app, name, migration in _migrations()
         if not migration.initial
+        for new in [{o.name_lower for o in migration.operations if isinstance(o, CreateModel)}]
         for operation in migration.operations
         if isinstance(operation, AddField | RenameField)
         and f"{app}.{operation.model_name_lower}" in recorded
+        and operation.model_name_lower not in new
         and not (
             isinstance(operation, AddField) and (operation.field.null or operation.field.has_db_default())
         )

@@ -285,8 +285,10 @@ EDITED_TABLES = {
     "rights_given": ("UPDATE trial_user SET role = 'data_manager'", ("difference", "trial_user", ("role",))),
 }
 
-LAST = "id = (SELECT max(id) FROM trial_auditentry WHERE \"table\" = 'patients_labresult')"
-FIRST = "id = (SELECT min(id) FROM trial_auditentry WHERE \"table\" = 'patients_labresult')"
+_CHANGED = """FROM trial_auditentry WHERE "table" = 'patients_labresult' AND row IN
+    (SELECT row FROM trial_auditentry WHERE "table" = 'patients_labresult' AND op = 'U')"""
+LAST = f"id = (SELECT max(id) {_CHANGED})"
+FIRST = f"id = (SELECT min(id) {_CHANGED})"
 EDITED_TRAIL = {
     "newest_entry_edited": (
         f"UPDATE trial_auditentry SET new = new || '{{\"value\": 17.2}}' WHERE {LAST}",
@@ -394,7 +396,7 @@ def test_command_shows_every_table_and_says_that_all_is_equal() -> None:
 
 @pytest.mark.usefixtures("study")
 def test_command_names_what_differs_and_exits_with_1() -> None:
-    _behind_the_back("UPDATE patients_labresult SET value = 17.2")
+    _behind_the_back("UPDATE patients_labresult SET value = 17.2 WHERE value = 17.1")
     out, errors = StringIO(), StringIO()
     with pytest.raises(CommandError, match="1 findings") as exit_:
         call_command("verify_audit", stdout=out, stderr=errors, no_color=True)
