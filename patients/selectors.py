@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +17,11 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import Http404
 
 from patients.edit_checks import Earlier, Life
-from patients.models import LabResult, Outcome, Patient, Screening, Visit
+from patients.models import LabResult, Outcome, Patient, Screening, Treatment, Visit
 from patients.patient_header import Header, header
-from trial import protocol
-from trial.clock import today_at
+from patients.plasma import Given, Moment
+from trial import protocol, vocabulary
+from trial.clock import moment_at, today_at, zone
 from trial.models import AuditEntry, Revision, Site, User
 from trial.protocol import OutcomeKind
 
@@ -29,6 +30,7 @@ __all__ = [
     "LastValue",
     "any_visit_or_404",
     "draw_or_404",
+    "drawn_at",
     "header",
     "labs_until",
     "last_saved",
@@ -36,10 +38,13 @@ __all__ = [
     "last_values",
     "life",
     "locked",
+    "moment_of",
     "outcome_or_404",
     "outcomes",
     "patient_or_404",
     "patients",
+    "plasma_given",
+    "plasma_hours",
     "required_open",
     "results_of",
     "screening_on",
@@ -278,3 +283,37 @@ def outcome_or_404(user: User, subject_id: str, outcome_id: int) -> Outcome:
 def required_open(results: Mapping[str, LabResult]) -> tuple[str, ...]:
     """Return the analytes that every visit of the protocol needs and this one has no entry for."""
     return tuple(code for code in protocol.REQUIRED_ANALYTES if code not in results)
+
+
+# --- treatment ------------------------------------------------------------------------------
+
+
+def plasma_hours(patient: Patient) -> tuple[Given, ...]:
+    """Return when plasma was given to a subject, for :func:`patients.plasma.after_plasma`."""
+    rows = Treatment.objects.valid().filter(patient=patient, kind__in=vocabulary.PLASMA)
+    return tuple(plasma_given(row, patient.site) for row in rows.order_by("started_on", "started_at", "id"))
+
+
+def plasma_given(row: Treatment, site: Site) -> Given:
+    """Return one row of plasma with its moments; without an end it ended when it started."""
+    start = moment_of(site, row.started_on, row.started_at)
+    end = start if row.ended_on is None else moment_of(site, row.ended_on, row.ended_at)
+    return Given(row.kind, start, end)
+
+
+def moment_of(site: Site, day: date, hour: time | None) -> Moment:
+    """Return a day and an hour of a site as a moment, or the whole day while the hour is not known."""
+    if hour is None:
+        whole = (moment_at(site, day, time.min), moment_at(site, day, time(23, 59)))
+        return Moment(whole[0].astimezone(UTC), whole[1].astimezone(UTC), day.isoformat())
+    at = moment_at(site, day, hour).astimezone(UTC)
+    return Moment(at, at, f"{day.isoformat()} {hour:%H:%M}")
+
+
+def drawn_at(site: Site, visit: Visit, sampled_at: datetime | None = None) -> Moment | None:
+    """Return when blood was drawn: the moment if it is known, else the day of the visit, else nothing."""
+    if sampled_at is not None:
+        local = sampled_at.astimezone(zone(site))
+        at = sampled_at.astimezone(UTC)
+        return Moment(at, at, f"{local:%Y-%m-%d %H:%M}")
+    return None if visit.visited_on is None else moment_of(site, visit.visited_on, None)
