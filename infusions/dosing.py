@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -27,6 +27,9 @@ def _(message: str) -> str:
 
 WEIGHT_JUMP = Decimal("0.10")
 """Share of the last weight beyond which a weight asks for a second look; our assumption."""
+
+LATE, EARLY = time(18), time(6)
+"""An infusion that starts from here on may stop after midnight, until there; our assumption."""
 
 MILLION = Decimal(1_000_000)
 

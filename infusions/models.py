@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from infusions import dosing
 from patients.models.scope import ScopedQuerySet
 from trial import protocol, vocabulary
-from trial.triggers import trail
+from trial.triggers import refuse_change, trail
 
 
 class CellLot(models.Model):
@@ -90,6 +90,9 @@ class Infusion(models.Model):
         choices=vocabulary.labels(vocabulary.VEINS),
     )
     bag = models.CharField(_("bag"), max_length=24, blank=True, default="", db_default="")
+    interruption = models.CharField(
+        _("interruption"), max_length=200, blank=True, default="", db_default=""
+    )
     observed_until = models.DateTimeField(_("observed until"), null=True, blank=True)
     checked_by = models.CharField(
         _("identity checked by"), max_length=80, blank=True, default="", db_default=""
@@ -139,7 +142,8 @@ class Infusion(models.Model):
                 name="infusion_stops_after_it_starts",
                 condition=Q(started_at__isnull=True)
                 | Q(stopped_at__isnull=True)
-                | Q(stopped_at__gt=F("started_at")),
+                | Q(stopped_at__gt=F("started_at"))
+                | Q(started_at__gte=dosing.LATE, stopped_at__lte=dosing.EARLY),
             ),
         ]
 
@@ -193,7 +197,7 @@ class CustodyEvent(models.Model):
 
     class Meta:
         ordering = ["lot", "happened_at", "id"]
-        triggers = trail()
+        triggers = [*trail(), *refuse_change()]
         constraints = [
             models.CheckConstraint(
                 name="custody_step_is_known", condition=Q(step__in=vocabulary.codes(vocabulary.CUSTODY_STEPS))
@@ -303,6 +307,7 @@ class CourseDecision(models.Model):
         _("decision"), max_length=8, choices=vocabulary.labels(vocabulary.COURSE_DECISIONS)
     )
     grounds = models.CharField(_("grounds"), max_length=300)
+    decided_by = models.CharField(_("decided by"), max_length=80, blank=True, default="", db_default="")
     version = models.PositiveIntegerField(default=1)
     voided_at = models.DateTimeField(null=True, blank=True)
 

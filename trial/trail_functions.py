@@ -187,6 +187,12 @@ BEGIN
 END
 """
 
+REFUSE_CHANGE = """
+BEGIN
+    RAISE EXCEPTION '% is only added to, never changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+"""
+
 FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_audit": ("", "trigger", AUDIT),
     "trial_current_revision": (
@@ -199,6 +205,7 @@ FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_revision_guard": ("", "trigger", REVISION_GUARD),
     "trial_entry_guard": ("", "trigger", ENTRY_GUARD),
     "trial_refuse_truncate": ("", "trigger", REFUSE_TRUNCATE),
+    "trial_refuse_change": ("", "trigger", REFUSE_CHANGE),
 }
 """Arguments, result and body of each function, by name."""
 

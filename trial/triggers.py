@@ -116,6 +116,27 @@ def refuse_truncate() -> Calls:
     )
 
 
+def refuse_change() -> list[Calls]:
+    """Return the triggers of a table that is only added to: no row of it changes or goes."""
+    return [
+        Calls(
+            name="refuse_update",
+            level=pgtrigger.Row,
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update,
+            condition=pgtrigger.Condition("OLD.* IS DISTINCT FROM NEW.*"),
+            execute="trial_refuse_change()",
+        ),
+        Calls(
+            name="refuse_delete",
+            level=pgtrigger.Row,
+            when=pgtrigger.Before,
+            operation=pgtrigger.Delete,
+            execute="trial_refuse_change()",
+        ),
+    ]
+
+
 def revision_triggers() -> list[Calls]:
     """Return what numbers a revision at commit and guards it afterwards.
 

@@ -322,6 +322,9 @@ SAMPLES: Mapping[str, Sample] = {
     "trial_user": Sample(lambda: User(username=f"u{next(_numbers)}", password="!"), "last_name", "Ma"),
 }
 
+ADDED_TO_ONLY = frozenset({"infusions_custodyevent"})
+"""Tables whose rows the database lets nobody change or delete."""
+
 MODELS = [
     model for model in audited() if model._meta.app_label in {"trial", "patients", "infusions", "analytics"}
 ]
