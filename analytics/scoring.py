@@ -11,12 +11,13 @@ import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from analytics import scores
+from analytics.dialysis import CONTINUOUS, SESSION, DrawTime, Renal, under_dialysis
 from analytics.frames import WeekScore
 from analytics.samples import MISSING, Sentence, _, say, scaled
 from analytics.study_arrays import SCORE_PLACES
@@ -65,6 +66,7 @@ class Draw:
     age: Decimal | None
     values: Mapping[str, Decimal]
     drawn_at: Mapping[str, datetime]
+    dialysed: bool = False
 
 
 def computed(draws: Sequence[Draw]) -> dict[Key, Stored]:
@@ -111,6 +113,7 @@ def _points(draws: Sequence[Draw], variant: protocol.ScoreVariant) -> list[int |
             {code: scaled([draw.values.get(code) for draw in draws]) for code in variant.inputs},
             sex=[draw.sex for draw in draws],
             age=scaled([draw.age for draw in draws]),
+            dialysed=[draw.dialysed for draw in draws],
         )
     except Exception as error:  # noqa: BLE001 - one by one the poisonous record names itself
         logger.warning("scores in one go: %s; computing them one by one", type(error).__name__)
@@ -124,7 +127,9 @@ def _score(draw: Draw, variant: protocol.ScoreVariant, points: int | None) -> sc
         far = say(TOO_FAR_APART, hours=protocol.MOST_HOURS_BETWEEN_INPUTS)
         return scores.ScoreResult(variant.code, obstacle=far)
     try:
-        return scores.compute(variant.code, draw.values, sex=draw.sex, age=draw.age, points=points)
+        return scores.compute(
+            variant.code, draw.values, sex=draw.sex, age=draw.age, dialysed=draw.dialysed, points=points
+        )
     except Exception as error:  # noqa: BLE001 - one poisonous record must not block the others
         where = f"{draw.subject_id}, " + ("unscheduled visit" if draw.week is None else f"week {draw.week}")
         failed = say(FAILED, error=type(error).__name__, subject=where)
@@ -170,13 +175,23 @@ SELECT v.id, v.patient_id, p.subject_id, v.week, p.sex,
     coalesce(p.age_at_recruitment, extract(year FROM age(p.recruited_on, p.birth_date))) AS age,
     array_agg(l.analyte ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s)),
     array_agg(l.value ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s)),
-    array_agg(l.sampled_at ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s))
+    array_agg(l.sampled_at ORDER BY l.id) FILTER (WHERE l.analyte = ANY(%(inputs)s)),
+    v.visited_on,
+    max(l.sampled_at) FILTER (WHERE l.analyte = 'creatinine') AT TIME ZONE s.time_zone
 FROM patients_visit v
 JOIN patients_patient p ON p.id = v.patient_id
+JOIN trial_site s ON s.id = p.site_id
 JOIN patients_labresult l ON l.visit_id = v.id
 WHERE v.voided_at IS NULL AND (%(everybody)s OR v.patient_id = ANY(%(patients)s))
-GROUP BY v.id, p.id
+GROUP BY v.id, p.id, s.id
 ORDER BY v.id
+"""
+
+_RENAL = """
+SELECT t.patient_id, t.kind, t.started_on, t.started_at, t.ended_on, t.ended_at
+FROM patients_treatment t
+WHERE t.voided_at IS NULL AND t.kind = ANY(%(renal)s) AND (%(everybody)s OR t.patient_id = ANY(%(patients)s))
+ORDER BY t.id
 """
 
 _STORED = """
@@ -190,9 +205,13 @@ ORDER BY c.visit_id, c.variant, c.run_id DESC
 
 def read_draws(cursor: Any, patients: Collection[int] | None) -> list[Draw]:
     """Read the score inputs of every visit that has results."""
+    renal: dict[int, list[Renal]] = {}
+    cursor.execute(_RENAL, {**_whose(patients), "renal": [SESSION, CONTINUOUS]})
+    for patient, *row in cursor.fetchall():
+        renal.setdefault(patient, []).append(Renal(*row))
     cursor.execute(_DRAWS, {**_whose(patients), "inputs": list(INPUTS)})
     draws = []
-    for visit, patient, subject_id, week, sex, age, codes, values, times in cursor.fetchall():
+    for visit, patient, subject_id, week, sex, age, codes, values, times, day, drawn in cursor.fetchall():
         known = list(zip(codes or (), values or (), times or (), strict=True))
         draws.append(
             Draw(
@@ -204,9 +223,17 @@ def read_draws(cursor: Any, patients: Collection[int] | None) -> list[Draw]:
                 age=age,
                 values={code: value for code, value, _at in known if value is not None},
                 drawn_at={code: at for code, value, at in known if at is not None and value is not None},
+                dialysed=patient in renal and under_dialysis(draw_time(day, drawn), renal[patient]),
             )
         )
     return draws
+
+
+def draw_time(day: date | None, drawn: datetime | None) -> DrawTime | None:
+    """Return when blood was drawn by the clock of the site: its moment, else the day of the visit."""
+    if drawn is not None:
+        return DrawTime(drawn.date(), drawn.time())
+    return None if day is None else DrawTime(day)
 
 
 def read_stored(cursor: Any, patients: Collection[int] | None) -> dict[Key, Stored]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.cells import CellKey
-from trial import protocol
+from trial import protocol, vocabulary
 
 Column = tuple[str, int]
 """A quantity at a week."""
@@ -84,6 +84,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "patients_labresult": frozenset(
         {"patient_id", "visit_id", "analyte", "value", "comparator", "missing_reason", "sampled_at"}
     ),
+    "patients_treatment": frozenset(
+        {"patient_id", "kind", "started_on", "started_at", "ended_on", "ended_at", "voided_at"}
+    ),
 }
 """The tables the analysis reads, and of each the fields on which a result can depend."""
 
@@ -115,6 +118,10 @@ IRRELEVANT = frozenset(
 _SCORES_WITH: Mapping[str, tuple[str, ...]] = {
     code: tuple(score.code for score in protocol.SCORES if code in score.inputs) for code in protocol.ANALYTES
 }
+_UNDER_DIALYSIS: frozenset[Column] = frozenset(
+    (score, week) for score in _SCORES_WITH["creatinine"] for week in protocol.WEEKS
+)
+"""What renal replacement can move: the scores that creatinine enters, at any week."""
 
 
 def touched(entries: Iterable[Entry], week_of: Mapping[int, int | None]) -> Touched:
@@ -138,10 +145,16 @@ def touched(entries: Iterable[Entry], week_of: Mapping[int, int | None]) -> Touc
             return EVERYTHING
         if not entry.changes(FIELDS[entry.table]):
             continue
+        if entry.table == "patients_treatment" and not any(
+            row["kind"] in vocabulary.RENAL_REPLACEMENT for row in entry.versions
+        ):
+            continue
         for row in entry.versions:
             patients.add(int(row["id" if entry.table == "patients_patient" else "patient_id"]))
             if entry.table == "patients_labresult":
                 columns.update(_of_lab(row, week_of))
+            elif entry.table == "patients_treatment":
+                columns.update(_UNDER_DIALYSIS)
             elif entry.table == "patients_visit":
                 columns.update((code, week) for code in protocol.MEASURED for week in _scheduled(row["week"]))
             else:

@@ -16,7 +16,15 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from infusions.models import Infusion
-from patients.models import LabResult, Outcome, Patient, PatientIdentity, Screening, Visit
+from patients.models import (
+    LabResult,
+    Outcome,
+    Patient,
+    PatientIdentity,
+    Screening,
+    Treatment,
+    Visit,
+)
 from tests import factories
 from trial import audit, protocol
 
@@ -60,6 +68,8 @@ class Ward:
             (self.change_infusion, 4),
             (self.outcome, 4),
             (self.change_outcome, 2),
+            (self.treat, 6),
+            (self.change_treatment, 4),
             (self.screen, 6),
             (self.change_screening, 3),
             (self.roll_back, 3),
@@ -281,6 +291,33 @@ class Ward:
         else:
             outcome.happened_on = self.day()
         outcome.save()
+
+    def treat(self) -> None:
+        """Treat somebody, mostly with a machine and near a visit, so that the rule of MELD does hold."""
+        visit = self.pick(Visit.objects.filter(voided_at=None).exclude(visited_on=None))
+        for _ in range(self.random.choice((1, 2, 2, 3))):
+            day = visit.visited_on - timedelta(days=self.random.randint(-1, 8))
+            long = self.random.random() < 0.3
+            Treatment.objects.create(
+                patient_id=visit.patient_id,
+                kind=self.random.choice(["dialysis", "dialysis", "dialysis", "cvvhd", "plasma"]),
+                started_on=day,
+                started_at=time(self.random.randint(0, 23)) if self.random.random() < 0.5 else None,
+                ended_on=day + timedelta(days=self.random.randint(0, 3)) if long else None,
+            )
+
+    def change_treatment(self) -> None:
+        treatment = self.pick(Treatment.objects.filter(voided_at=None))
+        match self.random.randint(0, 3):
+            case 0:
+                treatment.voided_at = timezone.now()
+            case 1:
+                treatment.kind = self.random.choice(["dialysis", "cvvhd", "albumin"])
+            case 2:
+                treatment.note = f"note {self.random.randint(0, 999)}"
+            case _:
+                treatment.started_on -= timedelta(days=self.random.randint(0, 4))
+        treatment.save()
 
     def screen(self) -> None:
         Screening.objects.create(
