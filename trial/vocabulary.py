@@ -127,6 +127,7 @@ SCREENING_FACTS: tuple[Term, ...] = (
     Term("stiffness", _("liver stiffness")),
     Term("jaundice_on", _("jaundice and coagulopathy since")),
     Term("ascites_on", _("ascites since")),
+    Term("ascites_grade", _("ascites, grade")),
     Term("encephalopathy_on", _("encephalopathy since")),
     Term("encephalopathy_grade", _("encephalopathy, West Haven grade")),
     Term("histology", _("cirrhosis by histology")),
@@ -136,6 +137,13 @@ SCREENING_FACTS: tuple[Term, ...] = (
     Term("septicaemia_on", _("septicaemia")),
 )
 """What the automatic checks of a screening look at: values and days."""
+
+FACT_SOURCES: tuple[Term, ...] = (
+    Term("", _("typed")),
+    Term("labs", _("taken from the labs")),
+    Term("screening", _("taken from an earlier screening")),
+)
+"""Where a fact of a screening came from."""
 
 
 # --- verification ---------------------------------------------------------------------------

@@ -96,6 +96,14 @@ class ScreeningFact(models.Model):
     typed_text = models.CharField(_("as typed"), max_length=64, blank=True)
     typed_unit = models.CharField(_("unit as typed"), max_length=12, blank=True)
     happened_on = models.DateField(_("date"), null=True, blank=True)
+    source = models.CharField(
+        _("source"),
+        max_length=12,
+        blank=True,
+        choices=vocabulary.labels(vocabulary.FACT_SOURCES),
+        db_default="",
+        default="",
+    )
 
     objects = ScopedQuerySet.as_manager()
 
