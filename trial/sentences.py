@@ -35,5 +35,27 @@ class Sentence:
         }
         return translate(self.text) % gaps
 
+    def kept(self) -> dict[str, Any]:
+        """Return the sentence as JSON takes it, to be read again in any language.
+
+        Numbers and days become text, as they are said.
+        """
+        return {"text": self.text, "values": {name: _kept(value) for name, value in self.values.items()}}
+
+    @classmethod
+    def of_kept(cls, kept: Mapping[str, Any]) -> Sentence:
+        """Return the sentence that :meth:`kept` wrote."""
+        values = {
+            name: cls.of_kept(value) if isinstance(value, Mapping) else value
+            for name, value in kept.get("values", {}).items()
+        }
+        return cls(kept.get("text", ""), values)
+
     def __str__(self) -> str:
         return self.said()
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, Sentence):
+        return value.kept()
+    return value if isinstance(value, int) else str(value)
