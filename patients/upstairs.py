@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import QuerySet
 
 from patients.models import Patient
+
+PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "infusions_infusion": ("number",),
+        "infusions_plannedinfusion": ("number",),
+        "infusions_coursedecision": (),
+    }
+)
+"""Tables up there in which two valid rows of one subject cannot stand in the same place, and what a place is."""
 
 
 def infusions() -> QuerySet[Any]:

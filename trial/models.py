@@ -142,6 +142,17 @@ class AuditEntry(models.Model):
         return f"{self.op} {self.table} {self.row}"
 
 
+class LastLook(models.Model):
+    """When a person last looked at Today, and when the sitting before that ended."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="last_look")
+    seen_at = models.DateTimeField()
+    before_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.seen_at}"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: User) -> JobQuerySet:
         """Keep the jobs this person started."""
@@ -198,3 +209,38 @@ class Job(models.Model):
         if self.status == self.Status.DONE:
             return 100
         return min(99, 100 * self.steps_done // self.steps_total) if self.steps_total else 0
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    def visible_to(self, user: User) -> DraftQuerySet:
+        """Keep what this person typed: nobody else ever sees it."""
+        return self.filter(person=user)
+
+
+class Draft(models.Model):
+    """What somebody typed into a form and has not saved yet.
+
+    Not study data: it is in no analysis and no trail, only its owner sees it,
+    and it goes with the save, when it is discarded, or after 30 days.
+    """
+
+    person = models.ForeignKey(User, models.CASCADE, related_name="drafts")
+    place = models.CharField(max_length=200)
+    """Which form of which record, in the words of the page: ``visit:GE-001:4``."""
+    path = models.CharField(max_length=500)
+    title = models.CharField(max_length=200, blank=True)
+    fields = models.JSONField(default=dict)
+    """Every typed field: its name, and its values as a list."""
+    parked = models.BooleanField(default=False)
+    """Whether it arrived as a whole form that could not be saved because the session had ended."""
+    saved_at = models.DateTimeField()
+
+    objects = DraftQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-saved_at"]
+        constraints = [models.UniqueConstraint(name="draft_of_a_place", fields=["person", "place"])]
+        indexes = [models.Index(fields=["saved_at"], name="draft_by_age")]
+
+    def __str__(self) -> str:
+        return self.place

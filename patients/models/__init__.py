@@ -3,7 +3,7 @@
 from patients.models.event import AdverseEvent, ConfirmedGrade, Outcome
 from patients.models.lab import LabResult
 from patients.models.laboratory import Laboratory, LaboratoryUnit, ReferenceRange
-from patients.models.patient import Patient, PatientIdentity
+from patients.models.patient import IdentityView, Patient, PatientIdentity
 from patients.models.query import DataQuery, QueryMessage
 from patients.models.screening import Screening, ScreeningAnswer, ScreeningFact
 from patients.models.signature import Signature, Verification
@@ -14,6 +14,7 @@ __all__ = [
     "AdverseEvent",
     "ConfirmedGrade",
     "DataQuery",
+    "IdentityView",
     "LabResult",
     "Laboratory",
     "LaboratoryUnit",

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from patients.models.scope import ScopedQuerySet
 from trial import protocol
-from trial.triggers import trail
+from trial.triggers import refuse_change, trail
 
 
 class PatientQuerySet(ScopedQuerySet):
     site_path = "site"
+
+    def visible_to(self, user: Any) -> Self:
+        """Keep the subjects this person may see; a code that was merged into another is none any more."""
+        return super().visible_to(user).filter(merged_into__isnull=True)
+
+    def given_up(self, user: Any) -> Self:
+        """Keep the codes of the person's sites that were merged into others."""
+        return super().visible_to(user).filter(merged_into__isnull=False)
 
 
 class Patient(models.Model):
@@ -134,3 +145,32 @@ class PatientIdentity(models.Model):
 
     def __str__(self) -> str:
         return f"identity of {self.patient_id}"
+
+
+class IdentityView(models.Model):
+    """Somebody looked at who a subject is. The log of that is only ever added to."""
+
+    class Purpose(models.TextChoices):
+        CARE = "care", _("care of the patient")
+        CONTACT = "contact", _("to reach the patient")
+        CHECK = "check", _("to check the record")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="identity_views")
+    viewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    viewed_at = models.DateTimeField(db_default=Now(), editable=False)
+    purpose = models.CharField(_("purpose"), max_length=8, choices=Purpose, default=Purpose.CARE)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-viewed_at", "-id"]
+        triggers = refuse_change()
+        indexes = [models.Index(fields=["patient", "-viewed_at"], name="identity_view_by_patient")]
+        constraints = [
+            models.CheckConstraint(
+                name="identity_view_has_a_purpose", condition=Q(purpose__in=["care", "contact", "check"])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} saw {self.patient_id} at {self.viewed_at}"
