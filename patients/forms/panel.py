@@ -301,7 +301,8 @@ class LabPanelForm(CorrectionForm):
         """Attach the soft checks; a value that is stored as it stands was confirmed before."""
         entries = [row.entry for row in self.rows if row.entry is not None]
         earlier = {code: last.as_earlier() for code, last in self.last.items()}
-        doubts = {d.analyte: d for d in edit_checks.doubts(entries, earlier=earlier, drawn_on=day)}
+        around = edit_checks.Around(earlier=earlier, drawn_on=day)
+        doubts = {d.analyte: d for d in edit_checks.doubts(entries, around)}
         for row in self.rows:
             doubt = doubts.get(row.code)
             if doubt is None or row.is_as_stored:

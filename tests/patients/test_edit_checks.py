@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from patients import edit_checks
-from patients.edit_checks import Doubt, Earlier, Life
+from patients.edit_checks import Around, Course, Doubt, Earlier, Life
 from patients.entries import LabEntry
 from trial import protocol
 
@@ -27,8 +28,8 @@ def entry(analyte: str, text: str | Decimal, unit: str = "", comparator: str = "
     )
 
 
-def doubts(*entries: LabEntry, earlier: Mapping[str, Earlier] | None = None) -> list[Doubt]:
-    return list(edit_checks.doubts(entries, earlier=earlier or {}, drawn_on=DAY))
+def doubts(*entries: LabEntry, earlier: Mapping[str, Earlier] | None = None, **around: Any) -> list[Doubt]:
+    return list(edit_checks.doubts(entries, Around(earlier=earlier or {}, drawn_on=DAY, **around)))
 
 
 def last(analyte: str, value: str, days: int = 7) -> dict[str, Earlier]:
@@ -124,19 +125,69 @@ def test_a_unit_slip_against_the_last_value(value: str, unit: str, before: str, 
 @pytest.mark.parametrize(
     ("analyte", "value", "unit", "fires"),
     [
-        ("tbil", "20", "umol/L", True),
-        ("tbil", "20.1", "umol/L", False),
-        ("creatinine", "4", "umol/L", True),
-        ("creatinine", "20.1", "umol/L", False),
-        ("albumin", "3.3", "g/L", True),
-        ("albumin", "9.9", "g/L", False),  # would be 99 g/L: not usual either
+        ("tbil", "50", "umol/L", True),
+        ("tbil", "50.1", "umol/L", False),
+        ("tbil", "49", "mg/dL", False),
+        ("creatinine", "20", "umol/L", True),
+        ("creatinine", "30", "umol/L", False),
+        ("creatinine", "20.1", "umol/L", False),  # 1776 is no better
+        ("creatinine", "5", "mg/dL", False),
+        ("albumin", "9.9", "g/L", True),
+        ("albumin", "18", "g/L", False),
         ("albumin", "33", "g/dL", True),
-        ("sodium", "13", "mmol/L", False),
+        ("sodium", "140", "mmol/L", False),
     ],
 )
-def test_a_unit_slip_without_a_last_value(analyte: str, value: str, unit: str, fires: bool) -> None:
-    found = [d.rule for d in doubts(entry(analyte, value, unit))]
+def test_a_small_value_without_a_last_one(analyte: str, value: str, unit: str, fires: bool) -> None:
+    found = [d.rule for d in doubts(entry(analyte, value, unit), is_liver_failure=True)]
     assert ("unit_slip" in found) is fires
+
+
+def test_bilirubin_is_small_only_in_liver_failure_and_only_once() -> None:
+    assert doubts(entry("tbil", "40")) == []
+    assert [d.rule for d in doubts(entry("tbil", "40"), is_liver_failure=True)] == ["unit_slip"]
+    for before, fires in (("50", False), ("50.1", True)):
+        ago = last("tbil", before, days=60)
+        assert bool(doubts(entry("tbil", "40"), earlier=ago, is_liver_failure=True)) is fires
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "unit", "other"),
+    [
+        ("tbil", "4.99", "umol/L", "mg/dL"),  # x 17.1
+        ("tbil", "60", "mg/dL", "umol/L"),  # / 17.1
+        ("creatinine", "5", "umol/L", "mg/dL"),  # x 88.4
+        ("creatinine", "31", "mg/dL", "umol/L"),  # / 88.4
+        ("albumin", "3.3", "g/L", "g/dL"),  # x 10
+        ("albumin", "4", "g/dL", ""),
+    ],
+)
+def test_a_value_that_is_usual_only_in_the_other_unit(
+    analyte: str, value: str, unit: str, other: str
+) -> None:
+    found = [d.unit for d in doubts(entry(analyte, value, unit)) if d.rule == "unit_slip"]
+    assert found == ([other] if other else [])
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "before", "rules"),
+    [
+        ("inr", "16.8", None, ["point_slip"]),
+        ("inr", "8", None, []),
+        ("inr", "8.01", None, ["point_slip"]),
+        ("pta", "9.9", None, ["point_slip"]),
+        ("pta", "10", None, []),
+        ("pta", "4.8", "48", ["point_slip"]),
+        ("inr", "9.2", "9", ["outside_usual"]),  # the last one says that it is so
+        ("platelets", "401", None, ["point_slip"]),
+        ("platelets", "400", None, []),
+    ],
+)
+def test_a_value_that_is_usual_only_with_the_point_elsewhere(
+    analyte: str, value: str, before: str | None, rules: list[str]
+) -> None:
+    earlier = last(analyte, before, days=100) if before else {}
+    assert [d.rule for d in doubts(entry(analyte, value), earlier=earlier)] == rules
 
 
 def test_a_value_in_the_other_unit_that_became_too_large_names_the_standard_unit() -> None:
@@ -186,9 +237,10 @@ def test_values_above_the_usual_range_are_asked_about(analyte: protocol.Analyte)
         ("tbil", "100", "49.9", 7, True),
         ("tbil", "100", "300", 8, False),
         ("alt", "100", "300", 28, False),
-        ("alt", "100", "301", 28, True),
-        ("ast", "100", "33", 28, True),
-        ("ast", "100", "301", 29, False),
+        ("alt", "100", "301", 300, True),
+        ("ast", "100", "300", 300, False),
+        ("ast", "102", "34", 28, False),
+        ("ast", "102", "33.9", 28, True),
         ("creatinine", "100", "175", 7, False),
         ("creatinine", "100", "176", 7, True),
         ("inr", "1.5", "2.5", 300, False),
@@ -200,6 +252,8 @@ def test_values_above_the_usual_range_are_asked_about(analyte: protocol.Analyte)
         ("sodium", "130", "139", 3, False),
         ("albumin", "30", "38", 7, False),
         ("albumin", "30", "38.1", 7, True),
+        ("albumin", "30", "38.1", 8, False),
+        ("creatinine", "100", "176", 8, False),
         ("platelets", "30", "300", 1, False),
     ],
 )
@@ -264,3 +318,149 @@ def test_a_missing_value_raises_no_doubt() -> None:
 )
 def test_plain_numbers(value: str, text: str) -> None:
     assert edit_checks.plain(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("since", "to", "fires"),
+    [
+        (7, None, False),
+        (8, None, True),
+        (0, None, False),
+        (-1, None, True),
+        (30, 7, False),
+        (30, 8, True),
+    ],
+)
+def test_albumin_given_between_two_draws_explains_its_rise(since: int, to: int | None, fires: bool) -> None:
+    ended = None if to is None else DAY - timedelta(days=to)
+    given = Course(DAY - timedelta(days=since), ended)
+    found = doubts(entry("albumin", "39"), earlier=last("albumin", "30"), albumin=[given])
+    assert [d.rule for d in found] == (["jump"] if fires else [])
+
+
+# --- soft: the day --------------------------------------------------------------------------
+
+
+def day_rules(day: date, **around: Any) -> list[str]:
+    found = edit_checks.doubts([], Around(drawn_on=day, **around))
+    assert all(doubt.analyte == edit_checks.DAY_FIELD for doubt in found)
+    return [doubt.rule for doubt in found]
+
+
+@pytest.mark.parametrize("visit", protocol.VISITS, ids=lambda v: f"week_{v.week}")
+def test_a_window_is_closed_on_both_sides(visit: protocol.ScheduledVisit) -> None:
+    def rules(off: int) -> list[str]:
+        day = DAY + timedelta(days=visit.day + off)
+        return day_rules(day, week=visit.week, first_infusion_on=DAY)
+
+    assert rules(-visit.window.before) == rules(visit.window.after) == []
+    assert rules(-visit.window.before - 1) in (["outside_window"], ["nearer_another_week"])
+    late = ["after_first_infusion"] if visit.week == 0 else ["outside_window"]
+    assert rules(visit.window.after + 1) == late
+
+
+@pytest.mark.parametrize(("study_day", "rule"), [(55, "outside_window"), (56, "nearer_another_week")])
+def test_a_day_nearer_another_week_says_which(study_day: int, rule: str) -> None:
+    found = edit_checks.doubts(
+        [], Around(drawn_on=DAY + timedelta(days=study_day), week=4, first_infusion_on=DAY)
+    )
+    assert [d.rule for d in found] == [rule]
+    assert ("nearer week 12" in str(found[0].sentence)) is (rule == "nearer_another_week")
+
+
+def test_an_unscheduled_draw_has_no_window() -> None:
+    assert day_rules(DAY + timedelta(days=400), first_infusion_on=DAY) == []
+
+
+@pytest.mark.parametrize(
+    ("around", "off", "rules"),
+    [
+        ({"recruited_on": DAY}, 0, []),
+        ({"recruited_on": DAY}, -1, ["before_recruitment"]),
+        ({"transplanted_on": DAY}, 0, []),
+        ({"transplanted_on": DAY}, 1, ["after_transplant"]),
+        ({"week": 4, "other_visits": {1: DAY}}, 1, []),
+        ({"week": 4, "other_visits": {1: DAY}}, 0, ["out_of_order"]),
+        ({"week": 4, "other_visits": {12: DAY}}, -1, []),
+        ({"week": 4, "other_visits": {12: DAY}}, 0, ["out_of_order"]),
+        ({"week": 4, "other_visits": {4: DAY}}, 0, []),
+        ({"other_visits": {1: DAY}}, -5, []),
+    ],
+)
+def test_a_day_against_the_other_days_of_a_subject(
+    around: dict[str, Any], off: int, rules: list[str]
+) -> None:
+    assert day_rules(DAY + timedelta(days=off), **around) == rules
+
+
+# --- weight, height, temperature, viability -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "is_possible", "is_usual"),
+    [
+        ("weight", "24.9", False, False),
+        ("weight", "25", True, False),
+        ("weight", "39.9", True, False),
+        ("weight", "40", True, True),
+        ("weight", "120", True, True),
+        ("weight", "120.1", True, False),
+        ("weight", "250", True, False),
+        ("weight", "250.1", False, False),
+        ("height", "119.9", False, False),
+        ("height", "120", True, False),
+        ("height", "139.9", True, False),
+        ("height", "140", True, True),
+        ("height", "200", True, True),
+        ("height", "200.1", True, False),
+        ("height", "220", True, False),
+        ("height", "220.1", False, False),
+        ("temperature", "31.9", False, False),
+        ("temperature", "32", True, False),
+        ("temperature", "35.4", True, False),
+        ("temperature", "35.5", True, True),
+        ("temperature", "37.9", True, True),
+        ("temperature", "38", True, False),
+        ("temperature", "43", True, False),
+        ("temperature", "43.1", False, False),
+        ("viability", "-0.1", False, False),
+        ("viability", "0", True, False),
+        ("viability", "79.9", True, False),
+        ("viability", "80", True, True),
+        ("viability", "100", True, True),
+        ("viability", "100.1", False, True),
+    ],
+)
+def test_limits_of_what_is_measured_on_the_ward(
+    code: str, value: str, is_possible: bool, is_usual: bool
+) -> None:
+    breach = edit_checks.vital_breach(code, Decimal(value))
+    doubt = edit_checks.vital_doubt(code, Decimal(value))
+    assert (breach is None, doubt is None) == (is_possible, is_usual)
+    if breach:
+        assert value in str(breach.sentence) and str(breach.remedy)
+    if doubt:
+        assert value in str(doubt.sentence)
+
+
+@pytest.mark.parametrize(
+    ("weight", "last_kg", "days", "fires"),
+    [
+        ("66", "60", None, False),
+        ("66.1", "60", None, True),
+        ("54", "60", None, False),
+        ("53.9", "60", None, True),
+        ("85", "80", 7, False),
+        ("85.1", "80", 7, True),
+        ("85.1", "80", 3, True),
+        ("85.1", "80", 8, False),
+        ("74.9", "80", 7, True),
+        ("110", "100", 14, False),
+        ("110.1", "100", 14, True),
+    ],
+)
+def test_a_weight_against_the_last_one(weight: str, last_kg: str, days: int | None, fires: bool) -> None:
+    last_on = None if days is None else DAY - timedelta(days=days)
+    found = edit_checks.weight_jump(Decimal(weight), Decimal(last_kg), on=DAY, last_on=last_on)
+    assert (found is not None) is fires
+    assert edit_checks.weight_jump(Decimal(weight), None, on=DAY) is None
