@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from infusions import dosing
 from patients.models.scope import ScopedQuerySet
 from trial import protocol, vocabulary
-from trial.triggers import refuse_change, trail
+from trial.triggers import locks, refuse_change, trail
 
 
 class CellLot(models.Model):
@@ -90,9 +90,7 @@ class Infusion(models.Model):
         choices=vocabulary.labels(vocabulary.VEINS),
     )
     bag = models.CharField(_("bag"), max_length=24, blank=True, default="", db_default="")
-    interruption = models.CharField(
-        _("interruption"), max_length=200, blank=True, default="", db_default=""
-    )
+    interruption = models.CharField(_("interruption"), max_length=200, blank=True, default="", db_default="")
     observed_until = models.DateTimeField(_("observed until"), null=True, blank=True)
     checked_by = models.CharField(
         _("identity checked by"), max_length=80, blank=True, default="", db_default=""
@@ -104,7 +102,7 @@ class Infusion(models.Model):
 
     class Meta:
         ordering = ["patient", "number", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_infusion_per_number",
@@ -232,7 +230,7 @@ class VitalSigns(models.Model):
     class Meta:
         ordering = ["infusion", "id"]
         verbose_name_plural = "vital signs"
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(name="one_set_of_vitals_per_moment", fields=["infusion", "moment"]),
             models.CheckConstraint(
@@ -276,7 +274,7 @@ class PlannedInfusion(models.Model):
 
     class Meta:
         ordering = ["patient", "number", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_plan_per_infusion",
@@ -315,7 +313,7 @@ class CourseDecision(models.Model):
 
     class Meta:
         ordering = ["patient", "decided_on", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_course_decision", fields=["patient"], condition=Q(voided_at__isnull=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 
+from trial.lock_functions import LOCK_FUNCTIONS
+
 REVISION_LOCK = 7_305_041
 """Advisory lock under which revision numbers are given, one commit at a time."""
 
@@ -206,6 +208,7 @@ FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_entry_guard": ("", "trigger", ENTRY_GUARD),
     "trial_refuse_truncate": ("", "trigger", REFUSE_TRUNCATE),
     "trial_refuse_change": ("", "trigger", REFUSE_CHANGE),
+    **LOCK_FUNCTIONS,
 }
 """Arguments, result and body of each function, by name."""
 

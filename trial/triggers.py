@@ -140,6 +140,30 @@ def refuse_change() -> list[Calls]:
     ]
 
 
+def locks(*, of: str = "") -> list[Calls]:
+    """Return the triggers that refuse writes to what is locked: visit, casebook of the subject, or site.
+
+    Parameters
+    ----------
+    of
+        ``result`` where rows belong to a visit, ``visit`` and ``subject`` for those
+        tables themselves; empty where rows belong to a subject alone.
+    """
+    execute = f"trial_refuse_locked{'_' if of else ''}{of}()"
+    statement = {"level": pgtrigger.Statement, "when": pgtrigger.After, "execute": execute}
+    old, new = {"old": "old_rows"}, {"new": "new_rows"}
+    return [
+        Calls(name="lock_insert", operation=pgtrigger.Insert, referencing=_Referencing(**new), **statement),
+        Calls(
+            name="lock_update",
+            operation=pgtrigger.Update,
+            referencing=_Referencing(**old, **new),
+            **statement,
+        ),
+        Calls(name="lock_delete", operation=pgtrigger.Delete, referencing=_Referencing(**old), **statement),
+    ]
+
+
 def revision_triggers() -> list[Calls]:
     """Return what numbers a revision at commit and guards it afterwards.
 

@@ -11,7 +11,7 @@ from patients.models.lab import LabResult
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from trial import protocol, vocabulary
-from trial.triggers import trail
+from trial.triggers import locks, trail
 
 
 class Outcome(models.Model):
@@ -32,7 +32,7 @@ class Outcome(models.Model):
 
     class Meta:
         ordering = ["patient", "happened_on", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_outcome_of_a_kind", fields=["patient", "kind"], condition=Q(voided_at__isnull=True)
@@ -91,7 +91,7 @@ class AdverseEvent(models.Model):
 
     class Meta:
         ordering = ["patient", "onset_on", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.CheckConstraint(name="event_has_a_term", condition=~Q(term="")),
             models.CheckConstraint(name="event_grade_is_1_to_5", condition=Q(grade__gte=1, grade__lte=5)),
@@ -142,7 +142,7 @@ class ConfirmedGrade(models.Model):
 
     class Meta:
         ordering = ["patient", "lab_result", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_confirmed_grade_per_result_and_term",

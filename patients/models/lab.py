@@ -11,7 +11,7 @@ from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from patients.models.visit import Visit
 from trial import protocol, units
-from trial.triggers import trail
+from trial.triggers import locks, trail
 
 
 class LabResult(models.Model):
@@ -59,7 +59,7 @@ class LabResult(models.Model):
 
     class Meta:
         ordering = ["visit", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks(of="result")]
         indexes = [models.Index(fields=["patient", "analyte"], name="lab_by_patient")]
         constraints = [
             models.UniqueConstraint(name="one_result_per_visit_and_analyte", fields=["visit", "analyte"]),

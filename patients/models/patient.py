@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from patients.models.scope import ScopedQuerySet
 from trial import protocol
-from trial.triggers import refuse_change, trail
+from trial.triggers import locks, refuse_change, trail
 
 
 class PatientQuerySet(ScopedQuerySet):
@@ -69,7 +69,7 @@ class Patient(models.Model):
 
     class Meta:
         ordering = ["subject_id"]
-        triggers = trail(patient="id")
+        triggers = [*trail(patient="id"), *locks(of="subject")]
         indexes = [models.Index(fields=["site", "subject_id"], name="patient_by_site")]
         constraints = [
             models.CheckConstraint(

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from trial import protocol, units, vocabulary
-from trial.triggers import trail
+from trial.triggers import locks, trail
 
 
 class Screening(models.Model):
@@ -32,7 +32,7 @@ class Screening(models.Model):
 
     class Meta:
         ordering = ["patient", "screened_on", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(
                 name="one_screening_a_day",
@@ -66,7 +66,7 @@ class ScreeningAnswer(models.Model):
 
     class Meta:
         ordering = ["screening", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(name="one_answer_per_criterion", fields=["screening", "criterion"]),
             models.CheckConstraint(
@@ -109,7 +109,7 @@ class ScreeningFact(models.Model):
 
     class Meta:
         ordering = ["screening", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.UniqueConstraint(name="one_fact_of_a_kind_per_screening", fields=["screening", "fact"]),
             models.CheckConstraint(

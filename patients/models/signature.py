@@ -27,6 +27,7 @@ class Verification(models.Model):
     row_version = models.PositiveIntegerField()
     verified_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     verified_at = models.DateTimeField()
+    voided_at = models.DateTimeField(null=True, blank=True)
 
     objects = ScopedQuerySet.as_manager()
 
@@ -34,7 +35,9 @@ class Verification(models.Model):
         ordering = ["patient", "table", "row"]
         triggers = trail(patient="patient_id")
         constraints = [
-            models.UniqueConstraint(name="one_verification_per_row", fields=["table", "row"]),
+            models.UniqueConstraint(
+                name="one_verification_per_row", fields=["table", "row"], condition=Q(voided_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from trial import vocabulary
-from trial.triggers import trail
+from trial.triggers import locks, trail
 
 
 class Treatment(models.Model):
@@ -31,7 +31,7 @@ class Treatment(models.Model):
 
     class Meta:
         ordering = ["patient", "started_on", "started_at", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks()]
         constraints = [
             models.CheckConstraint(
                 name="treatment_is_known", condition=Q(kind__in=vocabulary.codes(vocabulary.TREATMENTS))

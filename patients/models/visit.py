@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from trial import protocol, vocabulary
-from trial.triggers import trail
+from trial.triggers import locks, trail
 
 
 class Visit(models.Model):
@@ -39,7 +39,7 @@ class Visit(models.Model):
 
     class Meta:
         ordering = ["patient", "visited_on", "week", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [*trail(patient="patient_id"), *locks(of="visit")]
         constraints = [
             models.UniqueConstraint(
                 name="one_visit_per_week",
