@@ -17,6 +17,9 @@ from trial.lock_functions import LOCK_FUNCTIONS
 REVISION_LOCK = 7_305_041
 """Advisory lock under which revision numbers are given, one commit at a time."""
 
+RANGE_LOCK = 7_305_042
+"""Advisory lock, with a second key per laboratory and analyte, under which a reference range is written."""
+
 CHANNEL = "cordline"
 """NOTIFY channel that tells listeners of a new revision or job."""
 
@@ -195,6 +198,28 @@ BEGIN
 END
 """
 
+# what an exclusion constraint would do, which needs an extension that not every server has;
+# the lock makes two who write at once see each other
+REFUSE_OVERLAP = f"""
+BEGIN
+    PERFORM pg_advisory_xact_lock({RANGE_LOCK}, hashtext(NEW.laboratory_id::text || ' ' || NEW.analyte));
+    -- a statement of its own: its snapshot is taken after the lock
+    IF EXISTS (
+        SELECT FROM patients_referencerange AS other
+        WHERE other.id <> NEW.id AND other.voided_at IS NULL
+            AND other.laboratory_id = NEW.laboratory_id AND other.analyte = NEW.analyte
+            AND (other.sex = '' OR NEW.sex = '' OR other.sex = NEW.sex)
+            AND other.age_from <= NEW.age_to AND NEW.age_from <= other.age_to
+            AND other.valid_from <= coalesce(NEW.valid_to, 'infinity')
+            AND NEW.valid_from <= coalesce(other.valid_to, 'infinity')
+    ) THEN
+        RAISE EXCEPTION 'two reference ranges of a laboratory would hold for one result'
+            USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'ranges_never_overlap';
+    END IF;
+    RETURN NULL;
+END
+"""
+
 FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_audit": ("", "trigger", AUDIT),
     "trial_current_revision": (
@@ -207,6 +232,7 @@ FUNCTIONS: dict[str, tuple[str, str, str]] = {
     "trial_revision_guard": ("", "trigger", REVISION_GUARD),
     "trial_entry_guard": ("", "trigger", ENTRY_GUARD),
     "trial_refuse_truncate": ("", "trigger", REFUSE_TRUNCATE),
+    "trial_refuse_overlap": ("", "trigger", REFUSE_OVERLAP),
     "trial_refuse_change": ("", "trigger", REFUSE_CHANGE),
     **LOCK_FUNCTIONS,
 }

@@ -164,6 +164,18 @@ def locks(*, of: str = "") -> list[Calls]:
     ]
 
 
+def refuse_overlap() -> Calls:
+    """Return the trigger that refuses a reference range while another holds for the same results."""
+    return Calls(
+        name="refuse_overlap",
+        level=pgtrigger.Row,
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert | pgtrigger.Update,
+        condition=pgtrigger.Condition("NEW.voided_at IS NULL"),
+        execute="trial_refuse_overlap()",
+    )
+
+
 def revision_triggers() -> list[Calls]:
     """Return what numbers a revision at commit and guards it afterwards.
 

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from trial import protocol, units
-from trial.triggers import trail
+from trial.triggers import refuse_overlap, trail
 
 ANALYTES = [(a.code, a.label) for a in protocol.PANEL]
 
@@ -108,7 +108,7 @@ class ReferenceRange(models.Model):
 
     class Meta:
         ordering = ["laboratory", "analyte", "valid_from", "sex", "age_from", "id"]
-        triggers = trail()
+        triggers = [*trail(), refuse_overlap()]
         indexes = [models.Index(fields=["laboratory", "analyte"], name="range_by_analyte")]
         constraints = [
             models.CheckConstraint(
