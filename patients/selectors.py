@@ -17,13 +17,14 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import Http404
 
 from patients.edit_checks import Earlier, Life
-from patients.models import LabResult, Outcome, Patient, Screening, Treatment, Visit
+from patients.models import AdverseEvent, LabResult, Outcome, Patient, Screening, Treatment, Visit
 from patients.patient_header import Header, header
 from patients.plasma import Given, Moment
 from trial import protocol, vocabulary
 from trial.clock import moment_at, today_at, zone
 from trial.models import AuditEntry, Revision, Site, User
 from trial.protocol import OutcomeKind
+from trial.refusals import Moved
 
 __all__ = [
     "Header",
@@ -31,6 +32,8 @@ __all__ = [
     "any_visit_or_404",
     "draw_or_404",
     "drawn_at",
+    "event_or_404",
+    "events",
     "header",
     "labs_until",
     "last_saved",
@@ -49,9 +52,12 @@ __all__ = [
     "results_of",
     "screening_on",
     "screenings",
+    "serious_waiting",
     "sites_for",
     "subject_of",
     "today_at",
+    "treatment_or_404",
+    "treatments",
     "visit_of_week",
     "visit_or_404",
     "with_course",
@@ -80,8 +86,18 @@ def patient_or_404(user: User, subject_id: str) -> Patient:
     """Return a subject this person may see; another site's is as absent as a missing one."""
     found = patients(user).filter(subject_id=subject_id).first()
     if found is None:
+        gone = Patient.objects.given_up(user).filter(subject_id=subject_id).first()
+        if gone is not None:
+            raise Moved(gone.subject_id, _kept(gone).subject_id)
         raise Http404
     return found
+
+
+def _kept(patient: Patient) -> Patient:
+    """Follow a code that was given up to the one that stands for it."""
+    while patient.merged_into is not None:
+        patient = patient.merged_into
+    return patient
 
 
 def subject_of(revision: Revision) -> Patient:
@@ -317,3 +333,66 @@ def drawn_at(site: Site, visit: Visit, sampled_at: datetime | None = None) -> Mo
         at = sampled_at.astimezone(UTC)
         return Moment(at, at, f"{local:%Y-%m-%d %H:%M}")
     return None if visit.visited_on is None else moment_of(site, visit.visited_on, None)
+
+
+def treatments(patient: Patient) -> list[Treatment]:
+    """Return the valid treatments of a subject, the newest first."""
+    return list(
+        Treatment.objects.valid().filter(patient=patient).order_by("-started_on", "-started_at", "-id")
+    )
+
+
+def treatment_or_404(user: User, subject_id: str, treatment_id: int) -> Treatment:
+    """Return a valid treatment of a visible subject."""
+    found: Treatment | None = (
+        Treatment.objects.visible_to(user)
+        .valid()
+        .filter(patient__subject_id=subject_id, pk=treatment_id)
+        .select_related("patient__site")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+# --- adverse events -------------------------------------------------------------------------
+
+
+def events(patient: Patient) -> list[AdverseEvent]:
+    """Return the valid adverse events of a subject, the newest first."""
+    return list(
+        AdverseEvent.objects.valid()
+        .filter(patient=patient)
+        .select_related("lab_result__visit")
+        .order_by("-onset_on", "-onset_at", "-id")
+    )
+
+
+def event_or_404(user: User, subject_id: str, event_id: int) -> AdverseEvent:
+    """Return a valid adverse event of a visible subject."""
+    found: AdverseEvent | None = (
+        AdverseEvent.objects.visible_to(user)
+        .valid()
+        .filter(patient__subject_id=subject_id, pk=event_id)
+        .select_related("patient__site", "lab_result__visit")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def serious_waiting(user: User) -> list[AdverseEvent]:
+    """Return the serious events that this person sees and that nobody has reported yet, the oldest clock first.
+
+    :func:`patients.serious.clock` says of each how much time is left.
+    """
+    return list(
+        AdverseEvent.objects.visible_to(user)
+        .valid()
+        .filter(aware_at__isnull=False, reported_at__isnull=True)
+        .exclude(serious="")
+        .select_related("patient__site")
+        .order_by("aware_at", "id")
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.db import IntegrityError
 
+from patients import edit_checks
 from trial.refusals import Problem, Refused, refuse
 from trial.sentences import Sentence
 from trial.typed import Unreadable, read_text
@@ -44,6 +47,21 @@ def refuse_voided(is_voided: bool) -> None:
             Sentence(_("It was voided already.")),
             Sentence(_("Enter it again if it did take place.")),
         )
+
+
+def end_problems(start: date, end: date, life: edit_checks.Life) -> list[Problem]:
+    """Return why something that began on ``start`` cannot have ended on ``end``."""
+    if end < start:
+        sentence = Sentence(
+            _("The end, %(end)s, is before the beginning, %(start)s."),
+            {"end": end.isoformat(), "start": start.isoformat()},
+        )
+        remedy = Sentence(_("Check both days."))
+        return [Problem("ended_on", end.isoformat(), "ends_before_it_starts", sentence, remedy)]
+    breach = edit_checks.day_breach(end, life)
+    if breach is None:
+        return []
+    return [Problem("ended_on", end.isoformat(), breach.rule, breach.sentence, breach.remedy)]
 
 
 def violated_constraint(error: IntegrityError) -> str:
