@@ -68,7 +68,6 @@ class Header:
 
     patient: Patient
     today: date
-    name: str
     age: int | None
     group: str
     group_sentence: str
@@ -81,6 +80,8 @@ class Header:
     ended: str
     may_enter: bool
     may_infuse: bool
+    may_identify: bool = False
+    may_merge: bool = False
 
     @property
     def subject_id(self) -> str:
@@ -133,7 +134,8 @@ def header(patient: Patient, user: User) -> Header:
     return Header(
         patient=patient,
         today=today,
-        name=_name(patient, user),
+        may_identify=roles.allowed(user, roles.Permission.VIEW_IDENTITY),
+        may_merge=roles.allowed(user, roles.Permission.MERGE_SUBJECTS),
         age=patient.age_on(today),
         group=record.group,
         group_sentence=_group_sentence(patient, facts),
@@ -147,13 +149,6 @@ def header(patient: Patient, user: User) -> Header:
         may_enter=roles.allowed(user, roles.Permission.ENTER_CLINICAL_DATA),
         may_infuse=roles.allowed(user, roles.Permission.RECORD_INFUSIONS),
     )
-
-
-def _name(patient: Patient, user: User) -> str:
-    if not roles.allowed(user, roles.Permission.VIEW_IDENTITY):
-        return ""
-    identity = getattr(patient, "identity", None)
-    return str(identity.name) if identity else ""
 
 
 def _ended(outcomes: list[Any]) -> str:

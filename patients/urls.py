@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from patients.views import history, labs, listing, outcome, register, screening, today, visit
+from patients.views import history, identity, labs, listing, outcome, register, screening, today, visit
 
 app_name = "patients"
 urlpatterns = [
@@ -12,6 +12,10 @@ urlpatterns = [
     path("patients/", listing.patient_list, name="list"),
     path("patients/jump/", listing.jump, name="jump"),
     path("patients/new/", register.register, name="register"),
+    path("audit/identities/", identity.identity_views, name="identity_views"),
+    path("patients/<str:subject_id>/identity/", identity.identity, name="identity"),
+    path("patients/<str:subject_id>/merge/", identity.merge, name="merge"),
+    path("patients/<str:subject_id>/merge/<str:code>/undo/", identity.undo_merge, name="undo_merge"),
     path("patients/<str:subject_id>/labs/", labs.labs, name="labs"),
     path("patients/<str:subject_id>/history/", history.history, name="history"),
     path("patients/<str:subject_id>/eligibility/", screening.eligibility_of, name="eligibility"),

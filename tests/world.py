@@ -36,6 +36,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
             "outcome_id": outcome.pk,
             "week": 4,
             "number": 1,
+            "code": f"{site}-900",
             "contrast": "C-D",
             "analyte": "tbil",
             "measure": "interval",

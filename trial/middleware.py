@@ -11,11 +11,15 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+
+from trial import accounts, drafts, filled_page
+from trial.models import User
+from trial.refusals import Moved
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
@@ -25,7 +29,16 @@ ASKED_BY_THE_PAGE = "X-Background"
 PAGE_POLLS = frozenset({"analytics:freshness", "trial:job"})
 """Addresses that pages ask for by themselves, again and again."""
 
-_SEEN, _BEGUN = "seen_at", "begun_at"
+SENT_BY_SCRIPT = "X-Form"
+"""Header of a form that the page's script sends: it is told where to go instead of being sent there."""
+
+LEADS_TO = "X-Location"
+"""Header of the answer to such a form: the page that the save leads to."""
+
+WHOSE_PAGE = "X-Person"
+"""Header that says for whom the page was made that asks; another person's session does not answer it."""
+
+_SEEN, _BEGUN = accounts.SEEN, accounts.BEGUN
 _SEEN_STEP = 30  # seconds; a session row is not written for every request
 
 
@@ -103,6 +116,32 @@ def _unreadable(text: str) -> str:
     return ""
 
 
+def follow_what_moved(get_response: Answer) -> Answer:
+    """Lead a reader from a name that was given up to the one that stands for it.
+
+    What was sent to the old name is not sent on: its sender looks at the record first.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if not isinstance(error, Moved):
+            return None
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponse(
+                _("{old} is {new} now; nothing was saved. Open {new} and enter it there.").format(
+                    old=error.old, new=error.new
+                ),
+                status=409,
+                content_type="text/plain; charset=utf-8",
+            )
+        return redirect(request.get_full_path().replace(error.old, error.new, 1))
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
 def end_idle_sessions(get_response: Answer) -> Answer:
     """Sign out who did nothing for 15 minutes, or signed in 12 hours ago.
 
@@ -117,10 +156,13 @@ def end_idle_sessions(get_response: Answer) -> Answer:
             seen, begun = request.session.get(_SEEN, now), request.session.get(_BEGUN, now)
             if now - seen > settings.SESSION_IDLE_SECONDS or now - begun > settings.SESSION_COOKIE_AGE:
                 logout(request)
+        if _is_anothers_page(request):
+            return _sign_in_again(request)
         response = get_response(request)
         if request.user.is_authenticated and not _asked_by_the_page(request):
             if _BEGUN not in request.session:
                 request.session[_BEGUN] = now
+                request.session[accounts.PLACE] = accounts.place_of(request)
             if now - request.session.get(_SEEN, 0) >= _SEEN_STEP:
                 request.session[_SEEN] = now
         if _is_redirect_to_login(response) and not _wants_a_page(request):
@@ -136,6 +178,84 @@ def session_ends_at(request: HttpRequest) -> datetime:
     return datetime.fromtimestamp(begun + settings.SESSION_COOKIE_AGE, UTC)
 
 
+def seconds_left(request: HttpRequest) -> int:
+    """Return after how many seconds without a person's doing this session ends."""
+    now = int(timezone.now().timestamp())
+    seen, begun = request.session.get(_SEEN, now), request.session.get(_BEGUN, now)
+    return max(
+        0, min(settings.SESSION_IDLE_SECONDS - (now - seen), settings.SESSION_COOKIE_AGE - (now - begun))
+    )
+
+
+def keep_what_is_typed(get_response: Answer) -> Answer:
+    """Let no form of the study be lost to a session that ended, and no draft outlive its save.
+
+    A form that arrives after its session is parked for the person whose session
+    it was, and the login leads back to it. A form that was saved takes its draft
+    with it. A page made for one person is not answered in another's session.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        owner = _whose(request) if request.method == "POST" else None
+        response = get_response(request)
+        if request.method == "POST":
+            if _leads_to_login(response):
+                return _parked(request, response, owner)
+            if isinstance(response, HttpResponseRedirectBase):
+                return _saved(request, response)
+        elif drafts.ASKED_FOR in request.GET and response.status_code == 200:
+            _fill(request, response)
+        return response
+
+    return middleware
+
+
+def _whose(request: HttpRequest) -> User | None:
+    """Return whose session a request belongs to, or belonged to until it ended."""
+    if request.user.is_authenticated:
+        return request.user
+    return drafts.owner_of_session(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""))
+
+
+def _leads_to_login(response: HttpResponseBase) -> bool:
+    return response.status_code == 401 or _is_redirect_to_login(response)
+
+
+def _parked(request: HttpRequest, response: HttpResponseBase, owner: User | None) -> HttpResponseBase:
+    # a script keeps the page and sends the form again; a signed-in person is somebody else's page
+    if owner is None or request.user.is_authenticated or not _wants_a_page(request):
+        return response
+    draft = drafts.park(request, owner)
+    return response if draft is None else redirect_to_login(drafts.address(draft))
+
+
+def _saved(request: HttpRequest, response: HttpResponseRedirectBase) -> HttpResponseBase:
+    if request.user.is_authenticated:
+        drafts.forget(request)
+    if SENT_BY_SCRIPT not in request.headers:
+        return response
+    told = HttpResponse(status=204)
+    told.cookies = response.cookies
+    told[LEADS_TO] = response.url
+    return told
+
+
+def _fill(request: HttpRequest, response: HttpResponseBase) -> None:
+    if not isinstance(response, HttpResponse) or not request.user.is_authenticated:
+        return
+    draft = drafts.asked_for(request)
+    if draft is None or not response.get("Content-Type", "").startswith("text/html"):
+        return
+    page = filled_page.fill(response.content.decode(), draft.fields)
+    if page is not None:
+        response.content = page.encode()
+
+
+def _is_anothers_page(request: HttpRequest) -> bool:
+    made_for = request.headers.get(WHOSE_PAGE, "")
+    return bool(made_for) and made_for != str(request.user.pk)
+
+
 def _asked_by_the_page(request: HttpRequest) -> bool:
     match = request.resolver_match
     is_part = request.headers.get("HX-Request") == "true"
@@ -146,8 +266,11 @@ def _asked_by_the_page(request: HttpRequest) -> bool:
 
 def _wants_a_page(request: HttpRequest) -> bool:
     accepts_json = "application/json" in request.headers.get("Accept", "")
+    is_part = request.headers.get("HX-Request") == "true"
     return not (
-        request.headers.get("HX-Request") == "true" or ASKED_BY_THE_PAGE in request.headers or accepts_json
+        is_part
+        or accepts_json
+        or any(name in request.headers for name in (ASKED_BY_THE_PAGE, SENT_BY_SCRIPT))
     )
 
 

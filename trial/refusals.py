@@ -57,6 +57,14 @@ class Clash:
     by: str = ""
 
 
+class Moved(Exception):
+    """A record is found under another name now: ``old`` was given up for ``new``."""
+
+    def __init__(self, old: str, new: str) -> None:
+        self.old, self.new = old, new
+        super().__init__(f"{old} is {new} now")
+
+
 class Conflict(Exception):
     """Somebody saved the same fields after the page was opened; nothing was saved.
 

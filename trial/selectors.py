@@ -73,7 +73,7 @@ def reader(user: User) -> Reader:
 
 def _subjects(eyes: Reader) -> QuerySet[Any]:
     patients: Any = apps.get_model("patients", "Patient")._default_manager
-    subjects: QuerySet[Any] = patients.visible_to(eyes.user)
+    subjects: QuerySet[Any] = patients.ever_visible_to(eyes.user)
     return subjects
 
 

@@ -133,7 +133,10 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # knows whose the session was that the next one may end
+    "trial.middleware.keep_what_is_typed",
     "trial.middleware.end_idle_sessions",
+    "trial.middleware.follow_what_moved",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "trial.urls"

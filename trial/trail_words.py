@@ -193,6 +193,8 @@ def columns_of(table: str, old: Row | None, new: Row | None) -> list[str]:
 
 def is_hidden(table: str, column: str, sees_identity: bool) -> bool:
     """Return whether a value is kept from a reader."""
+    if table == IDENTITIES and column in IDENTIFYING[IDENTITIES]:
+        return True  # only on the page whose every view is logged
     return not sees_identity and column in IDENTIFYING.get(table, frozenset())
 
 

@@ -88,9 +88,7 @@ def _place(row: models.Model, names: tuple[str, ...]) -> str:
     return " ".join(str(getattr(row, name)) for name in names)
 
 
-def merge(
-    *, first: Patient, second: Patient, choices: Mapping[str, str], by: User, reason: str
-) -> Merged:
+def merge(*, first: Patient, second: Patient, choices: Mapping[str, str], by: User, reason: str) -> Merged:
     """Move everything of ``second`` to ``first`` and give the second code up.
 
     Parameters
@@ -109,9 +107,7 @@ def merge(
         # always in the same order, so that two merges of the same pair do not wait for one another for ever
         locked = {
             p.pk: p
-            for p in Patient.objects.select_for_update()
-            .filter(pk__in=[first.pk, second.pk])
-            .order_by("pk")
+            for p in Patient.objects.select_for_update().filter(pk__in=[first.pk, second.pk]).order_by("pk")
         }
         first, second = locked[first.pk], locked[second.pk]
         _refuse_strangers(first, second)
@@ -220,9 +216,11 @@ def _refuse_strangers(first: Patient, second: Patient) -> None:
     problems = []
     if first.pk == second.pk:
         problems.append(_problem("subject", second.subject_id, _("A subject cannot be merged with itself.")))
-    for patient in (first, second):
-        if patient.merged_into_id is not None:
-            problems.append(_problem("subject", patient.subject_id, _("%(value)s was merged before.")))
+    problems += [
+        _problem("subject", patient.subject_id, _("%(value)s was merged before."))
+        for patient in (first, second)
+        if patient.merged_into_id is not None
+    ]
     for name, told in (
         ("site_id", _("The subjects are of different sites.")),
         ("sex", _("The subjects differ in sex.")),

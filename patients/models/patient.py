@@ -22,11 +22,15 @@ class PatientQuerySet(ScopedQuerySet):
 
     def visible_to(self, user: Any) -> Self:
         """Keep the subjects this person may see; a code that was merged into another is none any more."""
-        return super().visible_to(user).filter(merged_into__isnull=True)
+        return self.ever_visible_to(user).filter(merged_into__isnull=True)
 
     def given_up(self, user: Any) -> Self:
         """Keep the codes of the person's sites that were merged into others."""
-        return super().visible_to(user).filter(merged_into__isnull=False)
+        return self.ever_visible_to(user).filter(merged_into__isnull=False)
+
+    def ever_visible_to(self, user: Any) -> Self:
+        """Keep every code of the person's sites, those that were given up included."""
+        return super().visible_to(user)
 
 
 class Patient(models.Model):
