@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from patients.actions.visits import shown
+from patients.actions.panel_merge import shown
 from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
 from patients.printing import in_print
@@ -91,7 +91,7 @@ class Matrix:
 
 def matrix(patient: Patient) -> Matrix:
     """Return a subject's labs and scores by draw, in the order of the days, in three queries."""
-    visits = sorted(Visit.objects.valid().filter(patient=patient), key=_order)
+    visits = sorted(Visit.objects.valid().filter(patient=patient, not_done=""), key=_order)
     results: dict[tuple[int, str], LabResult] = {
         (result.visit_id, result.analyte): result
         for result in LabResult.objects.filter(patient=patient, visit__voided_at__isnull=True)

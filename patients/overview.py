@@ -121,7 +121,7 @@ def completeness(user: User, subjects: Iterable[Treated]) -> Completeness:
     seen = set(
         Visit.objects.visible_to(user)
         .valid()
-        .filter(week__isnull=False)
+        .filter(week__isnull=False, not_done="")
         .values_list("patient_id", "week")
         .order_by()
     )

@@ -36,7 +36,7 @@ class State(StrEnum):
 
     ``due``: its window has not opened. ``open``: today lies in its window.
     ``overdue``: the window has closed, nothing is recorded, and it can still be
-    made good. ``missed``: it no longer can. ``not_applicable``: observation
+    made good. ``missed``: it no longer can, or somebody said that it was not done. ``not_applicable``: observation
     ended before it was due, or it is not planned.
     """
 
@@ -67,14 +67,16 @@ class Facts:
     """What the schedule of one subject depends on.
 
     ``given`` holds the days of valid infusions by number, ``seen`` the days of
-    valid visits by week (None where only the week is known), ``ended_on`` the
-    first outcome that ends follow-up.
+    valid visits by week (None where only the week is known), ``not_done`` the
+    weeks whose visit did not take place, ``ended_on`` the first outcome that
+    ends follow-up.
     """
 
     recruited_on: date | None
     planned_course: str = ""
     given: Mapping[int, date] = field(default_factory=dict)
     seen: Mapping[int, date | None] = field(default_factory=dict)
+    not_done: frozenset[int] = frozenset()
     ended_on: date | None = None
     screened_out: bool = False
 
@@ -180,6 +182,8 @@ def _visit(visit: protocol.ScheduledVisit, facts: Facts, start: date | None, tod
         state = State.DONE
     elif _is_over(due_on, facts):
         state = State.NOT_APPLICABLE
+    elif visit.week in facts.not_done:
+        state = State.MISSED
     else:
         last = max(start + timedelta(days=visit.analysis_days[1]), closes_on + timedelta(days=ENTRY_DAYS))
         state = _state(opens_on, closes_on, last + timedelta(days=1), today)

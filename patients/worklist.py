@@ -85,14 +85,18 @@ def records(patients: Sequence[Patient]) -> list[Record]:
         if weight is not None:
             weights[pk] = weight
     seen: dict[int, dict[int, date | None]] = defaultdict(dict)
+    not_done: dict[int, set[int]] = defaultdict(set)
     visits = (
         Visit.objects.valid()
         .filter(patient__in=ids, week__isnull=False)
         .order_by("patient", "week")
-        .values_list("patient", "week", "visited_on")
+        .values_list("patient", "week", "visited_on", "not_done")
     )
-    for pk, week, visited_on in visits:
-        seen[pk][week] = visited_on
+    for pk, week, visited_on, why_not in visits:
+        if why_not:
+            not_done[pk].add(week)
+        else:
+            seen[pk][week] = visited_on
     ended: dict[int, date] = {}
     outcomes = Outcome.objects.valid().filter(patient__in=ids).values_list("patient", "happened_on")
     for pk, happened_on in outcomes:
@@ -106,6 +110,7 @@ def records(patients: Sequence[Patient]) -> list[Record]:
                 planned_course=patient.planned_course,
                 given=given.get(patient.pk, {}),
                 seen=seen.get(patient.pk, {}),
+                not_done=frozenset(not_done.get(patient.pk, ())),
                 ended_on=ended.get(patient.pk),
                 screened_out=patient.status != Patient.Status.ENROLLED,
             ),

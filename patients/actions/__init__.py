@@ -5,7 +5,7 @@ every problem by field, value, rule and remedy; two people on one record are a
 :class:`Conflict`. Values equal to the stored ones leave no trace.
 """
 
-from patients.actions.eligibility import record_screening
+from patients.actions.eligibility import enrol_screened, record_screening
 from patients.actions.events import EventEntry, correct_event, record_event, report_event, void_event
 from patients.actions.outcomes import record_outcome, void_outcome
 from patients.actions.subjects import enrol, next_subject_id
@@ -30,6 +30,7 @@ __all__ = [
     "correct_event",
     "correct_treatment",
     "enrol",
+    "enrol_screened",
     "mark_not_done",
     "next_subject_id",
     "record_event",

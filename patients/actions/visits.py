@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 
 from django.utils import timezone
-from django.utils.translation import gettext
 
-from patients import edit_checks, selectors
-from patients.actions.rules import demand_reason, refuse_voided
+from patients import draws, edit_checks, selectors
+from patients.actions import panel_merge, queries
+from patients.actions.panel_merge import DAY
+from patients.actions.rules import clean_text, demand_reason, refuse_voided
 from patients.entries import LabEntry
-from patients.models import LabResult, Patient, Visit
-from trial import audit, protocol, units
-from trial.models import AuditEntry, User
-from trial.refusals import Clash, Conflict, Problem, Refused
+from patients.models import DataQuery, Laboratory, LabResult, Patient, Visit
+from trial import audit, protocol, vocabulary
+from trial.models import User
+from trial.refusals import Clash, Conflict, Problem, Refused, refuse
 from trial.sentences import Sentence
 from trial.typed import MOST_CHARACTERS
 
@@ -27,7 +28,6 @@ def _(message: str) -> str:
 
 
 SOURCE = "visit entry"
-DATE_FIELD = "visited_on"
 _WRITTEN_FIELDS = [
     "value",
     "comparator",
@@ -35,9 +35,10 @@ _WRITTEN_FIELDS = [
     "typed_unit",
     "missing_reason",
     "sampled_at",
+    "laboratory",
     "version",
 ]
-_MISSING_LABELS = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
+_OTHER = "other"
 
 
 @dataclass(slots=True)
@@ -58,9 +59,11 @@ def record_labs(
     week: int | None = None,
     visited_on: date | None = None,
     sampled_at: datetime | None = None,
+    laboratory: Laboratory | None = None,
     reason: str = "",
     version: int | None = None,
     decided: Mapping[str, int] | None = None,
+    kept: Collection[str] | None = (),
     source: str = SOURCE,
 ) -> WrittenLabs:
     """Save the panel of one visit; entries equal to the stored ones leave no trace.
@@ -72,8 +75,8 @@ def record_labs(
     visit
         The visit, or ``patient`` with ``week`` (a visit of the protocol) or
         ``visited_on`` alone (an unscheduled draw): it is made when it is new.
-    visited_on, sampled_at
-        The day of the visit and the moment of the draw; None leaves them.
+    visited_on, sampled_at, laboratory
+        The day of the visit, the moment of the draw and who measured; None leaves them.
     reason
         Why stored values change; not needed for new ones.
     version
@@ -82,6 +85,10 @@ def record_labs(
     decided
         Fields that did collide and that the person keeps as theirs, with the
         version of the visit they saw when they decided.
+    kept
+        Fields whose soft check the person saw and whose value they keep: each
+        opens a query. None for all that fire. A query whose check no longer
+        fires closes in any case.
 
     Returns
     -------
@@ -102,29 +109,101 @@ def record_labs(
         patient = selectors.locked(patient)
         visit = _find(patient, visit, week, visited_on)
         stored = {r.analyte: r for r in visit.lab_results.all()} if visit.pk else {}
-        _refuse(patient, visit, entries, week, visited_on)
-        changes = _changes(visit, stored, entries, visited_on, sampled_at, version, decided or {})
+        _refuse(patient, visit, entries, week, visited_on, laboratory)
+        changes = panel_merge.changes(
+            visit,
+            stored,
+            entries,
+            visited_on=visited_on,
+            sampled_at=sampled_at,
+            laboratory=laboratory,
+            version=version,
+            decided=decided or {},
+        )
+        if not changes or (visit._state.adding and not changes.new):
+            return WrittenLabs()
         if changes.corrects:
             demand_reason(reason)
-        if visit._state.adding:
-            if not changes.new:
-                return WrittenLabs()
-            visit.save(force_insert=True)
-        elif changes:
-            visit.version += 1
-            visit.visited_on = changes.day or visit.visited_on
-            with audit.revision(by=by, reason="" if reason.strip() else "results added"):
-                visit.save(update_fields=["version", "visited_on"])
-        drawn = sampled_at or next((r.sampled_at for r in stored.values() if r.sampled_at), None)
-        LabResult.objects.bulk_create(
-            _filled(LabResult(patient=patient, visit=visit, analyte=e.analyte), e, drawn, visit.version)
-            for e in changes.new
-        )
-        rows = {r.analyte: _filled(r, None, drawn, visit.version) for r in changes.redrawn}
-        rows |= {e.analyte: _filled(stored[e.analyte], e, drawn, visit.version) for e in changes.changed}
-        with audit.revision(by=by, reason="" if reason.strip() else "time of draw added"):
-            LabResult.objects.bulk_update(rows.values(), _WRITTEN_FIELDS)
+        _write_visit(visit, changes, by, reason)
+        _write_results(visit, stored, changes, by, reason)
+        _follow_checks(patient, visit, by, None if kept is None else changes.written & set(kept))
     return WrittenLabs(written.id, visit, len(changes.new), len(changes.changed))
+
+
+def mark_not_done(
+    *,
+    by: User,
+    patient: Patient,
+    week: int,
+    why: str,
+    note: str = "",
+    reason: str = "",
+    version: int | None = None,
+) -> Visit:
+    """Say that a visit of the protocol did not take place, and why.
+
+    Entering its results later takes it back. ``reason`` is why what was said
+    before changes; not needed the first time.
+
+    Raises
+    ------
+    Refused
+        When the visit has results, or the cause is not of the list.
+    Conflict
+        When somebody saved the visit after ``version``.
+    """
+    note = clean_text("note", note).strip()
+    problems = []
+    if why not in vocabulary.codes(vocabulary.NOT_DONE_REASONS):
+        problems.append(
+            Problem(
+                "why",
+                why,
+                "unknown_cause",
+                Sentence(_("No cause is chosen.")),
+                Sentence(_("Choose why the visit did not take place.")),
+            )
+        )
+    if why == _OTHER and not note:
+        problems.append(
+            Problem(
+                "note",
+                "",
+                "note_needed",
+                Sentence(_("The cause “other” needs a note that says what it was.")),
+                Sentence(_("Write it in a few words.")),
+            )
+        )
+    if week not in protocol.VISIT_AT:
+        problems.append(_unknown_week(week))
+    if problems:
+        raise Refused(problems)
+    with audit.revision(by=by, reason=reason, source=SOURCE):
+        patient = selectors.locked(patient)
+        visit = _find(patient, None, week, None)
+        if visit.pk and visit.lab_results.exists():
+            raise refuse(
+                "",
+                "",
+                "has_results",
+                Sentence(_("This visit has results, so it did take place.")),
+                Sentence(_("Void the visit first when they belong to somebody else.")),
+            )
+        if (visit.not_done, visit.note) == (why, note):
+            return visit
+        if visit.pk and version is not None and version < visit.version:
+            raise Conflict([Clash("why", why, visit.not_done, "")], visit.version)
+        is_new, was = visit._state.adding, visit.not_done
+        visit.not_done, visit.note = why, note
+        if is_new:
+            visit.save(force_insert=True)
+            return visit
+        if was:
+            demand_reason(reason)
+        visit.version += 1
+        with _adding(by, reason, "visit not done"):
+            visit.save(update_fields=["not_done", "note", "version"])
+    return visit
 
 
 def void_visit(*, visit: Visit, by: User, reason: str) -> Visit:
@@ -137,6 +216,9 @@ def void_visit(*, visit: Visit, by: User, reason: str) -> Visit:
         stored.voided_at = timezone.now()
         stored.version += 1
         stored.save(update_fields=["voided_at", "version"])
+        queries.close_queries_of_voided(
+            patient=stored.patient, about=queries.About(topic="visit", visit=stored), by=by
+        )
     return stored
 
 
@@ -146,15 +228,120 @@ def void_visit(*, visit: Visit, by: User, reason: str) -> Visit:
 def _find(patient: Patient, visit: Visit | None, week: int | None, visited_on: date | None) -> Visit:
     """Return the stored visit, or a new one that is not saved yet."""
     if visit is not None:
-        return Visit.objects.get(pk=visit.pk)
-    day = {} if week is not None else {"visited_on": visited_on}
-    found = Visit.objects.valid().filter(patient=patient, week=week, **day).first()
-    return found or Visit(patient=patient, week=week, visited_on=visited_on)
+        found = Visit.objects.get(pk=visit.pk)
+    else:
+        day = {} if week is not None else {"visited_on": visited_on}
+        found = Visit.objects.valid().filter(patient=patient, week=week, **day).first() or Visit(
+            week=week, visited_on=visited_on
+        )
+    found.patient = patient
+    return found
+
+
+def _adding(by: User, reason: str, what: str) -> AbstractContextManager[audit.Written]:
+    """Say what is added where a stored row changes and nobody had to give a reason."""
+    return audit.revision(by=by, reason="" if reason.strip() else what)
+
+
+def _write_visit(visit: Visit, changes: panel_merge.Changes, by: User, reason: str) -> None:
+    if visit._state.adding:
+        visit.save(force_insert=True)
+        return
+    visit.version += 1
+    visit.visited_on = changes.day or visit.visited_on
+    if changes.new:  # results say that the visit did take place
+        visit.not_done = ""
+    with _adding(by, reason, "results added"):
+        visit.save(update_fields=["version", "visited_on", "not_done"])
+
+
+def _write_results(
+    visit: Visit, stored: Mapping[str, LabResult], changes: panel_merge.Changes, by: User, reason: str
+) -> None:
+    draw = panel_merge.draw_of(stored.values())
+    at = changes.moment or draw.sampled_at
+    measured_by = changes.laboratory.pk if changes.laboratory else draw.laboratory_id
+
+    def filled(row: LabResult, entry: LabEntry | None) -> LabResult:
+        row.sampled_at, row.laboratory_id, row.version = at, measured_by, visit.version
+        return row if entry is None else _filled(row, entry)
+
+    LabResult.objects.bulk_create(
+        filled(LabResult(patient=visit.patient, visit=visit, analyte=e.analyte), e) for e in changes.new
+    )
+    rows = {row.analyte: filled(row, None) for row in changes.redrawn}
+    rows |= {entry.analyte: filled(stored[entry.analyte], entry) for entry in changes.changed}
+    with _adding(by, reason, "draw completed"):
+        LabResult.objects.bulk_update(rows.values(), _WRITTEN_FIELDS)
+
+
+def _follow_checks(patient: Patient, visit: Visit, by: User, kept: Collection[str] | None) -> None:
+    """Open queries for what is kept in doubt; close those of this subject whose check no longer fires."""
+    waiting = (
+        DataQuery.objects.filter(patient=patient, topic="visit", visit__voided_at__isnull=True)
+        .exclude(check_code="")
+        .exclude(state="closed")
+    )
+    asked = set(waiting.values_list("visit_id", flat=True))
+    if kept is None or kept:
+        asked.add(visit.pk)
+    for other in Visit.objects.filter(pk__in=asked).select_related("patient__site").order_by("pk"):
+        queries.sync_check_queries(
+            patient=patient,
+            visit=other,
+            doubts=draws.standing_doubts(other),
+            by=by,
+            confirmed=kept if other.pk == visit.pk else (),
+        )
 
 
 def _refuse(
-    patient: Patient, visit: Visit, entries: Sequence[LabEntry], week: int | None, visited_on: date | None
+    patient: Patient,
+    visit: Visit,
+    entries: Sequence[LabEntry],
+    week: int | None,
+    visited_on: date | None,
+    laboratory: Laboratory | None,
 ) -> None:
+    problems = _entry_problems(entries)
+    if visit.voided_at is not None:
+        problems.append(
+            Problem(
+                "", "", "voided", Sentence(_("This visit was voided.")), Sentence(_("Open the visit again."))
+            )
+        )
+    if week is not None and week not in protocol.VISIT_AT:
+        problems.append(_unknown_week(week))
+    if laboratory is not None and laboratory.site_id not in (None, patient.site_id):
+        problems.append(
+            Problem(
+                panel_merge.LABORATORY,
+                laboratory.code,
+                "laboratory_elsewhere",
+                Sentence(_("%(name)s does not serve this site."), {"name": laboratory.name}),
+                Sentence(_("Choose a laboratory of the list.")),
+            )
+        )
+    if visit.week is None and visit.visited_on is None:
+        problems.append(
+            Problem(
+                DAY,
+                "",
+                "no_date",
+                Sentence(_("An unscheduled draw has no date.")),
+                Sentence(_("Give the day of the draw.")),
+            )
+        )
+    if visited_on is not None:
+        if breach := edit_checks.day_breach(visited_on, selectors.life(patient)):
+            problems.append(Problem(DAY, visited_on.isoformat(), breach.rule, breach.sentence, breach.remedy))
+        elif visit.pk and visit.week is None and visited_on != visit.visited_on:
+            problems += _day_taken(visit, visited_on)
+    if problems:
+        raise Refused(problems)
+
+
+def _entry_problems(entries: Sequence[LabEntry]) -> list[Problem]:
     problems: list[Problem] = []
     analytes = [entry.analyte for entry in entries]
     for entry in entries:
@@ -172,41 +359,17 @@ def _refuse(
         if breach is not None:
             given = entry.typed_text or ("" if entry.value is None else str(entry.value))
             problems.append(Problem(entry.analyte, given, breach.rule, breach.sentence, breach.remedy))
-    if visit.voided_at is not None:
-        problems.append(
-            Problem(
-                "", "", "voided", Sentence(_("This visit was voided.")), Sentence(_("Open the visit again."))
-            )
-        )
-    if week is not None and week not in protocol.VISIT_AT:
-        problems.append(
-            Problem(
-                "week",
-                str(week),
-                "unknown_week",
-                Sentence(_("The protocol has no visit at week %(week)s."), {"week": week}),
-                Sentence(_("Its weeks are %(weeks)s."), {"weeks": ", ".join(map(str, protocol.WEEKS))}),
-            )
-        )
-    if visit.week is None and visit.visited_on is None:
-        problems.append(
-            Problem(
-                DATE_FIELD,
-                "",
-                "no_date",
-                Sentence(_("An unscheduled draw has no date.")),
-                Sentence(_("Give the day of the draw.")),
-            )
-        )
-    if visited_on is not None:
-        if breach := edit_checks.day_breach(visited_on, selectors.life(patient)):
-            problems.append(
-                Problem(DATE_FIELD, visited_on.isoformat(), breach.rule, breach.sentence, breach.remedy)
-            )
-        elif visit.pk and visit.week is None and visited_on != visit.visited_on:
-            problems += _day_taken(visit, visited_on)
-    if problems:
-        raise Refused(problems)
+    return problems
+
+
+def _unknown_week(week: int) -> Problem:
+    return Problem(
+        "week",
+        str(week),
+        "unknown_week",
+        Sentence(_("The protocol has no visit at week %(week)s."), {"week": week}),
+        Sentence(_("Its weeks are %(weeks)s."), {"weeks": ", ".join(map(str, protocol.WEEKS))}),
+    )
 
 
 def _day_taken(visit: Visit, day: date) -> list[Problem]:
@@ -215,7 +378,7 @@ def _day_taken(visit: Visit, day: date) -> list[Problem]:
         return []
     return [
         Problem(
-            DATE_FIELD,
+            DAY,
             day.isoformat(),
             "day_taken",
             Sentence(_("There is another unscheduled draw on %(day)s."), {"day": day.isoformat()}),
@@ -224,140 +387,11 @@ def _day_taken(visit: Visit, day: date) -> list[Problem]:
     ]
 
 
-def _same(stored: LabResult, entry: LabEntry) -> bool:
-    if entry.value is None:
-        return stored.value is None and stored.missing_reason == entry.missing_reason
-    return (stored.value, stored.comparator, stored.typed_unit) == (
-        entry.standard_value,
-        entry.comparator,
-        entry.unit,
-    )
-
-
-def _filled(row: LabResult, entry: LabEntry | None, sampled_at: datetime | None, version: int) -> LabResult:
-    if entry is not None:
-        has_value = entry.value is not None
-        row.value = entry.standard_value
-        row.comparator = entry.comparator if has_value else ""
-        row.typed_text = (entry.typed_text or str(entry.value)) if has_value else ""
-        row.typed_unit = entry.unit if has_value else ""
-        row.missing_reason = "" if has_value else entry.missing_reason
-    row.sampled_at = sampled_at
-    row.version = version
+def _filled(row: LabResult, entry: LabEntry) -> LabResult:
+    has_value = entry.value is not None
+    row.value = entry.standard_value
+    row.comparator = entry.comparator if has_value else ""
+    row.typed_text = (entry.typed_text or str(entry.value)) if has_value else ""
+    row.typed_unit = entry.unit if has_value else ""
+    row.missing_reason = "" if has_value else entry.missing_reason
     return row
-
-
-# --- two people on one visit ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """The visit as it stood at the version a person had on screen."""
-
-    visited_on: date | None
-    results: Mapping[str, LabResult]
-    authors: Mapping[str, str]
-
-
-def _as_of(visit: Visit, stored: Sequence[LabResult], version: int) -> _Before:
-    """Read from the trail what the visit held at ``version``, and who wrote since."""
-    day: date | None = None
-    for image in (
-        AuditEntry.objects.filter(table=Visit._meta.db_table, row=visit.pk)
-        .order_by("id")
-        .values_list("new", flat=True)
-    ):
-        if image and image["version"] <= version:
-            day = date.fromisoformat(image["visited_on"]) if image["visited_on"] else None
-    results: dict[str, LabResult] = {}
-    authors: dict[str, str] = {}
-    entries = AuditEntry.objects.filter(table=LabResult._meta.db_table, row__in=[r.pk for r in stored])
-    for entry in entries.select_related("revision__actor").order_by("id"):
-        image = entry.new or {}
-        authors[image["analyte"]] = entry.revision.actor.shown_name
-        if image["version"] <= version:
-            results[image["analyte"]] = LabResult(
-                analyte=image["analyte"],
-                value=None if image["value"] is None else Decimal(str(image["value"])),
-                comparator=image["comparator"],
-                typed_text=image["typed_text"],
-                typed_unit=image["typed_unit"],
-                missing_reason=image["missing_reason"],
-            )
-    return _Before(day, results, authors)
-
-
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """What a save would write; ``corrects`` when something stored becomes something else."""
-
-    new: list[LabEntry]
-    changed: list[LabEntry]
-    redrawn: list[LabResult]
-    day: date | None
-    corrects: bool
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.redrawn or self.day)
-
-
-def _changes(
-    visit: Visit,
-    stored: Mapping[str, LabResult],
-    entries: Sequence[LabEntry],
-    visited_on: date | None,
-    sampled_at: datetime | None,
-    version: int | None,
-    decided: Mapping[str, int],
-) -> _Changes:
-    """Work out what is new, leaving alone what only the other person changed; raise when fields collide."""
-    seen = visit.version if version is None else version
-    before = _as_of(visit, list(stored.values()), seen) if visit.pk and seen < visit.version else None
-    clashes: list[Clash] = []
-    day = visited_on if visit.pk and visited_on != visit.visited_on else None
-    if day is not None and before is not None and visit.visited_on != before.visited_on:
-        if day == before.visited_on:
-            day = None
-        else:
-            clashes.append(
-                Clash(DATE_FIELD, *(str(d or "") for d in (day, visit.visited_on, before.visited_on)))
-            )
-    fresh: list[LabEntry] = []
-    for entry in entries:
-        row = stored.get(entry.analyte)
-        if row is not None and _same(row, entry):
-            continue
-        if before is None or row is None or row.version <= max(seen, decided.get(entry.analyte, -1)):
-            fresh.append(entry)
-            continue
-        was = before.results.get(entry.analyte)
-        if was is not None and _same(was, entry):
-            continue  # the other person changed it, this one did not
-        clashes.append(
-            Clash(
-                entry.analyte,
-                mine=shown(entry),
-                theirs=shown(row),
-                before="" if was is None else shown(was),
-                by=before.authors.get(entry.analyte, ""),
-            )
-        )
-    if clashes:
-        raise Conflict(clashes, visit.version)
-    changed = [entry for entry in fresh if entry.analyte in stored]
-    redrawn = [row for row in stored.values() if sampled_at is not None and row.sampled_at != sampled_at]
-    return _Changes(
-        new=[entry for entry in fresh if entry.analyte not in stored],
-        changed=changed,
-        redrawn=redrawn,
-        day=day,
-        corrects=bool(changed or (day and visit.visited_on) or any(row.sampled_at for row in redrawn)),
-    )
-
-
-def shown(result: LabEntry | LabResult) -> str:
-    """Write a result as it was typed, with its unit, or say why there is none."""
-    if result.missing_reason:
-        return gettext(_MISSING_LABELS[result.missing_reason])
-    unit = result.unit if isinstance(result, LabEntry) else result.typed_unit
-    return f"{result.typed_text or result.value} {units.symbol(unit)}"

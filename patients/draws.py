@@ -1,0 +1,101 @@
+"""What the values of a draw are held against: the same for a form, a grid, a save and an interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+
+from patients import edit_checks, selectors, upstairs
+from patients.edit_checks import Around, Course, Doubt
+from patients.entries import LabEntry
+from patients.models import Laboratory, LabResult, Outcome, Patient, Treatment, Visit
+from trial.models import User
+from trial.protocol import Diagnosis, OutcomeKind
+
+ALBUMIN = "albumin"
+
+
+def around(patient: Patient, visit: Visit, *, drawn_on: date | None) -> Around:
+    """Read what a draw of this visit is held against, in a constant number of queries.
+
+    ``drawn_on`` is the day as it is typed or stored; the visit need not be stored.
+    """
+    given = upstairs.infusions().filter(patient=patient, voided_at__isnull=True)
+    transplants = Outcome.objects.valid().filter(patient=patient, kind=OutcomeKind.TRANSPLANT.value)
+    others = Visit.objects.valid().filter(patient=patient, week__isnull=False, visited_on__isnull=False)
+    last = selectors.last_values(patient, visit=visit, drawn_on=drawn_on) if drawn_on else {}
+    return Around(
+        drawn_on=drawn_on,
+        week=visit.week,
+        earlier={code: value.as_earlier() for code, value in last.items()},
+        is_liver_failure=patient.diagnosis == Diagnosis.LIVER_FAILURE,
+        albumin=[
+            Course(since, to)
+            for since, to in Treatment.objects.filter(
+                patient=patient, kind=ALBUMIN, voided_at__isnull=True
+            ).values_list("started_on", "ended_on")
+        ],
+        recruited_on=patient.recruited_on,
+        first_infusion_on=min(given.values_list("given_on", flat=True), default=None),
+        transplanted_on=min(transplants.values_list("happened_on", flat=True), default=None),
+        other_visits=dict(others.exclude(pk=visit.pk).values_list("week", "visited_on")),
+    )
+
+
+def entered(result: LabResult) -> LabEntry:
+    """Return a stored result as the entry it came from, in the unit of the report."""
+    unit, value = result.typed_unit, result.value
+    if value is not None and unit:
+        value = value / _factor(result.analyte, unit)
+    return LabEntry(
+        analyte=result.analyte,
+        value=value,
+        comparator=result.comparator,
+        typed_text=result.typed_text,
+        typed_unit=unit,
+        missing_reason=result.missing_reason,
+    )
+
+
+def _factor(analyte: str, unit: str) -> Decimal:
+    return LabEntry(analyte=analyte).declared.accepted[unit]
+
+
+def standing_doubts(visit: Visit) -> tuple[Doubt, ...]:
+    """Return every soft check that fires on a visit as it is stored now."""
+    entries = [entered(result) for result in visit.lab_results.all()]
+    return edit_checks.doubts(entries, around(visit.patient, visit, drawn_on=visit.visited_on))
+
+
+# --- laboratories ---------------------------------------------------------------------------
+
+
+def laboratories_for(user: User, patient: Patient) -> list[Laboratory]:
+    """Return the laboratories in use that may have measured a subject's draw, with their units."""
+    mine = Laboratory.objects.visible_to(user).filter(is_active=True)
+    return [
+        laboratory
+        for laboratory in mine.prefetch_related("units")
+        if laboratory.site_id in (None, patient.site_id)
+    ]
+
+
+def usual_laboratory(patient: Patient, choices: Iterable[Laboratory]) -> Laboratory | None:
+    """Return the laboratory that a new draw is preset to: the subject's last one, else the site's own."""
+    by_id = {laboratory.pk: laboratory for laboratory in choices}
+    last = (
+        LabResult.objects.filter(patient=patient, laboratory__isnull=False, visit__voided_at__isnull=True)
+        .order_by("-visit__visited_on", "-id")
+        .values_list("laboratory_id", flat=True)
+        .first()
+    )
+    if last in by_id:
+        return by_id[last]
+    own = [laboratory for laboratory in by_id.values() if laboratory.site_id == patient.site_id]
+    return next(iter(own or by_id.values()), None)
+
+
+def units_of(laboratory: Laboratory | None) -> Mapping[str, str]:
+    """Return the unit a laboratory reports by analyte, where it is not the standard one."""
+    return {} if laboratory is None else {unit.analyte: unit.unit for unit in laboratory.units.all()}
