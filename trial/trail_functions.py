@@ -77,8 +77,9 @@ BEGIN
             RETURNING (trial_auditentry.old ->> _patient) IS DISTINCT FROM (trial_auditentry.new ->> _patient) AS moved
         )
         SELECT bool_or(moved) INTO _moved FROM written;
-        -- the history and the results of both patients would miss one half of such a change
-        IF _moved THEN
+        -- the history and the results of both patients would miss one half of such a change; merging a patient
+        -- who was registered twice is the one exception, and touches both patients
+        IF _moved AND coalesce(current_setting('cordline.source', true), '') <> 'merge' THEN
             RAISE EXCEPTION 'a row of % may not move to another patient', TG_TABLE_NAME
                 USING ERRCODE = 'integrity_constraint_violation', HINT = 'Void it and enter it again.';
         END IF;

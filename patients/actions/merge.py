@@ -140,10 +140,10 @@ def merge(*, first: Patient, second: Patient, choices: Mapping[str, str], by: Us
         second.merged_into = first
         second.version += 1
         second.save(update_fields=["merged_into", "version"])
-        if first.recruited_on is None and second.recruited_on is not None:
-            first.recruited_on = second.recruited_on
-            first.version += 1
-            first.save(update_fields=["recruited_on", "version"])
+        # written in any case, so that the merge is in the history of both
+        first.recruited_on = first.recruited_on or second.recruited_on
+        first.version += 1
+        first.save(update_fields=["recruited_on", "version"])
     done.id = written.id
     return done
 
