@@ -25,6 +25,18 @@ def infusions() -> QuerySet[Any]:
     return _related("infusions")
 
 
+def vitals() -> QuerySet[Any]:
+    """Return the vital signs of all infusions."""
+    model: Any = infusions().model._meta.get_field("vitals").related_model
+    rows: QuerySet[Any] = model._default_manager.all()
+    return rows
+
+
+def course_decisions() -> QuerySet[Any]:
+    """Return the decisions on the course of all subjects, the voided ones too."""
+    return _related("course_decisions")
+
+
 def scores() -> QuerySet[Any]:
     """Return the computed scores of all visits, each from the run that changed it."""
     return _related("scores")

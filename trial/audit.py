@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
+from trial import locks
 from trial.failpoints import passing
 from trial.models import Revision, User
 
@@ -89,11 +90,13 @@ def revision(*, by: User, reason: str = "", source: str = "", request_id: str = 
     ------
     AnotherActor
         If an enclosing revision belongs to somebody else.
+    Refused
+        If the database refuses a write to something locked.
     """
     if by.pk is None:
         raise ValueError("a revision needs a person whose account is saved")
     written = Written()
-    with transaction.atomic():
+    with _refused_when_locked(), transaction.atomic():
         before = _begin(str(by.pk), reason.strip(), source, request_id)
         if before[0] not in ("", str(by.pk)):
             raise AnotherActor(f"a revision of user {before[0]} is open; {by.pk} may not write inside it")
@@ -106,6 +109,18 @@ def revision(*, by: User, reason: str = "", source: str = "", request_id: str = 
     # nested contexts share the outer revision; its number comes with the outer commit
     if not connection.in_atomic_block:
         passing("record_after_commit")
+
+
+@contextmanager
+def _refused_when_locked() -> Iterator[None]:
+    """Say what the database refused because of a lock the way every form can show it."""
+    try:
+        yield
+    except IntegrityError as error:
+        refusal = locks.refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def settle() -> None:

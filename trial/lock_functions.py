@@ -11,6 +11,9 @@ its site is frozen. Queries, verifications and signatures have no such trigger.
 
 from __future__ import annotations
 
+IMPORTS_LOCK = 7_305_047
+"""Advisory lock: imports share it while they write, whoever locks something waits for them and keeps them waiting."""
+
 VISIT_LOCKED = "visit_is_locked"
 CASEBOOK_LOCKED = "casebook_is_locked"
 SITE_FROZEN = "site_is_frozen"

@@ -17,11 +17,14 @@ from django.db import IntegrityError, connection, transaction
 
 from patients.imports import cells
 from patients.imports.kinds import CELLS, CONSENTS, Context, Kind, Moved, Pile, stage_consents
+from patients.imports.locked import refuse_locked
 from patients.imports.options import Options
 from patients.imports.problems import Problem
 from patients.imports.staging import PROBLEMS, ROWS_PER_BLOCK, Stage, problems
 from patients.imports.tables import Facts, Table, open_table
 from trial import audit
+from trial.lock_functions import IMPORTS_LOCK
+from trial.refusals import Refused
 from trial.sentences import Sentence
 
 
@@ -151,12 +154,14 @@ class Import:
                 ) as written:
                     with connection.cursor() as cursor:
                         cursor.execute("SET LOCAL statement_timeout = 0")
+                        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [IMPORTS_LOCK])
                     progress(self.facts.rows + 1, total, say(_("Checking against the study")))
                     self._judge()
                     outcome = self._outcome()
                     progress(self.facts.rows + 2, total, say(_("Writing")))
                     self.kind.write(self.context)
-            except (Moved, IntegrityError):
+            # the database refuses what was locked since it was judged; judged again, its rows are refused by line
+            except (Moved, IntegrityError, Refused):
                 continue
             outcome.written = written
             return outcome
@@ -168,6 +173,9 @@ class Import:
             stage_consents(self.context.consents)
             self.kind.check(self.table, self.context)
             cursor.execute(f"ANALYZE {PROBLEMS}")
+            self.kind.judge(self.context)
+        if refuse_locked(self.table):
+            # a line that is refused takes no part in any comparison
             self.kind.judge(self.context)
 
     def _outcome(self) -> Outcome:

@@ -19,6 +19,8 @@ from patients.imports.problems import Problem
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
 from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
+from trial import locks
+from trial.lock_functions import SITE_FROZEN
 from trial.models import Site
 from trial.sentences import Sentence
 
@@ -98,6 +100,21 @@ class Subjects(RecordKind):
             remedy=Sentence(_("Give the subject another code.")),
         )
         self._refuse_strange_sites(table, context)
+        self._refuse_new_at_frozen_sites(table)
+
+    def _refuse_new_at_frozen_sites(self, table: Table) -> None:
+        sentence, remedy = locks.words(SITE_FROZEN)
+        refuse_where(
+            f"{STAGED} s JOIN trial_site h ON h.code = s.site WHERE h.frozen_at IS NOT NULL"
+            " AND NOT EXISTS (SELECT FROM patients_patient t WHERE t.subject_id = s.subject)",
+            {},
+            rule=SITE_FROZEN,
+            column=header_of(table, "site"),
+            value="s.site",
+            sentence=Sentence(sentence, {"site": ""}),
+            remedy=Sentence(remedy),
+            gaps={"site": "s.site"},
+        )
 
     def _refuse_strange_sites(self, table: Table, context: Context) -> None:
         sites = sites_by_word()

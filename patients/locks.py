@@ -1,0 +1,95 @@
+"""What is locked, by whom and why: read from the rows and from the trail that locked them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from patients.models import Patient, Visit
+from trial import locks
+from trial.lock_functions import CASEBOOK_LOCKED, SITE_FROZEN, VISIT_LOCKED
+from trial.models import AuditEntry, Site
+from trial.refusals import Refused
+from trial.trail_words import draw_label
+
+Lockable = Visit | Patient | Site
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Why nothing may be written: the rule, since when, by whom, and the reason that was given."""
+
+    rule: str
+    since: datetime
+    by: str = ""
+    reason: str = ""
+    revision: int | None = None
+
+    @property
+    def what(self) -> str:
+        """What is locked, in words."""
+        match self.rule:
+            case "visit_is_locked":
+                return _("This visit is locked.")
+            case "casebook_is_locked":
+                return _("The casebook of this subject is locked.")
+        return _("The site is frozen.")
+
+
+def rule_of(patient: Patient, visit: Visit | None = None) -> str:
+    """Return the rule that keeps a visit, or a subject's other records, from being changed; empty when none does."""
+    if visit is not None and visit.locked_at is not None:
+        return VISIT_LOCKED
+    if patient.locked_at is not None:
+        return CASEBOOK_LOCKED
+    return SITE_FROZEN if patient.site.frozen_at is not None else ""
+
+
+def lock_on(patient: Patient, visit: Visit | None = None) -> Lock | None:
+    """Return the lock on a visit or on a subject's other records, with who set it and why; None while it is open."""
+    rule = rule_of(patient, visit)
+    if not rule:
+        return None
+    row: Lockable = patient.site if rule == SITE_FROZEN else patient
+    if rule == VISIT_LOCKED and visit is not None:
+        row = visit
+    return _told(rule, row)
+
+
+def refuse_locked(patient: Patient, visit: Visit | None = None) -> None:
+    """Refuse a write before it reaches the database, which would refuse it too.
+
+    Raises
+    ------
+    Refused
+        If the visit, the casebook or the site is locked.
+    """
+    rule = rule_of(patient, visit)
+    if rule:
+        raise refusal(rule, patient, visit)
+
+
+def refusal(rule: str, patient: Patient, visit: Visit | None = None) -> Refused:
+    """Return the refusal of a write by a rule."""
+    label = draw_label({"week": visit.week, "visited_on": visit.visited_on}) if visit is not None else ""
+    return locks.refusal(rule, subject=patient.subject_id, visit=label, site=patient.site.code)
+
+
+def _told(rule: str, row: Lockable) -> Lock:
+    column = "frozen_at" if isinstance(row, Site) else "locked_at"
+    since: datetime = getattr(row, column)
+    entry = (
+        AuditEntry.objects.filter(table=row._meta.db_table, row=row.pk)
+        .exclude(**{f"new__{column}": None})
+        .filter(revision__number__isnull=False)
+        .select_related("revision__actor")
+        .order_by("-id")
+    )
+    for written in entry[:20]:
+        before = (written.old or {}).get(column)
+        if before is None or before != (written.new or {}).get(column):
+            made = written.revision
+            return Lock(rule, since, made.actor.shown_name, made.reason, made.number)
+    return Lock(rule, since)

@@ -1,0 +1,239 @@
+"""What has to be compared with the source, what was, and what changed since: one definition for all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
+
+from patients import casebook, upstairs
+from patients.models import (
+    AdverseEvent,
+    LabResult,
+    Outcome,
+    Patient,
+    Screening,
+    Treatment,
+    Verification,
+    Visit,
+)
+from trial import trail_words
+from trial.clock import zone
+from trial.models import User
+
+LABS = LabResult._meta.db_table
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "screenings": "patients_screening",
+        "infusions": "infusions_infusion",
+        "events": "patients_adverseevent",
+        "treatments": "patients_treatment",
+        "outcomes": "patients_outcome",
+    }
+)
+"""Groups of rows besides the visits, by the word in an address."""
+
+
+def rows_of(table: str) -> QuerySet[Any]:
+    """Return the valid rows of a table that can be verified.
+
+    Raises
+    ------
+    KeyError
+        If rows of the table are not verified one by one.
+    """
+    sources: Mapping[str, QuerySet[Any]] = {
+        LABS: LabResult.objects.filter(visit__voided_at__isnull=True),
+        "patients_screening": Screening.objects.valid(),
+        "infusions_infusion": upstairs.infusions().filter(voided_at__isnull=True),
+        "patients_adverseevent": AdverseEvent.objects.valid(),
+        "patients_treatment": Treatment.objects.valid(),
+        "patients_outcome": Outcome.objects.valid(),
+    }
+    return sources[table]
+
+
+TABLES = (LABS, *KINDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """That somebody compared a row with its source, and whether it is still that row."""
+
+    by: str
+    at: datetime
+    is_current: bool
+
+    def words(self, time_zone: Any) -> str:
+        """Say it as every page says it: ``verified 03-12 by Chen Yu, changed since``."""
+        values = {"day": self.at.astimezone(time_zone).strftime("%m-%d"), "name": self.by}
+        if self.is_current:
+            return _("verified %(day)s by %(name)s") % values
+        return _("verified %(day)s by %(name)s, changed since") % values
+
+
+Marks = Mapping[tuple[str, int], Mark]
+
+
+def marks(patient: Patient) -> Marks:
+    """Return the marks of a subject's rows by table and key, in one query per table that has some."""
+    stored = list(Verification.objects.valid().filter(patient=patient).select_related("verified_by"))
+    versions: dict[tuple[str, int], int] = {}
+    for table in {mark.table for mark in stored} & set(TABLES):
+        keys = [mark.row for mark in stored if mark.table == table]
+        found = rows_of(table).filter(pk__in=keys).values_list("pk", "version")
+        versions |= {(table, pk): version for pk, version in found}
+    return {
+        (mark.table, mark.row): Mark(
+            mark.verified_by.shown_name,
+            mark.verified_at,
+            versions.get((mark.table, mark.row)) == mark.row_version,
+        )
+        for mark in stored
+    }
+
+
+# --- the pages of the monitor ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row to compare: what it is, what it says, and its mark."""
+
+    table: str
+    row: int
+    version: int
+    label: str
+    facts: tuple[tuple[str, str], ...]
+    mark: Mark | None
+
+    @property
+    def claim(self) -> str:
+        """What a form sends to say that this version of this row was compared."""
+        return f"{self.table}:{self.row}:{self.version}"
+
+    @property
+    def is_verified(self) -> bool:
+        return self.mark is not None and self.mark.is_current
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many rows there are, and how many of them are verified as they stand."""
+
+    verified: int = 0
+    rows: int = 0
+
+    @property
+    def percent(self) -> int:
+        return self.verified * 100 // self.rows if self.rows else 0
+
+    @property
+    def is_complete(self) -> bool:
+        return 0 < self.rows == self.verified
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.verified + other.verified, self.rows + other.rows)
+
+
+def items(patient: Patient, *, visit: Visit | None = None, kind: str = "") -> Sequence[Item]:
+    """Return what there is to compare at a visit, or of a kind."""
+    table = LABS if visit is not None else KINDS[kind]
+    rows = rows_of(table).filter(patient=patient)
+    if visit is not None:
+        rows = rows.filter(visit=visit).select_related("laboratory")
+    found = marks(patient)
+    ordered = sorted(rows, key=_panel_order) if visit is not None else list(rows)
+    return [_item(table, row, found, patient) for row in ordered]
+
+
+def _panel_order(result: Any) -> int:
+    from trial import protocol
+
+    return list(protocol.ANALYTES).index(result.analyte)
+
+
+def image(row: Any) -> dict[str, Any]:
+    """Return a row the way the trail would show it, by column."""
+    return {field.column: getattr(row, field.attname) for field in row._meta.local_concrete_fields}
+
+
+def _item(table: str, row: Any, found: Marks, patient: Patient) -> Item:
+    names, shown = trail_words.Names(), image(row)
+    label = (
+        trail_words.analyte_label(row.analyte)
+        if table == LABS
+        else trail_words.row_title(table, shown, names)
+    )
+    return Item(table, row.pk, row.version, label, facts(table, row, patient), found.get((table, row.pk)))
+
+
+def facts(table: str, row: Any, patient: Patient) -> tuple[tuple[str, str], ...]:
+    """Return what a row says, in words: label and value of each signed field that holds something."""
+    shown, said = image(row), []
+    for field in casebook.SIGNED[table]:
+        if field in ("visit", "analyte", "lab_result"):
+            continue
+        column = row._meta.get_field(field).column
+        value = shown.get(column)
+        if value is None or value == "":
+            continue
+        if column != field:
+            text = str(getattr(row, field))
+        elif isinstance(value, datetime):
+            text = trail_words.moment_text(value.isoformat(), zone(patient.site))
+        else:
+            text = trail_words.value_text(table, column, value, trail_words.Names(), row=shown)
+        said.append((trail_words.column_label(table, column), text))
+    return tuple(said)
+
+
+# --- how far it has come --------------------------------------------------------------------
+
+
+def _verified(table: str) -> Exists:
+    return Exists(
+        Verification.objects.valid().filter(table=table, row=OuterRef("pk"), row_version=OuterRef("version"))
+    )
+
+
+def shares(patient: Patient) -> Mapping[str | int, Share]:
+    """Return how much of a subject is verified: by visit key, and by kind."""
+    found: dict[str | int, Share] = {}
+    for visit, verified, rows in _counted(rows_of(LABS).filter(patient=patient), LABS, "visit_id"):
+        found[int(visit)] = Share(verified, rows)
+    for kind, table in KINDS.items():
+        for _patient, verified, rows in _counted(rows_of(table).filter(patient=patient), table, "patient_id"):
+            found[kind] = Share(verified, rows)
+    return found
+
+
+def total(parts: Iterable[Share]) -> Share:
+    """Return the share of several together."""
+    whole = Share()
+    for part in parts:
+        whole += part
+    return whole
+
+
+def shares_by_site(user: User) -> Mapping[int, Share]:
+    """Return how much of each visible site is verified."""
+    found: dict[int, Share] = {}
+    for table in TABLES:
+        visible = rows_of(table).filter(patient__in=Patient.objects.visible_to(user))
+        for site, verified, rows in _counted(visible, table, "patient__site_id"):
+            found[site] = found.get(site, Share()) + Share(verified, rows)
+    return found
+
+
+def _counted(rows: QuerySet[Any], table: str, by: str) -> list[tuple[Any, int, int]]:
+    """Count rows and verified rows in groups; two plain counts, as one with a condition per row is slower."""
+    every = dict(rows.order_by().values_list(by).annotate(n=Count("pk")))
+    done = dict(rows.filter(_verified(table)).order_by().values_list(by).annotate(n=Count("pk")))
+    return [(group, done.get(group, 0), number) for group, number in every.items()]
