@@ -10,21 +10,30 @@ from patients import edit_checks, selectors, upstairs
 from patients.edit_checks import Around, Course, Doubt
 from patients.entries import LabEntry
 from patients.models import Laboratory, LabResult, Outcome, Patient, Treatment, Visit
+from patients.selectors import LastValue
 from trial.models import User
 from trial.protocol import Diagnosis, OutcomeKind
 
 ALBUMIN = "albumin"
 
 
-def around(patient: Patient, visit: Visit, *, drawn_on: date | None) -> Around:
+def around(
+    patient: Patient,
+    visit: Visit,
+    *,
+    drawn_on: date | None,
+    last: Mapping[str, LastValue] | None = None,
+) -> Around:
     """Read what a draw of this visit is held against, in a constant number of queries.
 
     ``drawn_on`` is the day as it is typed or stored; the visit need not be stored.
+    ``last`` holds the last values where they are read already.
     """
     given = upstairs.infusions().filter(patient=patient, voided_at__isnull=True)
     transplants = Outcome.objects.valid().filter(patient=patient, kind=OutcomeKind.TRANSPLANT.value)
     others = Visit.objects.valid().filter(patient=patient, week__isnull=False, visited_on__isnull=False)
-    last = selectors.last_values(patient, visit=visit, drawn_on=drawn_on) if drawn_on else {}
+    if last is None:
+        last = selectors.last_values(patient, visit=visit, drawn_on=drawn_on) if drawn_on else {}
     return Around(
         drawn_on=drawn_on,
         week=visit.week,

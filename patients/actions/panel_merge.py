@@ -17,6 +17,7 @@ from trial.models import AuditEntry, Site
 from trial.refusals import Clash, Conflict
 
 DAY, MOMENT, LABORATORY = "visited_on", "drawn_at", "laboratory"
+DRAW = (DAY, MOMENT, LABORATORY)
 """Fields of the draw that two people can change, besides the analytes."""
 
 _MISSING_LABELS = {reason.code: reason.label for reason in protocol.MISSING_REASONS}

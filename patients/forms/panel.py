@@ -2,134 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from patients import edit_checks
+from patients import draws, edit_checks
+from patients.actions import panel_merge
 from patients.edit_checks import Doubt
 from patients.entries import LabEntry
 from patients.forms.fields import CorrectionForm, said, text_field
-from patients.models import LabResult, Patient, Visit
-from patients.printing import in_print
+from patients.forms.panel_row import Row, attach, read
+from patients.models import Laboratory, LabResult, Patient, Visit
 from patients.selectors import LastValue
-from trial import clock, protocol, typed, units
+from trial import clock, protocol, typed
 from trial.protocol import Analyte, Limits, Sex
 from trial.refusals import Refused
 from trial.typed import Unreadable
 
+__all__ = ["LabPanelForm", "Row"]
 
-@dataclass(slots=True)
-class Row:
-    """One analyte of the panel as the page shows it."""
-
-    analyte: Analyte
-    text: str
-    unit: str
-    missing: str
-    stored: LabResult | None
-    last: LastValue | None
-    reference: Limits
-    errors: list[str] = field(default_factory=list)
-    doubt: Doubt | None = None
-    is_confirmed: bool = False
-    entry: LabEntry | None = None
-    notice: str = ""
-
-    @property
-    def code(self) -> str:
-        return self.analyte.code
-
-    @property
-    def state(self) -> str:
-        """How the cell looks: ``wrong``, ``warned``, ``missing``, ``stored``, or nothing yet."""
-        if self.errors:
-            return "wrong"
-        if self.doubt and not self.is_confirmed:
-            return "warned"
-        if self.missing:
-            return "missing"
-        return "stored" if self.entry is not None else ""
-
-    @property
-    def is_as_stored(self) -> bool:
-        """Whether the fields say what the database says."""
-        stored = self.stored
-        return (
-            stored is not None
-            and (self.text.strip(), self.missing) == (stored.typed_text, stored.missing_reason)
-            and (bool(self.missing) or self.unit == stored.typed_unit)
-        )
-
-    @property
-    def has_message(self) -> bool:
-        return bool(self.errors or self.doubt or self.notice)
-
-    @property
-    def fingerprint(self) -> str:
-        """What a confirmation confirms: this text in this unit."""
-        return f"{self.text.strip()}|{self.unit}"
-
-    @property
-    def choices(self) -> list[tuple[str, str]]:
-        return [(unit, units.symbol(unit)) for unit in self.analyte.accepted]
-
-    @property
-    def name(self) -> str:
-        return gettext(self.analyte.name)
-
-    @property
-    def value(self) -> Decimal | None:
-        return self.entry.standard_value if self.entry is not None and not self.errors else None
-
-    @property
-    def flag(self) -> str:
-        """``high`` or ``low`` against the reference, or nothing."""
-        if self.value is None or self.reference.holds(self.value):
-            return ""
-        is_low = self.reference.low is not None and self.value < self.reference.low
-        return "low" if is_low else "high"
-
-    @property
-    def last_shown(self) -> str:
-        return "" if self.last is None else in_print(self.last.value, self.analyte.decimals)
-
-    @property
-    def change(self) -> Decimal | None:
-        return None if self.value is None or self.last is None else self.value - self.last.value
-
-    @property
-    def comparator(self) -> str:
-        return self.entry.comparator if self.entry is not None else ""
-
-    @property
-    def kept(self) -> str:
-        """The limit that a value with a comparator stands for."""
-        if self.entry is None or self.entry.value is None:
-            return ""
-        return f"{self.entry.comparator} {edit_checks.plain(self.entry.value)}"
-
-    @property
-    def doubt_said(self) -> str:
-        return self.doubt.sentence.said(gettext) if self.doubt else ""
-
-    @property
-    def doubt_detail(self) -> str:
-        return self.doubt.detail.said(gettext) if self.doubt else ""
-
-    @property
-    def unit_symbol(self) -> str:
-        return units.symbol(self.unit)
-
-    @property
-    def doubt_unit_symbol(self) -> str:
-        return units.symbol(self.doubt.unit) if self.doubt else ""
+THEIRS = "theirs"
 
 
 class LabPanelForm(CorrectionForm):
@@ -141,6 +38,7 @@ class LabPanelForm(CorrectionForm):
 
     visited_on = text_field(_("Day of the draw"))
     drawn_at = text_field(_("Time of the draw"))
+    laboratory = text_field(_("Laboratory"))
     seen_version = forms.IntegerField(
         required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput
     )
@@ -156,17 +54,30 @@ class LabPanelForm(CorrectionForm):
         today: date,
         use_unit: Mapping[str, str] | None = None,
         suggested_day: date | None = None,
+        around: edit_checks.Around | None = None,
+        laboratories: Sequence[Laboratory] = (),
+        usual_laboratory: Laboratory | None = None,
+        references: Callable[[Laboratory | None, date | None], Mapping[str, Limits]] | None = None,
     ) -> None:
         self.patient, self.visit, self.stored, self.last, self.today = patient, visit, stored, last, today
+        self.around, self.laboratories = around, laboratories
         self.stored_hour = self._stored_hour()
+        self.stored_laboratory = panel_merge.draw_of(stored.values()).laboratory_id
         super().__init__(data, initial=self._initial(suggested_day))
         self.use_unit = use_unit or {}
+        self.chosen_laboratory = self._chosen(usual_laboratory)
+        self.preset_units = draws.units_of(self.chosen_laboratory)
+        self.references = references(self.chosen_laboratory, self._about_day()) if references else {}
+        self.day_doubts: list[Doubt] = []
+        self.is_day_confirmed = False
         self.rows: list[Row] = []
         for analyte in protocol.PANEL:
             self.fields[analyte.code] = text_field(analyte.label)
             for prefix in ("unit", "missing", "why", "confirm", "keep"):
                 self.fields[f"{prefix}_{analyte.code}"] = text_field()
-        self.fields["keep_visited_on"] = text_field()
+        for name in panel_merge.DRAW:
+            self.fields[f"keep_{name}"] = text_field()
+        self.fields[f"confirm_{panel_merge.DAY}"] = text_field()
         self.rows = [self._row(analyte) for analyte in protocol.PANEL]
         self._show_stored()
 
@@ -186,19 +97,36 @@ class LabPanelForm(CorrectionForm):
         }
 
     def _stored_hour(self) -> time | None:
-        moment = next((r.sampled_at for r in self.stored.values() if r.sampled_at), None)
+        moment = panel_merge.draw_of(self.stored.values()).sampled_at
         return clock.hour_at(self.patient.site, moment) if moment else None
+
+    def _chosen(self, usual: Laboratory | None) -> Laboratory | None:
+        """Return the laboratory that the page shows: as posted, else as stored, else the usual one."""
+        by_id = {str(laboratory.pk): laboratory for laboratory in self.laboratories}
+        if self.is_bound:
+            return by_id.get(self.posted(panel_merge.LABORATORY))
+        if self.stored:
+            return by_id.get(str(self.stored_laboratory))
+        return usual
+
+    def _about_day(self) -> date | None:
+        """Return the day that ranges are looked up for before the form is read."""
+        try:
+            return typed.read_date(self.shown("visited_on"), today=self.today)
+        except Unreadable:
+            return self.visit.visited_on
 
     def _row(self, analyte: Analyte) -> Row:
         stored = self.stored.get(analyte.code)
-        reference = analyte.reference[Sex(self.patient.sex)]
+        reference = self.references.get(analyte.code, analyte.reference[Sex(self.patient.sex)])
+        preset = self.preset_units.get(analyte.code, analyte.unit)
         if self.is_bound:
-            unit = self.use_unit.get(analyte.code) or self.posted(f"unit_{analyte.code}") or analyte.unit
+            unit = self.use_unit.get(analyte.code) or self.posted(f"unit_{analyte.code}") or preset
             text = self.posted(analyte.code)
             # the second name is the list that stands there where there are no scripts
             missing = self.posted(f"missing_{analyte.code}") or self.posted(f"why_{analyte.code}")
         else:
-            unit = (stored.typed_unit if stored else "") or analyte.unit
+            unit = (stored.typed_unit if stored else "") or preset
             text, missing = (stored.typed_text, stored.missing_reason) if stored else ("", "")
         return Row(analyte, text, unit, missing, stored, self.last.get(analyte.code), reference)
 
@@ -207,7 +135,7 @@ class LabPanelForm(CorrectionForm):
             return
         for row in self.rows:
             if row.stored is not None:
-                row.entry = _as_stored(row.stored)
+                row.entry = draws.entered(row.stored)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -215,9 +143,16 @@ class LabPanelForm(CorrectionForm):
         cleaned = super().clean() or {}
         cleaned["visited_on"] = self._read_day()
         cleaned["drawn_at"] = self._read_hour()
+        cleaned["laboratory"] = self._read_laboratory()
         for row in self.rows:
-            self._read(row)
+            read(
+                row,
+                seen_version=cleaned.get("version") or 0,
+                is_unit_chosen=row.code in self.use_unit,
+            )
         self._check(cleaned["visited_on"])
+        if self.day_doubts and not self.is_day_confirmed:
+            self.add_error("visited_on", forms.ValidationError(self.day_doubts_said[0], code="to_confirm"))
         for row in self.rows:
             if row.errors:
                 self.add_error(row.code, row.errors)
@@ -246,69 +181,30 @@ class LabPanelForm(CorrectionForm):
             self.add_error("drawn_at", said(error))
             return None
 
-    def _read(self, row: Row) -> None:
-        if row.stored is not None and row.is_as_stored:
-            row.entry = _as_stored(row.stored)
-            return
-        if row.missing:
-            self._read_missing(row)
-            return
-        if not row.text.strip():
-            # what somebody else entered since is not missing here, it was not seen yet
-            seen = self.cleaned_data.get("version") or 0
-            if row.stored is not None and row.stored.version <= seen:
-                row.errors.append(
-                    gettext(
-                        "The stored value does not go away. Type a value, or choose a reason why there is none."
-                    )
-                )
-            return
-        try:
-            number = typed.read_number(row.text)
-        except Unreadable as error:
-            row.errors.append(said(error))
-            return
-        if number.unit is not None and row.code not in self.use_unit:
-            row.unit = number.unit
-        row.notice = number.notice.said(gettext) if number.notice else ""
-        entry = LabEntry(
-            analyte=row.code,
-            value=number.value,
-            comparator=number.comparator,
-            typed_text=number.text,
-            typed_unit=row.unit,
-        )
-        breach = edit_checks.breach(entry)
-        if breach is not None:
-            row.errors.append(said(breach))
-            return
-        row.entry = entry
-
-    def _read_missing(self, row: Row) -> None:
-        is_old_text = row.stored is not None and row.text.strip() == row.stored.typed_text
-        if row.text.strip() and not is_old_text:
-            row.errors.append(
-                gettext("There is a value and a reason why there is none. Keep one of the two.")
-            )
-            return
-        entry = LabEntry(analyte=row.code, missing_reason=row.missing)
-        if (breach := edit_checks.breach(entry)) is not None:
-            row.errors.append(said(breach))
-            return
-        row.text, row.entry = "", entry
+    def _read_laboratory(self) -> Laboratory | None:
+        if self.laboratories and self.posted(panel_merge.LABORATORY) and self.chosen_laboratory is None:
+            self.add_error("laboratory", _("This laboratory is not of the list. Choose one of it."))
+        return self.chosen_laboratory
 
     def _check(self, day: date | None) -> None:
-        """Attach the soft checks; a value that is stored as it stands was confirmed before."""
+        """Attach the soft checks: to the values that are new, and to the day when it is."""
         entries = [row.entry for row in self.rows if row.entry is not None]
         earlier = {code: last.as_earlier() for code, last in self.last.items()}
-        around = edit_checks.Around(earlier=earlier, drawn_on=day)
-        doubts = {d.analyte: d for d in edit_checks.doubts(entries, around)}
-        for row in self.rows:
-            doubt = doubts.get(row.code)
-            if doubt is None or row.is_as_stored:
-                continue
-            row.doubt = doubt
-            row.is_confirmed = self.posted(f"confirm_{row.code}") == row.fingerprint
+        around = replace(
+            self.around or edit_checks.Around(),
+            drawn_on=day,
+            week=self.visit.week,
+            earlier=earlier,
+            is_liver_failure=self.patient.diagnosis == protocol.Diagnosis.LIVER_FAILURE,
+        )
+        doubts = edit_checks.doubts(entries, around)
+        attach(self.rows, doubts, self._is_confirmed)
+        if day is not None and (self.visit._state.adding or day != self.visit.visited_on):
+            self.day_doubts = [doubt for doubt in doubts if doubt.analyte == edit_checks.DAY_FIELD]
+        self.is_day_confirmed = self.posted(f"confirm_{panel_merge.DAY}") == self.day_fingerprint
+
+    def _is_confirmed(self, row: Row) -> bool:
+        return self.posted(f"confirm_{row.code}") == row.fingerprint
 
     # --- what the action gets ---------------------------------------------------------------
 
@@ -317,27 +213,39 @@ class LabPanelForm(CorrectionForm):
         return [
             row.entry
             for row in self.rows
-            if row.entry is not None and not row.is_as_stored and self.posted(f"keep_{row.code}") != "theirs"
+            if row.entry is not None and not row.is_as_stored and self.posted(f"keep_{row.code}") != THEIRS
         ]
 
     def day(self) -> date | None:
         """Return the day of the draw, or None to leave it."""
         day: date | None = self.cleaned_data["visited_on"]
-        return None if self.posted("keep_visited_on") == "theirs" else day
+        return None if self.posted("keep_visited_on") == THEIRS else day
 
     def moment(self) -> datetime | None:
         """Return the moment of the draw, or None when it is as it was."""
-        hour, day = self.cleaned_data["drawn_at"], self.cleaned_data["visited_on"] or self.visit.visited_on
-        if hour is None or day is None or (hour == self.stored_hour and day == self.visit.visited_on):
+        hour, day = self.cleaned_data["drawn_at"], self.day() or self.visit.visited_on
+        if hour is None or day is None or self.posted(f"keep_{panel_merge.MOMENT}") == THEIRS:
+            return None
+        if hour == self.stored_hour and day == self.visit.visited_on:
             return None
         return clock.moment_at(self.patient.site, day, hour)
+
+    def measured_by(self) -> Laboratory | None:
+        """Return the laboratory of the draw, or None to leave it."""
+        is_theirs = self.posted(f"keep_{panel_merge.LABORATORY}") == THEIRS
+        return None if is_theirs else self.chosen_laboratory
+
+    def kept(self) -> frozenset[str]:
+        """Return the fields whose soft check was seen and whose value stays."""
+        found = {row.doubt.analyte for row in self.rows if row.doubt is not None and row.is_confirmed}
+        return frozenset(found | {panel_merge.DAY} if self.day_doubts and self.is_day_confirmed else found)
 
     def decided(self) -> dict[str, int]:
         """Return the collided fields that this person keeps as typed, with the version they saw."""
         seen = self.cleaned_data.get("seen_version")
         if seen is None:
             return {}
-        names = (*self.analyte_codes(), "visited_on")
+        names = (*self.analyte_codes(), *panel_merge.DRAW)
         return {name: seen for name in names if self.posted(f"keep_{name}") == "mine"}
 
     def add_problems(self, refused: Refused) -> None:
@@ -360,19 +268,37 @@ class LabPanelForm(CorrectionForm):
 
     @property
     def to_confirm(self) -> int:
-        return sum(1 for row in self.rows if row.state == "warned")
+        waits = bool(self.day_doubts) and not self.is_day_confirmed
+        return sum(1 for row in self.rows if row.state == "warned") + waits
+
+    @property
+    def open_required(self) -> list[str]:
+        """Labels of what the protocol wants at every visit and nobody has entered yet."""
+        if self.visit.week is None:
+            return []
+        return [row.analyte.label for row in self.rows if row.is_open]
 
     @property
     def is_correction(self) -> bool:
-        return bool(self.stored)
+        return bool(self.stored) or bool(self.visit.not_done)
 
+    # --- the draw ---------------------------------------------------------------------------
 
-def _as_stored(result: LabResult) -> LabEntry:
-    """Return a stored result as an entry in the standard unit, for what the page works out from it."""
-    return LabEntry(
-        analyte=result.analyte,
-        value=result.value,
-        comparator=result.comparator,
-        typed_text=result.typed_text,
-        missing_reason=result.missing_reason,
-    )
+    @property
+    def day_fingerprint(self) -> str:
+        """What a confirmation of the day confirms: the day as it is typed."""
+        return self.shown("visited_on").strip()
+
+    @property
+    def day_doubts_said(self) -> list[str]:
+        return [doubt.sentence.said(gettext) for doubt in self.day_doubts]
+
+    @property
+    def other_laboratory(self) -> Laboratory | None:
+        """The laboratory of the last draw, when it is not this one's."""
+        last = [value for value in self.last.values() if value.result.laboratory_id is not None]
+        if not last or self.chosen_laboratory is None:
+            return None
+        newest = max(last, key=lambda value: (value.drawn_on or date.min, value.result.visit_id))
+        is_same = newest.result.laboratory_id == self.chosen_laboratory.pk
+        return None if is_same else newest.result.laboratory
