@@ -618,6 +618,7 @@ def decimals_of(code: str) -> int:
 AGE_AT_LEAST, AGE_AT_MOST = 16, 60  # both ends included: our assumption
 HBSAG_DAYS = 183  # "more than 6 months"
 COMPLICATION_FREE_DAYS = 60  # "in the last 2 months"
+RULE_SET = "apasl/1"  # our assumption: the paper names APASL; the sets are in patients/rule_sets.py
 
 
 class CriterionKind(StrEnum):
@@ -655,7 +656,7 @@ CRITERIA: tuple[Criterion, ...] = (
     _include(
         "B",
         _("HBV-related liver failure or cirrhosis by APASL"),
-        _("liver failure: TBIL at least 5 mg/dL and INR at least 1.5 or PTA below 40 %"),
+        _("clinical, by the rule set of the study; liver failure goes before cirrhosis"),
     ),
     _include("C", _("16 to 60 years old"), _("age on the day of screening; both ends included")),
     _exclude(

@@ -3,6 +3,6 @@
 from patients.forms.outcome import OutcomeForm, VoidForm
 from patients.forms.panel import LabPanelForm, Row
 from patients.forms.registration import RegistrationForm
-from patients.forms.screening import ScreeningForm
+from patients.forms.screening import EnrolForm, ScreeningForm
 
-__all__ = ["LabPanelForm", "OutcomeForm", "RegistrationForm", "Row", "ScreeningForm", "VoidForm"]
+__all__ = ["EnrolForm", "LabPanelForm", "OutcomeForm", "RegistrationForm", "Row", "ScreeningForm", "VoidForm"]

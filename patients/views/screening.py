@@ -1,4 +1,4 @@
-"""Answering the criteria of a screening, with the verdict while one answers."""
+"""Answering the criteria of a screening, with the verdict while one answers, and enrolling after it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from patients import actions, eligibility, selectors
-from patients.forms import ScreeningForm
+from patients import actions, rule_sets, screenings, selectors
+from patients.forms import EnrolForm, ScreeningForm
+from patients.forms.screening import fact_in_words
 from patients.models import Patient, Screening
-from trial import idempotency, protocol, typed
-from trial.protocol import CriterionKind, Diagnosis, Sex, VerdictState
+from trial import idempotency, protocol, typed, vocabulary
+from trial.models import Revision
+from trial.protocol import CriterionKind, VerdictState
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
 
@@ -25,25 +27,89 @@ from trial.roles import Permission, requires
 @requires(Permission.VIEW_CLINICAL)
 @require_safe
 def eligibility_of(request: HttpRequest, subject_id: str) -> HttpResponse:
-    """List the screenings of a subject with every answer and the verdict."""
+    """List the screenings of a subject with answers, facts, checks, verdict and who wrote them."""
     patient = selectors.patient_or_404(request.user, subject_id)
-    found = [_as_shown(patient, screening) for screening in selectors.screenings(patient)]
+    return _eligibility_page(request, patient)
+
+
+@requires(Permission.ENTER_CLINICAL_DATA)
+@require_POST
+def enrol(request: HttpRequest, subject_id: str) -> HttpResponse:
+    """Enrol a subject whose newest screening found it eligible."""
+    patient = selectors.patient_or_404(request.user, subject_id)
+    form = EnrolForm(request.POST, patient=patient, life=selectors.life(patient))
+    if not form.is_valid():
+        return _eligibility_page(request, patient, form, status=422)
+    try:
+        with idempotency.once(request, by=request.user) as attempt:
+            if not attempt.is_repeated:
+                actions.enrol_screened(
+                    patient=patient,
+                    by=request.user,
+                    recruited_on=form.cleaned_data["recruited_on"],
+                    planned_course=form.cleaned_data["planned_course"],
+                    version=form.cleaned_data["version"],
+                )
+    except Refused as refused:
+        form.add_problems(refused)
+        return _eligibility_page(request, patient, form, status=422)
+    except Conflict:
+        form.add_error(None, _("Somebody changed this subject meanwhile. Open the page again and look."))
+        return _eligibility_page(request, patient, form, status=409)
+    messages.success(request, _("%(subject)s is enrolled.") % {"subject": patient.subject_id})
+    return redirect("patients:eligibility", patient.subject_id)
+
+
+def _eligibility_page(
+    request: HttpRequest, patient: Patient, form: EnrolForm | None = None, status: int = 200
+) -> HttpResponse:
+    found = screenings.of(patient)
+    written = screenings.trail(patient)
+    is_waiting = (
+        bool(found)
+        and found[0].verdict == VerdictState.ELIGIBLE
+        and patient.status != Patient.Status.ENROLLED
+        and request.user.may(Permission.ENTER_CLINICAL_DATA)
+    )
+    if form is None and is_waiting:
+        form = EnrolForm(patient=patient, life=selectors.life(patient))
+    life = selectors.life(patient)
     context = {
         "place": "patients",
         "tab": "eligibility",
         "patient": patient,
         "header": selectors.header(patient, request.user),
-        "screenings": found,
+        "screenings": [_as_shown(patient, each, life, written.get(each.pk, [])) for each in found],
+        "enrol_form": form,
+        "has_pending": bool(found) and found[0].verdict == VerdictState.PENDING,
+        "key": idempotency.key_of(request),
+        "key_field": idempotency.FIELD,
     }
-    return render(request, "patients/eligibility.html", context)
+    return render(request, "patients/eligibility.html", context, status=status)
 
 
-def _as_shown(patient: Patient, screening: Screening) -> dict[str, Any]:
-    form = _form(None, patient, screening, screening.screened_on)
+def _as_shown(patient: Patient, screening: Screening, life: Any, written: list[Revision]) -> dict[str, Any]:
+    form = ScreeningForm(patient=patient, day=screening.screened_on, life=life, screening=screening)
+    sources = vocabulary.by_code(vocabulary.FACT_SOURCES)
+    chosen = rule_sets.RULE_SET_AT[screening.rule_set or protocol.RULE_SET]
     return {
         "screening": screening,
         "questions": [question for asked in form.questions().values() for question in asked],
+        "facts": [
+            {
+                "label": line.label,
+                "value": fact_in_words(form.stored[line.code]),
+                "source": _(sources[line.source].label),
+            }
+            for _title, lines in form.fact_sections()
+            for line in lines
+            if line.code in form.stored
+        ],
         "verdict": form.verdict(),
+        "rule_set": _(chosen.label),
+        "rule_version": chosen.version,
+        "by_hand": [_(text) for text in chosen.by_hand],
+        "written": written,
     }
 
 
@@ -51,8 +117,7 @@ def _as_shown(patient: Patient, screening: Screening) -> dict[str, Any]:
 def screen(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Answer the criteria; ``?on=`` opens the screening of a day, otherwise the pending one."""
     patient = selectors.patient_or_404(request.user, subject_id)
-    screening = _screening(request, patient)
-    form = _posted_form(request, patient, screening)
+    form = _form(request, patient)
     if request.method != "POST":
         return _page(request, patient, form)
     if not form.is_valid():
@@ -64,6 +129,7 @@ def screen(request: HttpRequest, subject_id: str) -> HttpResponse:
                     patient=patient,
                     screened_on=form.cleaned_data["screened_on"],
                     answers=form.answers(),
+                    facts=form.facts(),
                     by=request.user,
                     reason=form.reason_given(),
                     version=form.cleaned_data["version"],
@@ -84,50 +150,43 @@ def screen(request: HttpRequest, subject_id: str) -> HttpResponse:
 def verdict(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Judge what is answered so far; nothing is saved."""
     patient = selectors.patient_or_404(request.user, subject_id)
-    form = _posted_form(request, patient, None)
+    form = _form(request, patient)
     form.is_valid()
-    return render(request, "patients/_verdict.html", _verdict_context(form) | {"is_part": True})
+    lines = [line for _title, listed in form.fact_sections() for line in listed]
+    return render(
+        request, "patients/_verdict.html", _verdict_context(form) | {"is_part": True, "lines": lines}
+    )
 
 
 def _verdict_label(found: protocol.Verdict) -> str:
     return _(protocol.VERDICT_LABELS[VerdictState(found.state)])
 
 
-def _screening(request: HttpRequest, patient: Patient) -> Screening | None:
-    """Return the screening that is meant: of the day that is sent or in the address, or a pending last one."""
-    asked = request.POST.get("screened_on", "") or request.GET.get("on", "")
-    if asked:
-        try:
-            day = typed.read_date(asked, today=selectors.today_at(patient.site))
-        except typed.Unreadable:
-            return None
-        return selectors.screening_on(patient, day)
-    newest = next(iter(selectors.screenings(patient)), None)
-    return newest if newest is not None and newest.verdict == VerdictState.PENDING else None
-
-
-def _posted_form(request: HttpRequest, patient: Patient, screening: Screening | None) -> ScreeningForm:
-    """Build the form for the day of screening that was sent, or the one that is shown."""
+def _form(request: HttpRequest, patient: Patient) -> ScreeningForm:
+    """Build the form for the screening that is meant: of the day sent or asked for, or a pending last one."""
     today = selectors.today_at(patient.site)
-    day = screening.screened_on if screening else today
-    data = None
-    if request.method == "POST":
-        data = request.POST
-        # the form says what cannot be read; the findings stay those of the day it was opened for
+    found = screenings.of(patient)
+    data = request.POST if request.method == "POST" else None
+    asked = request.POST.get("screened_on", "") or request.GET.get("on", "")
+    day, screening = today, None
+    if asked:
+        # the form says what cannot be read; the findings stay those of today
         with suppress(typed.Unreadable):
-            day = typed.read_date(request.POST.get("screened_on", ""), today=today)
-    return _form(data, patient, screening, day)
-
-
-def _form(data: Any, patient: Patient, screening: Screening | None, day: date) -> ScreeningForm:
-    subject = eligibility.Subject(
-        screened_on=day,
-        age=patient.age_on(day),
-        sex=Sex(patient.sex),
-        diagnosis=Diagnosis(patient.diagnosis),
+            day = typed.read_date(asked, today=today)
+            screening = next((each for each in found if each.screened_on == day), None)
+    elif found and found[0].verdict == VerdictState.PENDING:
+        screening = found[0]
+        day = screening.screened_on
+    return ScreeningForm(
+        data,
+        patient=patient,
+        day=day,
+        life=selectors.life(patient),
+        screening=screening,
+        offers=screenings.offers(patient, day, found),
         labs=selectors.labs_until(patient, day),
+        earlier=next((each for each in found if each.screened_on < day), None),
     )
-    return ScreeningForm(data, life=selectors.life(patient), subject=subject, screening=screening)
 
 
 def _verdict_context(form: ScreeningForm) -> dict[str, Any]:
@@ -150,12 +209,15 @@ def _page(
     conflict: Conflict | None = None,
 ) -> HttpResponse:
     questions = form.questions()
+    name = form.screening.rule_set if form.screening is not None else ""
+    chosen = rule_sets.RULE_SET_AT[name or protocol.RULE_SET]
     context = _verdict_context(form) | {
         "place": "patients",
         "tab": "eligibility",
         "patient": patient,
         "header": selectors.header(patient, request.user),
         "form": form,
+        "fact_sections": form.fact_sections(),
         "sections": [
             (_("Inclusion"), _("every one yes"), questions[CriterionKind.INCLUSION]),
             (_("Exclusion"), _("every one no"), questions[CriterionKind.EXCLUSION]),
@@ -165,7 +227,16 @@ def _page(
         "verdict_url": reverse("patients:verdict", args=[patient.subject_id]),
         "conflict": conflict,
         "version": conflict.version if conflict else form.shown("version"),
+        "rule_set": _(chosen.label),
+        "rule_version": chosen.version,
+        "by_hand": [_(text) for text in chosen.by_hand],
+        "draft": _draft(patient, form.screening.screened_on if form.screening else None),
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }
     return render(request, "patients/screen.html", context, status=status)
+
+
+def _draft(patient: Patient, day: date | None) -> str:
+    """Return the place under which what is typed is kept until it is saved."""
+    return f"screening:{patient.subject_id}:{day.isoformat() if day else 'new'}"
