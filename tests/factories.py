@@ -17,7 +17,7 @@ from trial.roles import Role
 
 if TYPE_CHECKING:
     from infusions.models import Infusion
-    from patients.models import Outcome, Patient, Visit
+    from patients.models import DataQuery, Outcome, Patient, Visit
 
 SITES = {"GE": "Guangzhou East", "GS": "Guangzhou South"}
 RECRUITED_ON = date(2024, 1, 8)
@@ -179,3 +179,67 @@ def an_outcome(patient: Patient, kind: str = "completed", happened_on: date | No
     )
     settle()
     return Outcome.objects.get(patient=patient, kind=kind, voided_at=None)
+
+
+def a_query(
+    patient: Patient, *, by: User, visit: Visit | None = None, field: str = "", text: str = "Which report?"
+) -> DataQuery:
+    """Return an open question of a person on a subject, or on a value of one of its visits."""
+    from patients.actions.queries import About, open_query
+
+    about = About(topic="subject") if visit is None else About(topic="visit", visit=visit)
+    query = open_query(patient=patient, about=about, field=field, text=text, by=by)
+    settle()
+    return query
+
+
+def an_event(
+    patient: Patient,
+    term: str = "Fever",
+    grade: int = 2,
+    onset_on: date | None = None,
+    *,
+    by: User | None = None,
+    **fields: Any,
+) -> AdverseEvent:
+    """Return an adverse event, by default one that is not serious, in the third week."""
+    from patients import actions
+
+    event = actions.record_event(
+        patient=patient,
+        entry=actions.EventEntry(
+            term=term,
+            grade=grade,
+            onset_on=onset_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=15),
+            **fields,
+        ),
+        by=by or audit.service_account(),
+        reason="made for a test",
+    )
+    settle()
+    return event
+
+
+def a_treatment(
+    patient: Patient,
+    kind: str = "plasma",
+    started_on: date | None = None,
+    *,
+    by: User | None = None,
+    **fields: Any,
+) -> Treatment:
+    """Return a treatment of the subject."""
+    from patients import actions
+
+    treatment = actions.record_treatment(
+        patient=patient,
+        entry=actions.TreatmentEntry(
+            kind=kind,
+            started_on=started_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=13),
+            **fields,
+        ),
+        by=by or audit.service_account(),
+        reason="made for a test",
+    )
+    settle()
+    return treatment

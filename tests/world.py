@@ -29,11 +29,15 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
         draw = factories.a_draw(patient, tbil="160")
         revision = Revision.objects.filter(entries__patient_id=patient.pk).order_by("-number").first()
         assert revision is not None
+        query = factories.a_query(patient, by=data_manager, visit=draw, field="tbil")
         return {
             "subject_id": patient.subject_id,
+            "query_id": query.pk,
             "visit_id": draw.pk,
             "trial:revision.number": revision.number,
             "outcome_id": outcome.pk,
+            "event_id": factories.an_event(patient).pk,
+            "treatment_id": factories.a_treatment(patient).pk,
             "week": 4,
             "number": 1,
             "code": f"{site}-900",
@@ -47,8 +51,11 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
     gone = {
         **own,
         "subject_id": "GE-999",
+        "query_id": 10**9,
         "visit_id": 10**9,
         "outcome_id": 10**9,
+        "event_id": 10**9,
+        "treatment_id": 10**9,
         "trial:revision.number": 10**9,
         "job_id": uuid.uuid4(),
     }

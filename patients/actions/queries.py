@@ -167,7 +167,7 @@ def _step(
     """
     with audit.revision(by=by, reason=REASONS[step], source=SOURCE):
         patient = selectors.locked(query.patient)
-        stored = DataQuery.objects.select_for_update(of=("self",)).get(pk=query.pk)
+        stored: DataQuery = DataQuery.objects.select_for_update(of=("self",)).get(pk=query.pk)
         by_check = bool(stored.check_code)
         place = standing(by, stored)
         if not any(step in query_life.steps(state, place, by_check=by_check) for state in State):

@@ -20,6 +20,8 @@ FRAGMENTS = {
     "patients:check_visit",
     "patients:verdict",
     "infusions:check",
+    "trial:draft",
+    "trial:session",
     "trial:job",
     "trial:job_file",
     "analytics:import_refused",
@@ -70,15 +72,20 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "v = Visit.objects.filter(week=4, patient__site__code='GE', voided_at=None).order_by('id').first();"
         "u = Visit.objects.filter(week=None, patient__site__code='GE', voided_at=None).order_by('id').first() or v;"
         "o = Outcome.objects.filter(patient__site__code='GE', voided_at=None).order_by('id').first();"
-        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id)",
+        "from patients.actions.queries import About, open_query;"
+        "from trial.models import User;"
+        "q = open_query(patient=v.patient, about=About(topic='visit', visit=v), field='tbil',"
+        " text='Which report?', by=User.objects.get(username='chen.yu'));"
+        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk)",
     ).stdout
-    _found, subject, visit, drawn, outcome, ended = output[output.index("FOUND") :].split()[:6]
+    _found, subject, visit, drawn, outcome, ended, query = output[output.index("FOUND") :].split()[:7]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
         "drawn": drawn,
         "outcome_id": int(outcome),
         "ended": ended,
+        "query_id": int(query),
         "week": 4,
         "number": 1,
         "trial:revision.number": 5,
