@@ -60,5 +60,6 @@ def page(request: HttpRequest) -> dict[str, object]:
             lambda: allowed(getattr(request, "user", None), Permission.VIEW_CLINICAL)
         ),
         "synthetic": settings.SYNTHETIC,
+        "idle_seconds": settings.SESSION_IDLE_SECONDS,
         "other_languages": [(code, name) for code, name in LANGUAGE_NAMES.items() if code != language],
     }

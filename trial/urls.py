@@ -14,6 +14,8 @@ from trial import views
 # each address of this floor is added with the module of views that answers it
 trial_urls: list[URLPattern | URLResolver] = [
     path("account/", views.account, name="account"),
+    path("account/draft/", views.draft, name="draft"),
+    path("account/session/", views.session, name="session"),
     path("shortcuts/", views.shortcuts, name="shortcuts"),
     path("audit/", views.audit_log, name="audit"),
     path("audit/<int:number>/", views.revision, name="revision"),

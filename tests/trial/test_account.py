@@ -113,15 +113,32 @@ def test_the_account_page_says_who_may_do_what(
     assert "export files" not in page
 
 
-def test_other_sessions_are_counted_and_ended_and_nobody_elses(
+def test_sessions_are_listed_and_ended_one_by_one_or_all_and_nobody_elses(
     li_min: User, coordinator_elsewhere: User
 ) -> None:
-    here, there = log_in(), log_in()
+    windows = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/141.0 Safari/537.36"}
+    here, third = log_in(), log_in()
+    there = Client(headers=windows)
+    there.post("/login/", {"login": "li.min", "password": PASSWORD})
     stranger = Client()
     stranger.force_login(coordinator_elsewhere, backend="django.contrib.auth.backends.ModelBackend")
-    assert "1 other session" in here.get("/account/").content.decode()
+    stranger.get("/account/")
+    page = here.get("/account/").content.decode()
+    assert page.count('name="place"') == 2
+    assert "Chrome 141, Windows" in page
+    assert "127.0.0.1" in page
+    assert there.session.session_key not in page
+
+    where = {place.browser: place.name for place in accounts.places(li_min, "")}
+    (foreign,) = accounts.places(coordinator_elsewhere, "")
+    assert here.post("/account/", {"place": foreign.name}, follow=True).status_code == 200
+    assert stranger.get("/account/").status_code == 200
+    here.post("/account/", {"place": where["Chrome 141, Windows"]})
+    assert there.get("/account/").status_code == 302
+    assert third.get("/account/").status_code == 200
 
     assert here.post("/account/").status_code == 302
+    assert third.get("/account/").status_code == 302
 
     assert here.get("/account/").status_code == 200
     assert there.get("/account/").status_code == 302

@@ -2,7 +2,19 @@
 
 from trial.views.account import account, shortcuts
 from trial.views.audit import audit_log, revision
+from trial.views.drafts import draft, session
 from trial.views.health import live, ready
 from trial.views.jobs import job, job_file
 
-__all__ = ["account", "audit_log", "job", "job_file", "live", "ready", "revision", "shortcuts"]
+__all__ = [
+    "account",
+    "audit_log",
+    "draft",
+    "job",
+    "job_file",
+    "live",
+    "ready",
+    "revision",
+    "session",
+    "shortcuts",
+]

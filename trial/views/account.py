@@ -18,12 +18,19 @@ from trial.roles import PERMISSION_LABELS, PERMISSIONS, Permission, Role, requir
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.USE_ACCOUNT)
 def account(request: HttpRequest) -> HttpResponse:
-    """Show who is signed in and what they may do; a POST ends their other sessions."""
+    """Show who is signed in and what they may do; a POST ends one of their sessions, or all others."""
     here = request.session.session_key or ""
     if request.method == "POST":
-        accounts.end_other_sessions(request.user, here)
-        messages.success(request, _("You are now signed in only here."))
+        one = request.POST.get("place", "")
+        if not one:
+            accounts.end_other_sessions(request.user, here)
+            messages.success(request, _("You are now signed in only here."))
+        elif accounts.end_session(request.user, one):
+            messages.success(request, _("That session has ended."))
+        else:
+            messages.info(request, _("That session had ended already."))
         return redirect("trial:account")
+    signed_in_at = accounts.places(request.user, here)
     may = PERMISSIONS[Role(request.user.role)]
     context = {
         "place": "account",
@@ -32,7 +39,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "zone": request.user.site.time_zone if request.user.site else settings.TIME_ZONE,
         "session_ends": session_ends_at(request),
         "idle_minutes": settings.SESSION_IDLE_SECONDS // 60,
-        "other_sessions": len(accounts.other_sessions(request.user, here)),
+        "signed_in_at": signed_in_at,
+        "other_sessions": sum(not one.is_here for one in signed_in_at),
     }
     return render(request, "trial/account.html", context)
 

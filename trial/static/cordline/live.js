@@ -4,7 +4,6 @@
 const notices = document.getElementById("notices");
 const words = notices?.dataset ?? {};
 let lost = null;
-let ended = null;
 
 const notice = (kind, bold, text = "", { button, stay = false } = {}) => {
   const banner = document.createElement("div");
@@ -105,31 +104,9 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (sessionEnded(xhr)) {
     // leaving for the login page would lose what stands in the fields
     event.preventDefault();
-    if (ended) return;
-    const link = document.createElement("a");
-    link.className = "btn btn-primary btn-sm";
-    link.href = words.loginUrl;
-    link.target = "_blank";
-    link.rel = "noopener";
-    link.textContent = words.signIn;
-    ended = notice("warn", words.ended, words.endedNote, { button: link, stay: true });
-  } else if (ended && isFreshness(event)) {
-    ended.remove();
-    ended = null;
-    renewToken();
+    document.dispatchEvent(new CustomEvent("session-ended"));
   }
 });
-
-// a new session has a new token, and the forms of this page hold the old one
-async function renewToken() {
-  const answer = await fetch(location.href, { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector("input[name=csrfmiddlewaretoken]")?.value;
-  if (!fresh) return;
-  for (const field of document.querySelectorAll("input[name=csrfmiddlewaretoken]")) field.value = fresh;
-  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": fresh }));
-}
 
 document.addEventListener("htmx:responseError", (event) => {
   if (sessionEnded(event.detail.xhr) || isFreshness(event)) return;
