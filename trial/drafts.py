@@ -137,12 +137,12 @@ def discard(person: User, place: str) -> bool:
     return bool(Draft.objects.visible_to(person).filter(place=place).delete()[0])
 
 
-def forget(request: HttpRequest) -> None:
-    """Throw away the draft of a form that has just been saved."""
+def forget(request: HttpRequest, person: User) -> None:
+    """Throw away the draft of a form that this person has just saved."""
     places = Q(place=_place_of_form(request.path))
     if place := request.POST.get(FIELD):
         places |= Q(place=place)
-    Draft.objects.visible_to(request.user).filter(places).delete()
+    Draft.objects.visible_to(person).filter(places).delete()
 
 
 def purge() -> int:
@@ -205,9 +205,9 @@ def _page_of(request: HttpRequest) -> str:
     return request.path
 
 
-def asked_for(request: HttpRequest) -> Draft | None:
+def asked_for(request: HttpRequest, reader: User) -> Draft | None:
     """Return the parked form that an address asks for, if it is the reader's own."""
     asked = request.GET.get(ASKED_FOR, "")
     if not asked.isascii() or not asked.isdigit() or len(asked) > 18:
         return None
-    return Draft.objects.visible_to(request.user).filter(pk=int(asked), parked=True).first()
+    return Draft.objects.visible_to(reader).filter(pk=int(asked), parked=True).first()

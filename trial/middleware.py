@@ -181,10 +181,9 @@ def session_ends_at(request: HttpRequest) -> datetime:
 def seconds_left(request: HttpRequest) -> int:
     """Return after how many seconds without a person's doing this session ends."""
     now = int(timezone.now().timestamp())
-    seen, begun = request.session.get(_SEEN, now), request.session.get(_BEGUN, now)
-    return max(
-        0, min(settings.SESSION_IDLE_SECONDS - (now - seen), settings.SESSION_COOKIE_AGE - (now - begun))
-    )
+    idle = now - int(request.session.get(_SEEN, now))
+    age = now - int(request.session.get(_BEGUN, now))
+    return max(0, min(settings.SESSION_IDLE_SECONDS - idle, settings.SESSION_COOKIE_AGE - age))
 
 
 def keep_what_is_typed(get_response: Answer) -> Answer:
@@ -231,7 +230,7 @@ def _parked(request: HttpRequest, response: HttpResponseBase, owner: User | None
 
 def _saved(request: HttpRequest, response: HttpResponseRedirectBase) -> HttpResponseBase:
     if request.user.is_authenticated:
-        drafts.forget(request)
+        drafts.forget(request, request.user)
     if SENT_BY_SCRIPT not in request.headers:
         return response
     told = HttpResponse(status=204)
@@ -243,7 +242,7 @@ def _saved(request: HttpRequest, response: HttpResponseRedirectBase) -> HttpResp
 def _fill(request: HttpRequest, response: HttpResponseBase) -> None:
     if not isinstance(response, HttpResponse) or not request.user.is_authenticated:
         return
-    draft = drafts.asked_for(request)
+    draft = drafts.asked_for(request, request.user)
     if draft is None or not response.get("Content-Type", "").startswith("text/html"):
         return
     page = filled_page.fill(response.content.decode(), draft.fields)
