@@ -1,6 +1,6 @@
 """Terms of the criteria for adverse events (CTCAE v5) that matter in this study, and what a grade means.
 
-Pure. A term is stored in English, as the criteria name it; whatever is not in the
+Pure. A term is stored in English under the criteria's name, in the spelling of this project; whatever is not in the
 list is typed freely. Grades have a meaning of their own for some terms and a
 general one for the others; both are shortened here, the criteria decide.
 """
@@ -87,11 +87,11 @@ TERMS: tuple[EventTerm, ...] = (
     EventTerm("Fatigue"),
     EventTerm("Nausea"),
     EventTerm("Vomiting"),
-    EventTerm("Diarrhea"),
+    EventTerm("Diarrhoea"),
     EventTerm("Abdominal pain"),
     EventTerm("Rash maculo-papular"),
     EventTerm("Pruritus"),
-    EventTerm("Dyspnea"),
+    EventTerm("Dyspnoea"),
     EventTerm("Hypotension"),
     EventTerm("Thromboembolic event"),
     EventTerm("Portal vein thrombosis"),
@@ -99,8 +99,8 @@ TERMS: tuple[EventTerm, ...] = (
     EventTerm("Hepatic encephalopathy"),
     EventTerm("Hepatic failure"),
     EventTerm("Portal hypertension"),
-    EventTerm("Esophageal varices hemorrhage"),
-    EventTerm("Upper gastrointestinal hemorrhage"),
+    EventTerm("Oesophageal varices haemorrhage"),
+    EventTerm("Upper gastrointestinal haemorrhage"),
     EventTerm("Acute kidney injury"),
     EventTerm("Hepatic infection"),
     EventTerm("Peritoneal infection"),
@@ -152,15 +152,15 @@ TERMS: tuple[EventTerm, ...] = (
         ),
     ),
     EventTerm("White blood cell decreased"),
-    EventTerm("Anemia"),
+    EventTerm("Anaemia"),
     EventTerm(
-        "Hypoalbuminemia",
+        "Hypoalbuminaemia",
         MappingProxyType(
             {1: _("below normal to 30 g/L"), 2: _("below 30 to 20 g/L"), 3: _("below 20 g/L")},
         ),
     ),
     EventTerm(
-        "Hyponatremia",
+        "Hyponatraemia",
         MappingProxyType(
             {
                 1: _("below normal to 130 mmol/L"),
@@ -170,8 +170,8 @@ TERMS: tuple[EventTerm, ...] = (
             }
         ),
     ),
-    EventTerm("Hypoglycemia"),
-    EventTerm("Hyperkalemia"),
+    EventTerm("Hypoglycaemia"),
+    EventTerm("Hyperkalaemia"),
 )
 """Offered while typing, those of an infusion first."""
 

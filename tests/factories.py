@@ -243,3 +243,43 @@ def a_treatment(
     )
     settle()
     return treatment
+
+
+def a_laboratory(code: str = "GE-LAB", *, site: Site | None = None, name: str = "") -> Laboratory:
+    """Return a new laboratory, without a site one that serves all."""
+    from patients.actions import laboratories
+
+    made = laboratories.create_laboratory(
+        code=code, name=name or f"Laboratory {code}", site=site, by=audit.service_account()
+    )
+    settle()
+    return made
+
+
+def a_range(
+    laboratory: Laboratory, analyte: str, low: str | None, high: str | None, **fields: Any
+) -> ReferenceRange:
+    """Return a new range in the standard unit, of both sexes and all ages from 2024 on unless told otherwise."""
+    from patients.actions import laboratories
+
+    given: dict[str, Any] = {
+        "low": None if low is None else Decimal(low),
+        "high": None if high is None else Decimal(high),
+        "unit": protocol.ANALYTES[analyte].unit,
+        "valid_from": date(2024, 1, 1),
+    }
+    made = laboratories.add_range(
+        laboratory=laboratory,
+        entry=laboratories.RangeEntry(analyte=analyte, **(given | fields)),
+        by=audit.service_account(),
+    )
+    settle()
+    return made
+
+
+def measured_by(laboratory: Laboratory | None, patient: Patient) -> None:
+    """Say who measured all results of a subject so far."""
+    from patients.models import LabResult
+
+    with by_the_software():
+        LabResult.objects.filter(patient=patient).update(laboratory=laboratory)

@@ -29,7 +29,18 @@ PEOPLE = (
     "data_manager",
     "account_admin",
 )
-OBJECTS = {"subject_id", "visit_id", "outcome_id", "event_id", "treatment_id", "query_id", "job_id"}
+OBJECTS = {
+    "subject_id",
+    "laboratory_code",
+    "range_id",
+    "result_id",
+    "visit_id",
+    "outcome_id",
+    "event_id",
+    "treatment_id",
+    "query_id",
+    "job_id",
+}
 """Parameters that name something of a site or a person; the others are plain words of the protocol."""
 
 OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")

@@ -30,8 +30,13 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
         revision = Revision.objects.filter(entries__patient_id=patient.pk).order_by("-number").first()
         assert revision is not None
         query = factories.a_query(patient, by=data_manager, visit=draw, field="tbil")
+        laboratory = factories.a_laboratory(f"{site}-LAB", site=sites[site])
+        factories.a_range(laboratory, "tbil", "5", "21")
         return {
             "subject_id": patient.subject_id,
+            "laboratory_code": laboratory.code,
+            "range_id": laboratory.ranges.get().pk,
+            "result_id": draw.lab_results.get(analyte="tbil").pk,
             "query_id": query.pk,
             "visit_id": draw.pk,
             "trial:revision.number": revision.number,
@@ -51,6 +56,9 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
     gone = {
         **own,
         "subject_id": "GE-999",
+        "laboratory_code": "NONE",
+        "range_id": 10**9,
+        "result_id": 10**9,
         "query_id": 10**9,
         "visit_id": 10**9,
         "outcome_id": 10**9,

@@ -168,8 +168,8 @@ def _refuse(patient: Patient, entry: EventEntry) -> None:
                 Sentence(_("Choose one of the list.")),
             )
     problems += _days(patient, entry)
-    of_subject = LabResult.objects.filter(pk=entry.lab_result_id, patient=patient)
-    if entry.lab_result_id is not None and not of_subject.exists():
+    result = entry.lab_result_id
+    if result is not None and not LabResult.objects.filter(pk=result, patient=patient).exists():
         problem(
             "lab_result",
             entry.lab_result_id,

@@ -74,7 +74,7 @@ def void(request: HttpRequest, subject_id: str, outcome_id: int) -> HttpResponse
                 return redirect("patients:outcomes", subject_id)
     context = {
         "place": "patients",
-        "tab": "outcomes",
+        "tab": "events",
         "patient": outcome.patient,
         "header": selectors.header(outcome.patient, request.user),
         "outcome": outcome,
@@ -94,7 +94,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "place": "patients",
-        "tab": "outcomes",
+        "tab": "events",
         "patient": patient,
         "header": selectors.header(patient, request.user),
         "outcomes": found,

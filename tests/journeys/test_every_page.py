@@ -76,9 +76,18 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "from trial.models import User;"
         "q = open_query(patient=v.patient, about=About(topic='visit', visit=v), field='tbil',"
         " text='Which report?', by=User.objects.get(username='chen.yu'));"
-        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk)",
+        "from datetime import timedelta;"
+        "from patients import actions;"
+        "day = v.patient.recruited_on + timedelta(days=8);"
+        "by = User.objects.get(username='li.min');"
+        "e = actions.record_event(patient=v.patient, by=by,"
+        " entry=actions.EventEntry(term='Fever', grade=2, onset_on=day));"
+        "t = actions.record_treatment(patient=v.patient, by=by,"
+        " entry=actions.TreatmentEntry(kind='plasma', started_on=day));"
+        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk)",
     ).stdout
-    _found, subject, visit, drawn, outcome, ended, query = output[output.index("FOUND") :].split()[:7]
+    found = output[output.index("FOUND") :].split()
+    subject, visit, drawn, outcome, ended, query, event, treatment = found[1:9]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
@@ -86,6 +95,8 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "outcome_id": int(outcome),
         "ended": ended,
         "query_id": int(query),
+        "event_id": int(event),
+        "treatment_id": int(treatment),
         "week": 4,
         "number": 1,
         "trial:revision.number": 5,
