@@ -17,7 +17,16 @@ from trial.roles import Role
 
 if TYPE_CHECKING:
     from infusions.models import Infusion
-    from patients.models import DataQuery, Outcome, Patient, Visit
+    from patients.models import (
+        AdverseEvent,
+        DataQuery,
+        Laboratory,
+        Outcome,
+        Patient,
+        ReferenceRange,
+        Treatment,
+        Visit,
+    )
 
 SITES = {"GE": "Guangzhou East", "GS": "Guangzhou South"}
 RECRUITED_ON = date(2024, 1, 8)
