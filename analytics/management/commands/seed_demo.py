@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from analytics import demonstration, synthetic
+from analytics import demonstration, demonstration_ward, synthetic, synthetic_ward
 from analytics.imports import KINDS
 from analytics.synthetic_files import infusion_rows, subject_rows, visit_rows
 from analytics.synthetic_study import SITES, Study
@@ -57,11 +57,15 @@ class Command(BaseCommand):
         self._step(f"{len(study.subjects)} synthetic subjects made up, {study.groups}")
         people = demonstration.people(password=options["password"])
         importer = people[IMPORTER]
+        demonstration_ward.open_laboratories(by=importer)
         demonstration.register_lots(study, by=importer)
+        demonstration_ward.release_lots(study, by=importer)
         self._import(study, importer, today)
         demonstration.record_screenings(study, by=importer)
         demonstration.record_outcomes(study, by=importer)
         self._step("screenings and outcomes")
+        demonstration_ward.record_ward(synthetic_ward.generate(study), by=importer)
+        self._step("treatments, events and vital signs")
         demonstration.a_day_on_the_ward(study, people)
         self._step(f"a day on the ward; {time.monotonic() - begun:.1f} s in all")
         self.stdout.write("The synthetic study is ready. No real patient is in it.")
