@@ -58,6 +58,11 @@ def lock_on(patient: Patient, visit: Visit | None = None) -> Lock | None:
     return _told(rule, row)
 
 
+def site_lock(site: Site) -> Lock | None:
+    """Return why a whole site may not write; None while it may."""
+    return _told(SITE_FROZEN, site) if site.frozen_at is not None else None
+
+
 def refuse_locked(patient: Patient, visit: Visit | None = None) -> None:
     """Refuse a write before it reaches the database, which would refuse it too.
 

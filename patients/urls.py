@@ -11,12 +11,15 @@ from patients.views import (
     laboratories,
     labs,
     listing,
+    locking,
     outcome,
     queries,
     register,
     screening,
     screening_log,
+    signing,
     today,
+    verifying,
     visit,
 )
 
@@ -84,4 +87,10 @@ urlpatterns = [
     path("patients/<str:subject_id>/visits/new/", visit.enter_unscheduled, name="enter_unscheduled"),
     path("patients/<str:subject_id>/visits/<int:visit_id>/void/", labs.void_visit, name="void_visit"),
     path("patients/<str:subject_id>/draws/<int:visit_id>/", visit.edit_unscheduled, name="edit_unscheduled"),
+    path("patients/<str:subject_id>/verify/", verifying.verify_records, name="verify"),
+    path("patients/<str:subject_id>/signatures/", signing.signatures, name="signatures"),
+    path("patients/<str:subject_id>/sign/", signing.sign_records, name="sign"),
+    path("patients/<str:subject_id>/lock/", locking.lock_records, name="lock"),
+    path("sites/", locking.sites, name="sites"),
+    path("sites/<str:site_code>/freeze/", locking.freeze, name="freeze"),
 ]

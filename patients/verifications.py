@@ -203,11 +203,16 @@ def _verified(table: str) -> Exists:
     )
 
 
-def shares(patient: Patient) -> Mapping[str | int, Share]:
+def shares(patient: Patient, *, only_visit: Visit | None = None) -> Mapping[str | int, Share]:
     """Return how much of a subject is verified: by visit key, and by kind."""
     found: dict[str | int, Share] = {}
-    for visit, verified, rows in _counted(rows_of(LABS).filter(patient=patient), LABS, "visit_id"):
+    results = rows_of(LABS).filter(patient=patient)
+    if only_visit is not None:
+        results = results.filter(visit=only_visit)
+    for visit, verified, rows in _counted(results, LABS, "visit_id"):
         found[int(visit)] = Share(verified, rows)
+    if only_visit is not None:
+        return found
     for kind, table in KINDS.items():
         for _patient, verified, rows in _counted(rows_of(table).filter(patient=patient), table, "patient_id"):
             found[kind] = Share(verified, rows)

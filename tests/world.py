@@ -43,6 +43,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
             "outcome_id": outcome.pk,
             "event_id": factories.an_event(patient).pk,
             "treatment_id": factories.a_treatment(patient).pk,
+            "site_code": site,
             "week": 4,
             "number": 1,
             "code": f"{site}-900",
@@ -66,5 +67,6 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
         "treatment_id": 10**9,
         "trial:revision.number": 10**9,
         "job_id": uuid.uuid4(),
+        "site_code": "NOWHERE",
     }
     return World(own, elsewhere, gone)

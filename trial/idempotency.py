@@ -21,7 +21,8 @@ from trial.models import Revision, User
 
 FIELD = "submission_key"
 _LONGEST_KEY = 64
-_NOT_CONTENT = frozenset({"csrfmiddlewaretoken"})
+_NOT_CONTENT = frozenset({"csrfmiddlewaretoken", "password", "code"})
+"""Fields that never become part of a name that the trail keeps: tokens and secrets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""The data manager's pages: locking visits and casebooks, freezing sites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from patients import locks, marks, selectors, verifications
+from patients.actions import locking
+from patients.models import Patient, Visit
+from patients.views.verifying import visits_of
+from trial import clock, idempotency
+from trial.models import Site
+from trial.refusals import Refused
+from trial.roles import Permission, requires
+
+CASEBOOK = "casebook"
+
+
+@requires(Permission.LOCK)
+def lock_records(request: HttpRequest, subject_id: str) -> HttpResponse:
+    """Show what is locked of a subject, by whom and why; a POST locks or unlocks one thing."""
+    patient = selectors.patient_or_404(request.user, subject_id)
+    visits = visits_of(patient)
+    if request.method != "POST":
+        return _page(request, patient, visits)
+    target, reason = request.POST.get("target", ""), request.POST.get("reason", "")
+    visit = next((each for each in visits if str(each.pk) == target), None)
+    try:
+        with idempotency.once(request, by=request.user) as attempt:
+            if attempt.is_repeated:
+                pass
+            elif visit is not None:
+                act = locking.unlock_visit if visit.locked_at else locking.lock_visit
+                act(visit=visit, by=request.user, reason=reason)
+            elif target == CASEBOOK:
+                turn = locking.unlock_casebook if patient.locked_at else locking.lock_casebook
+                turn(patient=patient, by=request.user, reason=reason)
+            else:
+                return _page(request, patient, visits, status=422, missing=True)
+    except Refused as refused:
+        return _page(request, patient, visits, status=422, refused=refused)
+    messages.success(request, _("Done. The reason is in the history."))
+    return redirect("patients:lock", subject_id)
+
+
+def _page(
+    request: HttpRequest,
+    patient: Patient,
+    visits: list[Visit],
+    *,
+    status: int = 200,
+    refused: Refused | None = None,
+    missing: bool = False,
+) -> HttpResponse:
+    by_visit = marks.of_visits(patient, visits)
+    problems = [problem.in_words for problem in refused.problems] if refused else []
+    if missing:
+        problems.append(_("Nothing is chosen. Choose a visit or the casebook."))
+    context = {
+        "place": "patients",
+        "tab": "signatures",
+        "patient": patient,
+        "header": selectors.header(patient, request.user),
+        "marks": marks.of_casebook(patient),
+        "casebook_lock": locks.lock_on(patient) if patient.locked_at else None,
+        "site_lock": locks.site_lock(patient.site),
+        "visits": [
+            {
+                "visit": visit,
+                "marks": by_visit[visit.pk],
+                "lock": locks.lock_on(patient, visit) if visit.locked_at else None,
+                "is_chosen": request.POST.get("target") == str(visit.pk),
+            }
+            for visit in visits
+        ],
+        "casebook_chosen": request.POST.get("target") == CASEBOOK,
+        "reason": request.POST.get("reason", ""),
+        "problems": problems,
+        "zone": clock.zone(patient.site),
+        "key": idempotency.key_of(request),
+        "key_field": idempotency.FIELD,
+    }
+    return render(request, "patients/lock.html", context, status=status)
+
+
+@requires(Permission.LOCK)
+@require_safe
+def sites(request: HttpRequest) -> HttpResponse:
+    """List the sites with how far they are verified, signed and locked."""
+    return _sites(request)
+
+
+@requires(Permission.LOCK)
+def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
+    """Freeze a site, or open it again; asked for its reason on a page of its own."""
+    site = get_object_or_404(Site, code=site_code)
+    if not request.user.sees_all_sites and request.user.site_id != site.pk:
+        raise Http404
+    problems: list[str] = []
+    if request.method == "POST":
+        act = locking.unfreeze_site if site.frozen_at else locking.freeze_site
+        try:
+            with idempotency.once(request, by=request.user) as attempt:
+                if not attempt.is_repeated:
+                    act(site=site, by=request.user, reason=request.POST.get("reason", ""))
+        except Refused as refused:
+            problems = [problem.in_words for problem in refused.problems]
+        else:
+            messages.success(request, _("Done. The reason is in the history."))
+            return redirect("patients:sites")
+    context = {
+        "place": "patients",
+        "site": site,
+        "lock": locks.site_lock(site),
+        "patients": Patient.objects.filter(site=site).count(),
+        "zone": clock.zone(site),
+        "problems": problems,
+        "reason": request.POST.get("reason", ""),
+        "key": idempotency.key_of(request),
+        "key_field": idempotency.FIELD,
+    }
+    return render(request, "patients/freeze.html", context, status=422 if problems else 200)
+
+
+def _sites(request: HttpRequest) -> HttpResponse:
+    shares = verifications.shares_by_site(request.user)
+    patients = Patient.objects.visible_to(request.user).filter(merged_into__isnull=True)
+    counted = {
+        row["site"]: row
+        for row in patients.order_by()
+        .values("site")
+        .annotate(
+            subjects=Count("pk", distinct=True),
+            locked=Count("pk", filter=Q(locked_at__isnull=False), distinct=True),
+            signed=Count(
+                "pk", filter=Q(signatures__visit__isnull=True, signatures__isnull=False), distinct=True
+            ),
+        )
+    }
+    visits: dict[int, dict[str, Any]] = {
+        row["patient__site"]: row
+        for row in Visit.objects.valid()
+        .filter(patient__in=patients)
+        .order_by()
+        .values("patient__site")
+        .annotate(visits=Count("pk"), visits_locked=Count("pk", filter=Q(locked_at__isnull=False)))
+    }
+    rows = [
+        {
+            "share": shares.get(site.pk, verifications.Share()),
+            "subjects": 0, "locked": 0, "signed": 0, "visits": 0, "visits_locked": 0,
+            **counted.get(site.pk, {}),
+            **visits.get(site.pk, {}),
+            "site": site,
+        }
+        for site in selectors.sites_for(request.user)
+    ]
+    return render(request, "patients/sites.html", {"place": "patients", "rows": rows})
