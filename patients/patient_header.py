@@ -82,6 +82,8 @@ class Header:
     may_infuse: bool
     may_identify: bool = False
     may_merge: bool = False
+    is_eligible: bool = False
+    """Whether the newest screening says so."""
 
     @property
     def subject_id(self) -> str:
@@ -148,7 +150,14 @@ def header(patient: Patient, user: User) -> Header:
         ended=_ended(outcomes),
         may_enter=roles.allowed(user, roles.Permission.ENTER_CLINICAL_DATA),
         may_infuse=roles.allowed(user, roles.Permission.RECORD_INFUSIONS),
+        is_eligible=_newest_verdict(patient) == protocol.VerdictState.ELIGIBLE,
     )
+
+
+def _newest_verdict(patient: Patient) -> str | None:
+    newest = patient.screenings.filter(voided_at__isnull=True).order_by("-screened_on", "-id")
+    found: str | None = newest.values_list("verdict", flat=True).first()
+    return found
 
 
 def _ended(outcomes: list[Any]) -> str:

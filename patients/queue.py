@@ -180,6 +180,8 @@ def _row(task: Task, scale: DayScale, user: User) -> Row:
         url = reverse("patients:eligibility", args=[subject_id])
         if allowed(user, Permission.ENTER_CLINICAL_DATA):
             url, action = reverse("patients:screen", args=[subject_id]), _("Screen")
+            if task.waits_for_enrolment:
+                url, action = reverse("patients:eligibility", args=[subject_id]), _("Enrol")
     elif task.is_infusion:
         if allowed(user, Permission.RECORD_INFUSIONS):
             url, action = (

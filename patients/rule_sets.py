@@ -478,7 +478,7 @@ LIVER_FAILURE: tuple[RuleSet, ...] = (
         (_("MELD from 17 to 30"), _("18 to 65 years old")),
     ),
     RuleSet(
-        "cma-2012-early",
+        "cma12-early",
         "1",
         _("CMA 2012, early stage"),
         AllOf(
@@ -493,7 +493,7 @@ LIVER_FAILURE: tuple[RuleSet, ...] = (
         (_BLEEDING,),
     ),
     RuleSet(
-        "cma-2012-middle",
+        "cma12-middle",
         "1",
         _("CMA 2012, middle stage"),
         # the later stage goes before: PTA above 20 % and encephalopathy below grade III, our reading
@@ -509,14 +509,14 @@ LIVER_FAILURE: tuple[RuleSet, ...] = (
         (_BLEEDING,),
     ),
     RuleSet(
-        "cma-2012-late",
+        "cma12-late",
         "1",
         _("CMA 2012, late stage"),
         AllOf((_CMA_BILIRUBIN, _PTA_AT_MOST_40, AnyOf((_PTA_AT_MOST_20, _DEEP_ENCEPHALOPATHY)))),
         (_("hepatorenal syndrome, severe bleeding or infection"),),
     ),
     RuleSet(
-        "cma-2018",
+        "cma18",
         "1",
         _("CMA 2018"),
         AllOf((AnyOf((Times("tbil", ">=", Decimal(10)), _RISE)), AnyOf((_INR, _PTA_AT_MOST_40)))),

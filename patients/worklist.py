@@ -191,8 +191,15 @@ class Task:
         return self.appointment is not None and self.appointment.kind is Kind.INFUSION
 
     @property
+    def waits_for_enrolment(self) -> bool:
+        """Whether every criterion is answered and somebody has to enrol the subject."""
+        return self.appointment is None and self.unknown_criteria == 0
+
+    @property
     def title(self) -> str:
         """What is to be done."""
+        if self.waits_for_enrolment:
+            return _("Eligible: enrol")
         if self.appointment is None:
             return _("Screening: %(unknown)s of %(all)s criteria unknown") % {
                 "unknown": self.unknown_criteria,
@@ -324,6 +331,7 @@ def _unfinished_screenings(user: User) -> list[Task]:
         .filter(
             Q(verdict=protocol.VerdictState.PENDING)
             | Q(verdict__isnull=True, status=Patient.Status.SCREENING)
+            | Q(verdict=protocol.VerdictState.ELIGIBLE, status=Patient.Status.SCREENING)
         )
         .select_related("site")
         .order_by("screened_on", "subject_id")

@@ -656,7 +656,7 @@ CRITERIA: tuple[Criterion, ...] = (
     _include(
         "B",
         _("HBV-related liver failure or cirrhosis by APASL"),
-        _("clinical, by the rule set of the study; liver failure goes before cirrhosis"),
+        _("by the rule set of the study; liver failure goes before cirrhosis"),
     ),
     _include("C", _("16 to 60 years old"), _("age on the day of screening; both ends included")),
     _exclude(

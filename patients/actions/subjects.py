@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import IntegerField, Max
+from django.db.models import IntegerField, Max, Q
 from django.db.models.functions import Cast, Substr
 
 from patients import edit_checks
@@ -41,6 +41,7 @@ def enrol(
     planned_course: Course | str = "",
     identity: Mapping[str, str] | None = None,
     status: Patient.Status | str = Patient.Status.ENROLLED,
+    another_than: Sequence[str] = (),
     reason: str = "",
 ) -> Patient:
     """Take a subject into the study, under the next free code of the site unless one is given.
@@ -53,11 +54,15 @@ def enrol(
         ``name``, ``hospital_number``, ``phone``: kept in a table apart.
     status
         In screening, when the criteria are still to be answered.
+    another_than
+        Subjects of the site that look like the same person and, as somebody
+        confirmed, are not.
 
     Raises
     ------
     Refused
-        If the code is taken or a date cannot be.
+        If the code is taken, a date cannot be, or the person may be registered
+        at this site already.
     """
     today = clock.today_at(site)
     _refuse_days(today, birth_date, recruited_on)
@@ -65,7 +70,7 @@ def enrol(
     with audit.revision(by=by, reason=reason, source="registration"):
         # one registration at a time per site, so that a code is given once
         Site.objects.select_for_update(no_key=True).get(pk=site.pk)
-        _refuse_known_person(site, who)
+        _refuse_known_person(site, who, birth_date, another_than)
         patient = Patient(
             subject_id=subject_id or next_subject_id(site),
             site=site,
@@ -104,25 +109,34 @@ def _identity(identity: Mapping[str, str]) -> dict[str, str]:
     return who
 
 
-def _refuse_known_person(site: Site, who: Mapping[str, str]) -> None:
-    number = who["hospital_number"]
-    if not number:
-        return
-    # within the site only: whether another hospital knows somebody is nobody's business here
-    known = (
-        PatientIdentity.objects.filter(patient__site=site, hospital_number=number)
-        .select_related("patient")
-        .first()
+def may_be_registered(site: Site, *, name: str, hospital_number: str, birth_date: date | None) -> list[str]:
+    """Return the subjects of a site with the same hospital number, or the same name and date of birth.
+
+    Within the site only: whether another hospital knows somebody is nobody's
+    business here.
+    """
+    same = Q(pk__in=())
+    if hospital_number:
+        same |= Q(hospital_number__iexact=hospital_number)
+    if name and birth_date:
+        same |= Q(name__iexact=name, patient__birth_date=birth_date)
+    known = PatientIdentity.objects.filter(same, patient__site=site, patient__merged_into__isnull=True)
+    return list(known.order_by("patient__subject_id").values_list("patient__subject_id", flat=True)[:5])
+
+
+def _refuse_known_person(
+    site: Site, who: Mapping[str, str], birth_date: date | None, another_than: Sequence[str]
+) -> None:
+    known = may_be_registered(
+        site, name=who["name"], hospital_number=who["hospital_number"], birth_date=birth_date
     )
-    if known is not None:
+    if set(known) - set(another_than):
         raise refuse(
-            "hospital_number",
-            number,
+            "another_than",
+            ",".join(known),
             "known_person",
-            Sentence(
-                _("This hospital number belongs to %(subject)s."), {"subject": known.patient.subject_id}
-            ),
-            Sentence(_("Open that subject, or correct the number.")),
+            Sentence(_("This person may be registered already: %(subject)s."), {"subject": ", ".join(known)}),
+            Sentence(_("Open that subject, or confirm that this is somebody else.")),
         )
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from patients.forms.fields import TypedForm, said, text_field
 from trial import clock, protocol, typed
 from trial.models import Site
+from trial.refusals import Refused
 from trial.typed import Unreadable
 
 IDENTITY: tuple[tuple[str, Any, int], ...] = (
@@ -29,7 +30,7 @@ def _choices(labels: Any) -> list[tuple[str, Any]]:
 
 
 class RegistrationForm(TypedForm):
-    """Who is recruited: what the study needs, and apart from it who the person is."""
+    """Who is to be screened: what the study needs, and apart from it who the person is."""
 
     site = forms.ChoiceField(label=_("Site"), required=False)
     subject_id = text_field(_("Subject code"))
@@ -37,11 +38,11 @@ class RegistrationForm(TypedForm):
     birth_date = text_field(_("Date of birth"))
     age = text_field(_("or age in years"))
     diagnosis = forms.ChoiceField(label=_("Diagnosis"), choices=_choices(protocol.DIAGNOSIS_LABELS))
-    recruited_on = text_field(_("Recruited on"))
-    planned_course = forms.ChoiceField(label=_("Planned course"), choices=_choices(protocol.COURSE_LABELS))
+    another_than = text_field(_("somebody else"))
 
     def __init__(self, data: Any = None, *, sites: Sequence[Site], asks_identity: bool) -> None:
-        super().__init__(data, initial={"planned_course": protocol.Course.STANDARD.value})
+        super().__init__(data)
+        self.may_be: list[str] = []
         self.sites, self.asks_identity = {site.code: site for site in sites}, asks_identity
         self.fields["site"].choices = [(site.code, site.name) for site in sites]  # type: ignore[attr-defined]
         self.identity_names = [name for name, _label, _most in IDENTITY] if asks_identity else []
@@ -64,10 +65,20 @@ class RegistrationForm(TypedForm):
             and not self._has_errors("birth_date", "age")
         ):
             self.add_error("birth_date", _("Neither date of birth nor age is given. Give one of them."))
-        cleaned["recruited_on"] = self.read_day("recruited_on", today=today)
+        cleaned["another_than"] = [code for code in self.posted("another_than")[:200].split(",") if code]
         if self.asks_identity:
             cleaned["identity"] = {name: self.read_text(name, most=most) for name, _label, most in IDENTITY}
         return cleaned
+
+    def add_problems(self, refused: Refused) -> None:
+        """Ask whether it is the same person; show everything else beside its field."""
+        self.may_be = [
+            code
+            for problem in refused.problems
+            if problem.rule == "known_person"
+            for code in problem.value.split(",")
+        ]
+        super().add_problems(refused)
 
     def _has_errors(self, *names: str) -> bool:
         return any(name in self.errors for name in names)

@@ -41,9 +41,8 @@ def register(request: HttpRequest) -> HttpResponse:
                     birth_date=given["birth_date"],
                     age=given["age"],
                     diagnosis=given["diagnosis"],
-                    recruited_on=given["recruited_on"],
-                    planned_course=given["planned_course"],
                     identity=given.get("identity"),
+                    another_than=given["another_than"],
                     status=Patient.Status.SCREENING,
                 )
     except Refused as refused:

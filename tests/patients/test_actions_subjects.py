@@ -9,7 +9,15 @@ import pytest
 
 from patients import actions
 from patients.entries import AnswerEntry
-from patients.models import Outcome, Patient, PatientIdentity, Screening, ScreeningAnswer
+from patients.facts import FactEntry
+from patients.models import (
+    Outcome,
+    Patient,
+    PatientIdentity,
+    Screening,
+    ScreeningAnswer,
+    ScreeningFact,
+)
 from tests import factories
 from trial import audit, clock, protocol
 from trial.models import Revision, Site, User
@@ -60,8 +68,10 @@ def test_a_person_is_registered_once_per_site_and_nothing_is_told_about_others(
     enrol(sites["GE"], coordinator, identity={"hospital_number": "H1"})
     with pytest.raises(Refused) as refused:
         enrol(sites["GE"], coordinator, identity={"hospital_number": "H1"})
-    assert rules(refused) == {"hospital_number": "known_person"}
+    assert rules(refused) == {"another_than": "known_person"}
     assert "GE-001" in str(refused.value.problems[0])
+    second = enrol(sites["GE"], coordinator, identity={"hospital_number": "h1"}, another_than=["GE-001"])
+    assert second.subject_id == "GE-002"
     assert enrol(sites["GS"], coordinator, identity={"hospital_number": "H1"}).subject_id == "GS-001"
 
 
@@ -115,11 +125,31 @@ def candidate(sites: Sites, coordinator: User) -> Patient:
     return enrol(sites["GE"], coordinator, status=Patient.Status.SCREENING)
 
 
-def test_all_criteria_passed_enrol_the_subject(candidate: Patient, coordinator: User) -> None:
+def test_the_same_name_and_birthday_may_be_the_same_person(sites: Sites, coordinator: User) -> None:
+    who = {"name": "Wang Li"}
+    enrol(sites["GE"], coordinator, identity=who)
+    assert enrol(sites["GE"], coordinator, identity=who, birth_date=date(1975, 5, 5)).subject_id == "GE-002"
+    with pytest.raises(Refused, match="GE-001"):
+        enrol(sites["GE"], coordinator, identity={"name": "WANG LI"})
+
+
+def test_all_criteria_passed_make_eligible_and_enrolment_is_a_step_of_its_own(
+    candidate: Patient, coordinator: User
+) -> None:
     screening = screen(candidate, coordinator, passing())
     assert screening.verdict == "eligible"
-    assert screening.protocol_version == protocol.VERSION
-    assert candidate.status == Patient.Status.ENROLLED
+    assert (screening.protocol_version, screening.rule_set) == (protocol.VERSION, protocol.RULE_SET)
+    assert candidate.status == Patient.Status.SCREENING
+    actions.enrol_screened(patient=candidate, by=coordinator, recruited_on=None, planned_course="prolonged")
+    audit.settle()
+    candidate.refresh_from_db()
+    assert (candidate.status, candidate.planned_course, candidate.recruited_on) == (
+        Patient.Status.ENROLLED,
+        "prolonged",
+        DAY,
+    )
+    with pytest.raises(Refused, match="enrolled already"):
+        actions.enrol_screened(patient=candidate, by=coordinator, recruited_on=DAY, planned_course="standard")
     assert screening.answers.count() == len(protocol.CRITERIA)
 
 
@@ -131,7 +161,7 @@ def test_one_criterion_is_enough_to_fail_or_to_stay_open(
     assert (pending.verdict, candidate.status) == ("pending", Patient.Status.SCREENING)
 
     against = Answer.NO if criterion.passes is Answer.YES else Answer.YES
-    failed = screen(candidate, coordinator, {criterion.code: AnswerEntry(against)})
+    failed = screen(candidate, coordinator, {criterion.code: AnswerEntry(against, "says the record")})
     assert failed.pk == pending.pk
     assert (failed.verdict, candidate.status) == ("not_eligible", Patient.Status.SCREEN_FAILED)
 
@@ -155,7 +185,7 @@ def test_an_unknown_may_be_answered_but_an_answer_changes_only_for_a_reason(
     with pytest.raises(Refused) as refused:
         screen(candidate, coordinator, {"exclusion_h": AnswerEntry(Answer.YES)})
     assert rules(refused) == {"reason": "reason_needed"}
-    assert candidate.status == Patient.Status.ENROLLED
+    assert candidate.status == Patient.Status.SCREENING
 
     screen(
         candidate, coordinator, {"exclusion_h": AnswerEntry(Answer.YES)}, reason="checked against the source"
@@ -168,7 +198,7 @@ def test_an_unknown_may_be_answered_but_an_answer_changes_only_for_a_reason(
 def test_only_the_newest_screening_decides(candidate: Patient, coordinator: User) -> None:
     screen(candidate, coordinator, passing(), screened_on=DAY + timedelta(days=30))
     screen(candidate, coordinator, passing(exclusion_h=AnswerEntry(Answer.YES)), screened_on=DAY)
-    assert candidate.status == Patient.Status.ENROLLED
+    assert candidate.status == Patient.Status.SCREENING
 
 
 def test_two_people_answer_the_same_screening(
@@ -197,6 +227,129 @@ def test_screenings_that_cannot_be(
         screen(candidate, coordinator, answers, screened_on=day)
     assert rules(refused) == {field: rule}
     assert not ScreeningAnswer.objects.exists()
+
+
+# --- facts, disagreement, enrolment ---------------------------------------------------------
+
+
+def a_lab(code: str, value: str, unit: str, day: date = DAY) -> FactEntry:
+    return FactEntry(fact=code, value=Decimal(value), typed_text=value, typed_unit=unit, happened_on=day)
+
+
+def facts(*entries: FactEntry) -> dict[str, FactEntry]:
+    return {entry.fact: entry for entry in entries}
+
+
+def test_facts_are_stored_exact_with_unit_and_day_and_change_for_a_reason(
+    candidate: Patient, coordinator: User
+) -> None:
+    given = facts(
+        a_lab("tbil", "5.0", "mg/dL"), FactEntry(fact="hbsag_first_on", happened_on=date(2020, 1, 1))
+    )
+    screening = screen(candidate, coordinator, {}, facts=given)
+    stored = screening.facts.get(fact="tbil")
+    assert (stored.value, stored.typed_text, stored.typed_unit, stored.happened_on) == (
+        Decimal("85.5"),
+        "5.0",
+        "mg/dL",
+        DAY,
+    )
+    before = audit.latest_revision()
+    assert screen(candidate, coordinator, {}, facts=given).version == 1
+    assert audit.latest_revision() == before
+    changed = facts(a_lab("tbil", "6.0", "mg/dL"))
+    with pytest.raises(Refused) as refused:
+        screen(candidate, coordinator, {}, facts=changed)
+    assert rules(refused) == {"reason": "reason_needed"}
+    again = screen(candidate, coordinator, {}, facts=changed, reason="typing slip corrected")
+    assert (again.version, again.facts.get(fact="tbil").value) == (2, Decimal("102.6"))
+    taken_back = facts(FactEntry(fact="tbil"))
+    screen(candidate, coordinator, {}, facts=taken_back, reason="typing slip corrected")
+    assert set(screening.facts.values_list("fact", flat=True)) == {"hbsag_first_on"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "rule"),
+    [
+        (a_lab("tbil", "1700.1", "umol/L"), "hard_limit"),
+        (a_lab("tbil", "5", "g/L"), "unit_not_accepted"),
+        (a_lab("tbil", "300", "umol/L", DAY + timedelta(days=1)), "after_screening"),
+        (a_lab("tbil", "300", "umol/L", date(2999, 1, 1)), "future"),
+        (FactEntry(fact="tbil", value=Decimal(300), typed_text="300", typed_unit="umol/L"), "no_day"),
+        (FactEntry(fact="tbil", happened_on=DAY), "day_without_value"),
+        (FactEntry(fact="encephalopathy_grade", value=Decimal(5), typed_text="5"), "grade"),
+        (FactEntry(fact="encephalopathy_grade", value=Decimal("1.5"), typed_text="1.5"), "grade"),
+        (a_lab("stiffness", "75.1", "kPa"), "hard_limit"),
+        (FactEntry(fact="rupture_on", happened_on=date(1970, 1, 1)), "before_birth"),
+        (FactEntry(fact="shoe_size", happened_on=DAY), "unknown_fact"),
+    ],
+)
+def test_facts_that_cannot_be(candidate: Patient, coordinator: User, entry: FactEntry, rule: str) -> None:
+    with pytest.raises(Refused) as refused:
+        screen(candidate, coordinator, {}, facts=facts(entry))
+    assert rules(refused) == {f"fact_{entry.fact}": rule}
+    assert not ScreeningFact.objects.exists()
+
+
+def test_a_tick_against_the_data_stands_only_with_its_reason(candidate: Patient, coordinator: User) -> None:
+    known = facts(FactEntry(fact="hbsag_first_on", happened_on=DAY - timedelta(days=182)))
+    with pytest.raises(Refused) as refused:
+        screen(candidate, coordinator, passing(), facts=known)
+    assert rules(refused) == {"inclusion_a": "unexplained"}
+    assert "182 days" in str(refused.value.problems[0])
+    kept = passing(inclusion_a=AnswerEntry(Answer.YES, "positive elsewhere in 2015"))
+    assert screen(candidate, coordinator, kept, facts=known).verdict == "eligible"
+
+
+def test_two_people_write_the_same_fact(candidate: Patient, coordinator: User, data_manager: User) -> None:
+    screen(candidate, coordinator, {}, facts=facts(a_lab("tbil", "300", "umol/L")), version=0)
+    with pytest.raises(Conflict) as conflict:
+        screen(candidate, data_manager, {}, facts=facts(a_lab("tbil", "310", "umol/L")), version=0)
+    (clash,) = conflict.value.clashes
+    assert (clash.field, clash.mine, clash.theirs) == (
+        "TBIL",
+        "310 µmol/L, 2024-01-10",
+        "300 µmol/L, 2024-01-10",
+    )
+
+
+def test_screened_again_after_a_failure_the_subject_waits_for_enrolment(
+    candidate: Patient, coordinator: User
+) -> None:
+    screen(candidate, coordinator, passing(exclusion_h=AnswerEntry(Answer.YES)))
+    assert candidate.status == Patient.Status.SCREEN_FAILED
+    with pytest.raises(Refused, match="does not find the subject eligible"):
+        actions.enrol_screened(patient=candidate, by=coordinator, recruited_on=DAY, planned_course="standard")
+    screen(candidate, coordinator, passing(), screened_on=DAY + timedelta(days=30))
+    assert candidate.status == Patient.Status.SCREENING
+    assert Screening.objects.filter(patient=candidate).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("day", "rule"),
+    [(None, "empty"), (DAY - timedelta(days=1), "before_screening"), (date(2999, 1, 1), "future")],
+)
+def test_a_day_of_recruitment_that_cannot_be(
+    sites: Sites, coordinator: User, day: date | None, rule: str
+) -> None:
+    fresh = enrol(sites["GE"], coordinator, status=Patient.Status.SCREENING, recruited_on=None)
+    screen(fresh, coordinator, passing())
+    with pytest.raises(Refused) as refused:
+        actions.enrol_screened(patient=fresh, by=coordinator, recruited_on=day, planned_course="standard")
+    assert rules(refused) == {"recruited_on": rule}
+
+
+def test_an_enrolment_of_somebody_else_is_seen(sites: Sites, coordinator: User) -> None:
+    fresh = enrol(sites["GE"], coordinator, status=Patient.Status.SCREENING, recruited_on=None)
+    screen(fresh, coordinator, passing())
+    with pytest.raises(Conflict):
+        actions.enrol_screened(
+            patient=fresh,
+            by=coordinator,
+            recruited_on=DAY,
+            planned_course="standard",
+            version=fresh.version + 1,
+        )
 
 
 # --- outcomes -------------------------------------------------------------------------------
