@@ -123,6 +123,17 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
     )
 
 
+def stored(visit: Visit) -> Decimal | None:
+    """Return the score of a visit from what is stored now; None when it has none."""
+    from analytics import scores
+
+    patient, variant = visit.patient, protocol.SCORE_AT[protocol.DEFAULT_SCORE]
+    values = dict.fromkeys(variant.inputs) | dict(
+        visit.lab_results.filter(analyte__in=variant.inputs).values_list("analyte", "value")
+    )
+    return scores.compute(variant.code, values, sex=patient.sex, age=_age(patient)).value
+
+
 def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:
     """Return the summands in the order of the panel, the constant last."""
     used = {entry.code: entry for entry in result.inputs_used}

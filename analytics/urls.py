@@ -15,6 +15,7 @@ urlpatterns = [
     path("results/freshness/", freshness.freshness, name="freshness"),
     path("results/moved/<int:number>/", freshness.revision_moved, name="moved"),
     path("results/meld/<str:subject_id>/", meld.preview, name="meld_preview"),
+    path("results/saved/<str:subject_id>/<int:visit_id>/<int:number>/", meld.read_back, name="read_back"),
     path("data/", files.data, name="data"),
     path("data/import/", files.import_file, name="import"),
     path("data/import/<uuid:job_id>/", files.import_preview, name="import_preview"),

@@ -199,7 +199,8 @@ class LabPanelForm(CorrectionForm):
         )
         doubts = edit_checks.doubts(entries, around)
         attach(self.rows, doubts, self._is_confirmed)
-        if day is not None and (self.visit._state.adding or day != self.visit.visited_on):
+        is_news = day is not None and (self.visit._state.adding or day != self.visit.visited_on)
+        if is_news and not self.has_error(panel_merge.DAY):
             self.day_doubts = [doubt for doubt in doubts if doubt.analyte == edit_checks.DAY_FIELD]
         self.is_day_confirmed = self.posted(f"confirm_{panel_merge.DAY}") == self.day_fingerprint
 

@@ -1,23 +1,34 @@
-"""Entering and correcting what was measured at a visit."""
+"""Entering and correcting what was measured at a visit, and saying that it was not done."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
 
-from patients import actions, schedule, selectors, worklist
+from patients import actions, draws, plasma, query_marks, reference, schedule, selectors, worklist
+from patients.actions import panel_merge
 from patients.forms import LabPanelForm
-from patients.models import Patient, Visit
+from patients.forms.not_done import NotDoneForm
+from patients.models import Laboratory, Patient, Visit
 from patients.schedule import Appointment
-from trial import idempotency, protocol
+from trial import idempotency, protocol, typed
+from trial.models import Draft, User
+from trial.protocol import Limits
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
+from trial.typed import Unreadable
 
 USE_UNIT = "use_"
 NEXT_SUBJECT = "next"
+ALSO_OPEN = timedelta(minutes=2)
+"""Somebody who typed into the same form so recently is still there; our assumption."""
 
 
 @requires(Permission.ENTER_CLINICAL_DATA)
@@ -44,6 +55,49 @@ def edit_unscheduled(request: HttpRequest, subject_id: str, visit_id: int) -> Ht
     return _panel(request, visit.patient, visit)
 
 
+@requires(Permission.ENTER_CLINICAL_DATA)
+def mark_not_done(request: HttpRequest, subject_id: str, week: int) -> HttpResponse:
+    """Say why a visit of the protocol did not take place."""
+    patient = selectors.patient_or_404(request.user, subject_id)
+    if week not in protocol.VISIT_AT:
+        raise Http404
+    visit = selectors.visit_of_week(patient, week)
+    form = NotDoneForm(request.POST if request.method == "POST" else None, visit=visit)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                with idempotency.once(request, by=request.user) as attempt:
+                    if not attempt.is_repeated:
+                        actions.mark_not_done(
+                            by=request.user,
+                            patient=patient,
+                            week=week,
+                            why=form.posted("why"),
+                            note=form.posted("said"),
+                            reason=form.reason_given(),
+                            version=form.cleaned_data["version"],
+                        )
+                return redirect("patients:enter_visit", patient.subject_id, week)
+            except Refused as refused:
+                form.add_problems(refused)
+            except Conflict:
+                form.add_error(None, form.SOMEBODY_ELSE)
+                status = 409
+    context = {
+        "place": "patients",
+        "patient": patient,
+        "week": week,
+        "visit": visit,
+        "form": form,
+        "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
+        "key": idempotency.key_of(request),
+        "key_field": idempotency.FIELD,
+    }
+    return render(request, "patients/not_done.html", context, status=status)
+
+
 def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse:
     entry = _Entry(request, patient, visit)
     if request.method != "POST":
@@ -63,9 +117,11 @@ def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse
                     week=visit.week,
                     visited_on=entry.form.day(),
                     sampled_at=entry.form.moment(),
+                    laboratory=entry.form.measured_by(),
                     reason=entry.form.reason_given(),
                     version=entry.form.cleaned_data["version"],
                     decided=entry.form.decided(),
+                    kept=entry.form.kept(),
                 )
                 visit = saved.visit or visit
     except Refused as refused:
@@ -94,16 +150,57 @@ class _Entry:
         is_open = self.appointment is not None and self.appointment.state is schedule.State.OPEN
         is_new = visit._state.adding and (is_open or visit.week is None)
         self.suggested_day = self.today if is_new else None
+        day = self._day_typed()
+        self.last = selectors.last_values(patient, visit=visit, drawn_on=day)
+        laboratories = self._laboratories()
         self.form = LabPanelForm(
             request.POST if request.method == "POST" else None,
             patient=patient,
             visit=visit,
             stored=self.stored,
-            last=selectors.last_values(patient, visit=visit, drawn_on=visit.visited_on or self._about()),
+            last=self.last,
             today=self.today,
             use_unit=self.use_unit,
             suggested_day=self.suggested_day,
+            around=draws.around(patient, visit, drawn_on=day, last=self.last),
+            laboratories=laboratories,
+            usual_laboratory=draws.usual_laboratory(patient, laboratories),
+            references=self._references,
         )
+
+    def _day_typed(self) -> date:
+        """Return the day that the draw is held against before the form is read."""
+        try:
+            return typed.read_date(self.request.POST.get(panel_merge.DAY, ""), today=self.today)
+        except Unreadable:
+            return self.visit.visited_on or self._about()
+
+    def _laboratories(self) -> list[Laboratory]:
+        """Return the laboratories to choose from; one that measured before stays although it closed."""
+        found = draws.laboratories_for(self.request.user, self.patient)
+        stored = panel_merge.draw_of(self.stored.values()).laboratory_id
+        if stored is not None and all(laboratory.pk != stored for laboratory in found):
+            found += Laboratory.objects.filter(pk=stored).prefetch_related("units")
+        return found
+
+    def _references(self, laboratory: Laboratory | None, day: date | None) -> Mapping[str, Limits]:
+        found = reference.references(self.patient, laboratory=laboratory, day=day)
+        return {analyte: one.limits for analyte, one in found.items()}
+
+    @property
+    def place(self) -> str:
+        """What names this form among everybody's drafts."""
+        if self.visit.week is not None:
+            return f"visit:{self.patient.subject_id}:{self.visit.week}"
+        return f"visit:{self.patient.subject_id}:draw-{self.visit.pk or 'new'}"
+
+    def _after_plasma(self, day: date | None, hour: Any) -> str:
+        """Say which plasma the draw came soon after; nothing when there was none."""
+        if day is None:
+            return ""
+        drawn = selectors.moment_of(self.patient.site, day, hour)
+        found = plasma.after_plasma(drawn, selectors.plasma_hours(self.patient))
+        return "" if found is None else found.sentence.said(gettext)
 
     def _appointment(self) -> Appointment | None:
         if self.visit.week is None:
@@ -120,9 +217,9 @@ class _Entry:
         form, visit = self.form, self.visit
         if form.is_bound:
             form.is_valid()
-            day = form.cleaned_data.get("visited_on")
+            day, hour = form.cleaned_data.get("visited_on"), form.cleaned_data.get("drawn_at")
         else:
-            day = visit.visited_on or self.suggested_day
+            day, hour = visit.visited_on or self.suggested_day, form.stored_hour
         return {
             "place": "patients",
             "patient": self.patient,
@@ -134,7 +231,12 @@ class _Entry:
             "appointment": self.appointment,
             "day": day,
             "window": self._window(day),
+            "after_plasma": self._after_plasma(day, hour),
+            "also_open": also_open(self.place, self.request.user),
+            "draft_place": self.place,
             "first_infusion_on": self.facts.first_infusion_on,
+            "marks": {} if visit._state.adding else query_marks.open_queries(self.patient).get(visit.pk, {}),
+            "may_raise": self.request.user.may(Permission.RAISE_QUERIES),
             "missing_reasons": list(enumerate(protocol.MISSING_REASONS, start=1)),
             "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
             "check_url": self.request.path,
@@ -168,6 +270,12 @@ class _Entry:
             context["saved"] = selectors.last_saved(self.visit)
             context["just_saved"] = self.request.GET.get("saved", "")[:3]
         return render(self.request, "patients/enter_visit.html", context, status=status)
+
+
+def also_open(place: str, user: User) -> list[str]:
+    """Return who else is typing into this form now."""
+    others = Draft.objects.filter(place=place, saved_at__gt=timezone.now() - ALSO_OPEN).exclude(person=user)
+    return [draft.person.shown_name for draft in others.select_related("person")]
 
 
 def _after(request: HttpRequest, patient: Patient, visit: Visit, form: LabPanelForm) -> str:

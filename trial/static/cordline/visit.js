@@ -34,7 +34,7 @@ const check = async () => {
   }
   for (const template of page.querySelectorAll("template[data-part-of]")) {
     const target = form.querySelector(`[data-part="${template.dataset.partOf}"]`);
-    if (target) target.replaceChildren(...template.content.childNodes);
+    if (target && !target.contains(document.activeElement)) target.replaceChildren(...template.content.childNodes);
   }
   document.body.dispatchEvent(new CustomEvent("panel-checked"));
 };
@@ -50,7 +50,7 @@ const show = (part, fresh) => {
   input.placeholder = other.placeholder;
   const unit = part.querySelector("select[data-unit]");
   if (unit && document.activeElement !== unit) unit.value = fresh.querySelector("select[data-unit]").value;
-  find(part, "against").replaceChildren(...find(fresh, "against").childNodes);
+  for (const name of ["against", "reference"]) find(part, name).replaceChildren(...find(fresh, name).childNodes);
   const message = find(part, "message");
   const busy = message.contains(document.activeElement);
   if (!busy) {
@@ -98,6 +98,12 @@ const back = (part) => {
   check();
 };
 
+// below the last value: the day, when it is still missing, else the save
+const afterLast = () => {
+  const day = form.querySelector("#id_visited_on");
+  (day.value ? form.querySelector("[data-save]") : day).focus();
+};
+
 form.addEventListener("keydown", (event) => {
   const input = event.target.closest?.("[data-value]");
   if (!input || event.isComposing) return;
@@ -105,7 +111,7 @@ form.addEventListener("keydown", (event) => {
   const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (plain && event.key === "Enter") {
     event.preventDefault();
-    if (!step(input, event.shiftKey ? -1 : 1)) form.querySelector("[data-save]").focus();
+    if (!step(input, event.shiftKey ? -1 : 1)) afterLast();
   } else if (plain && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     event.preventDefault();
     step(input, event.key === "ArrowDown" ? 1 : -1);
@@ -118,6 +124,9 @@ form.addEventListener("keydown", (event) => {
   } else if (plain && reasonsOpen(part) && !input.value && /^[0-6]$/.test(event.key)) {
     event.preventDefault();
     pick(part, event.key);
+  } else if (plain && event.key === "m" && !input.value && !values().some((other) => other.value)) {
+    event.preventDefault();
+    document.querySelector("[data-not-done]")?.click();
   } else if (plain && (event.key === "u" || event.key === "y")) {
     const way = part.querySelector(event.key === "u" ? "[data-use-unit]" : "[data-confirm]");
     if (!way) return;
@@ -127,6 +136,21 @@ form.addEventListener("keydown", (event) => {
     // nothing of its own to undo: the key goes back to what is stored
     event.preventDefault();
     back(part);
+  }
+});
+
+// the draw: Enter goes on, y keeps a day in doubt
+form.addEventListener("keydown", (event) => {
+  const field = event.target.closest?.("[data-draw]");
+  if (!field || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Enter") {
+    event.preventDefault();
+    const all = [...form.querySelectorAll("[data-draw]")];
+    (all[all.indexOf(field) + 1] ?? form.querySelector("[data-save]")).focus();
+  } else if (event.key === "y" && field.id === "id_visited_on") {
+    const keep = form.querySelector("#confirm_visited_on");
+    event.preventDefault();
+    keep?.click();
   }
 });
 
@@ -155,8 +179,24 @@ for (const part of form.querySelectorAll("[data-analyte]")) reveal(part);
 
 // --- changes ------------------------------------------------------------------------------------
 
+// a laboratory brings its units to where nothing is typed yet
+const presetUnits = (laboratory) => {
+  const preset = new Map(
+    (laboratory.selectedOptions[0]?.dataset.units ?? "")
+      .split(" ")
+      .filter(Boolean)
+      .map((pair) => pair.split("=")),
+  );
+  for (const part of form.querySelectorAll("[data-analyte]")) {
+    const unit = part.querySelector("select[data-unit]");
+    if (unit && !part.querySelector("[data-value]").value)
+      unit.value = preset.get(part.dataset.analyte) ?? unit.dataset.standard;
+  }
+};
+
 form.addEventListener("change", (event) => {
   const { target } = event;
+  if (target.matches("[data-laboratory]")) presetUnits(target);
   if (target.matches("[data-reason]")) {
     const part = partOf(target);
     if (target.value) part.querySelector("[data-value]").value = "";
