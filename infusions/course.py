@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from infusions import dosing, selectors, timeline
-from infusions.models import Infusion
+from infusions.models import CellLot, CourseDecision, Infusion, PlannedInfusion
 from infusions.particulars import Circumstances, Particulars, breaches
+from infusions.vitals import Vitals, doubts, is_doubtful
 from patients import schedule, worklist
 from patients.models import Patient
 from patients.schedule import Appointment, State
-from trial import protocol
+from trial import protocol, vocabulary
 
 GLYPHS = {
     State.DONE: "done",
@@ -36,6 +38,39 @@ class CourseRow:
     per_kg: Decimal | None = None
     off_target: Decimal | None = None
     breaches: tuple[dosing.Breach, ...] = ()
+    plan: PlannedInfusion | None = None
+    vitals: Mapping[str, Vitals] = field(default_factory=dict)
+    lot_alarm: bool = False
+
+    @property
+    def hottest(self) -> Decimal | None:
+        """The highest temperature around the infusion."""
+        return max(
+            (v.temperature_c for v in self.vitals.values() if v.temperature_c is not None), default=None
+        )
+
+    @property
+    def is_hot(self) -> bool:
+        return self.hottest is not None and is_doubtful("temperature_c", self.hottest)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Vital signs outside their limits, in words."""
+        return [each.said(_) for each in doubts(self.vitals)]
+
+    @property
+    def moments_open(self) -> list[str]:
+        """Moments at which nothing was measured, where anything was."""
+        if not self.vitals:
+            return []
+        return [_(term.label) for term in vocabulary.VITAL_MOMENTS if not self.vitals.get(term.code)]
+
+    @property
+    def not_given(self) -> str:
+        """Why a planned infusion was not given, in words."""
+        if self.plan is None or not self.plan.not_done:
+            return ""
+        return _(vocabulary.by_code(vocabulary.NOT_DONE_REASONS)[self.plan.not_done].label)
 
     @property
     def glyph(self) -> str:
@@ -93,6 +128,19 @@ class Course:
     rows: tuple[CourseRow, ...]
     voided: tuple[Infusion, ...]
     next_number: int | None
+    decision: CourseDecision | None = None
+    lots: tuple[CellLot, ...] = ()
+    alarms: tuple[CourseRow, ...] = ()
+
+    @property
+    def vital_rows(self) -> list[CourseRow]:
+        return [row for row in self.rows if row.vitals]
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the fifth is next or given, and nobody decided."""
+        given = sum(row.infusion is not None for row in self.rows)
+        return self.decision is None and given >= protocol.PROLONGED_FROM - 1
 
 
 def course(patient: Patient) -> Course:
@@ -103,6 +151,19 @@ def course(patient: Patient) -> Course:
     voided = selectors.voided_infusions(patient)
     free = [number for number in range(1, protocol.MOST_INFUSIONS + 1) if number not in given]
     after_last = max(given, default=0) + 1
+    planned = {plan.number: plan for plan in selectors.plans(patient)}
+    signs = selectors.vitals_by_infusion(around.others)
+    lots = {infusion.lot.pk: infusion.lot for infusion in around.others if infusion.lot}
+    alarmed = selectors.alarmed_lots(lots.values())
+    rows = tuple(
+        replace(
+            _row(appointment, given.get(appointment.number), around),
+            plan=planned.get(appointment.number),
+            vitals=signs.get(given[appointment.number].pk, {}) if appointment.number in given else {},
+            lot_alarm=appointment.number in given and given[appointment.number].lot_id in alarmed,
+        )
+        for appointment in _appointments(record, planned)
+    )
     return Course(
         record=record,
         drawing=timeline.draw(
@@ -110,13 +171,25 @@ def course(patient: Patient) -> Course:
             record.today,
             [timeline.Voided(infusion.number, infusion.given_on) for infusion in voided],
         ),
-        rows=tuple(
-            _row(appointment, given.get(appointment.number), around)
-            for appointment in schedule.infusions(record.facts, record.today)
-        ),
+        rows=rows,
         voided=tuple(voided),
         next_number=after_last if after_last in free else next(iter(free), None),
+        decision=selectors.decision_of(patient),
+        lots=tuple(sorted(lots.values(), key=lambda lot: lot.code)),
+        alarms=tuple(row for row in rows if row.lot_alarm),
     )
+
+
+def _appointments(record: worklist.Record, planned: Mapping[int, PlannedInfusion]) -> list[Appointment]:
+    """Return the infusions of the schedule, and those planned beyond it."""
+    found = list(schedule.infusions(record.facts, record.today))
+    known = {each.number for each in found}
+    found += [
+        Appointment(schedule.Kind.INFUSION, number, State.DUE, due_on=plan.planned_on)
+        for number, plan in planned.items()
+        if number not in known
+    ]
+    return sorted(found, key=lambda each: each.number)
 
 
 def _row(appointment: Appointment, infusion: Infusion | None, around: Circumstances) -> CourseRow:
@@ -128,7 +201,9 @@ def _row(appointment: Appointment, infusion: Infusion | None, around: Circumstan
         appointment,
         infusion,
         dosing.millions(cells) if cells is not None else "",
-        breaches=breaches(Particulars.of(infusion), replace(around, number=infusion.number, others=others)),
+        breaches=breaches(
+            Particulars.of(infusion), replace(around, number=infusion.number, others=others), is_stored=True
+        ),
     )
     if weight is None or cells is None:
         return row

@@ -15,7 +15,8 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from trial import protocol
+from infusions.release import GIVABLE
+from trial import protocol, vocabulary
 from trial.protocol import Diagnosis
 from trial.sentences import Sentence
 
@@ -30,6 +31,9 @@ WEIGHT_JUMP = Decimal("0.10")
 
 LATE, EARLY = time(18), time(6)
 """An infusion that starts from here on may stop after midnight, until there; our assumption."""
+
+WEIGHT_JUMP_KG_PER_WEEK = Decimal(5)
+"""Change of the weight per week beyond which it asks for a second look as well; our assumption."""
 
 MILLION = Decimal(1_000_000)
 
@@ -69,9 +73,14 @@ class Rule(StrEnum):
     GAP_SHORT = "gap_short"
     OUT_OF_ORDER = "out_of_order"
     LOT_EXPIRED = "lot_expired"
+    LOT_NOT_RELEASED = "lot_not_released"
+    UNDECIDED = "undecided"
+    AFTER_STOP = "after_stop"
     BEFORE_RECRUITMENT = "before_recruitment"
     NOT_ENROLLED = "not_enrolled"
     AFTER_END = "after_end"
+    COUNT_LONG_TIME_SHORT = "count_long_time_short"
+    COUNT_SHORT_TIME_LONG = "count_short_time_long"
     UNDOCUMENTED = "undocumented"
 
 
@@ -135,6 +144,17 @@ def is_weight_jump(weight_kg: Decimal, last_weight_kg: Decimal) -> bool:
     return abs(weight_kg - last_weight_kg) > WEIGHT_JUMP * last_weight_kg
 
 
+def is_weight_change_fast(weight_kg: Decimal, last_weight_kg: Decimal, days: int) -> bool:
+    """Return whether a weight changed by more than 5 kg, and faster than 5 kg a week."""
+    change = abs(weight_kg - last_weight_kg)
+    return change > WEIGHT_JUMP_KG_PER_WEEK and change * 7 > WEIGHT_JUMP_KG_PER_WEEK * abs(days)
+
+
+def is_duration_possible(started_at: time, stopped_at: time) -> bool:
+    """Return whether an infusion can have run between two hours; a late one may end after midnight."""
+    return stopped_at > started_at or (started_at >= LATE and stopped_at <= EARLY)
+
+
 def is_gap_short(first: date, second: date) -> bool:
     """Return whether two infusions lie fewer than the minimum number of days apart."""
     return abs((second - first).days) < protocol.MINIMUM_DAYS_BETWEEN_INFUSIONS
@@ -154,7 +174,9 @@ def breaches(
     enrolled: bool = True,
     lot_known: bool = True,
     lot_expires_on: date | None = None,
+    lot_release: str = "released",
     ended_on: date | None = None,
+    decision: str = "prolong",
 ) -> tuple[Breach, ...]:
     """List every rule of the protocol that an infusion breaks.
 
@@ -167,8 +189,10 @@ def breaches(
     recruited_on, enrolled, ended_on
         When the subject was recruited, whether enrolled, and the first day on
         which observation had ended (transplant, withdrawal, loss).
-    lot_known, lot_expires_on
-        Whether a lot is named, and the last day it may be given.
+    lot_known, lot_expires_on, lot_release
+        Whether a lot is named, the last day it may be given, and whether it was released.
+    decision
+        What was decided about the course; empty when nothing was.
 
     Returns
     -------
@@ -191,6 +215,10 @@ def breaches(
             _("The lot expired on %(on)s, before the infusion."), {"on": lot_expires_on.isoformat()}
         )
         found.append(Breach(Rule.LOT_EXPIRED, sentence))
+    if lot_release not in GIVABLE:
+        state = Sentence(vocabulary.by_code(vocabulary.RELEASE_STATES)[lot_release].label)
+        found.append(Breach(Rule.LOT_NOT_RELEASED, Sentence(_("The lot is %(state)s."), {"state": state})))
+    found.extend(_decision_breaches(given, others, decision))
     if recruited_on is not None and given.given_on < recruited_on:
         sentence = Sentence(
             _("The subject was recruited on %(on)s, after the infusion."), {"on": recruited_on.isoformat()}
@@ -202,6 +230,16 @@ def breaches(
         sentence = Sentence(_("Observation had ended on %(on)s."), {"on": ended_on.isoformat()})
         found.append(Breach(Rule.AFTER_END, sentence))
     return tuple(found)
+
+
+def _decision_breaches(given: Given, others: Sequence[Given], decision: str) -> Iterator[Breach]:
+    if given.number < protocol.PROLONGED_FROM:
+        return
+    if decision == "stop":
+        yield Breach(Rule.AFTER_STOP, Sentence(_("It was decided to stop after the standard course.")))
+    # said once, of the infusion that prolongs the course
+    elif not decision and not any(protocol.PROLONGED_FROM <= o.number < given.number for o in others):
+        yield Breach(Rule.UNDECIDED, Sentence(_("The decision to prolong the course is not recorded.")))
 
 
 def _dose_breaches(cells: Decimal, weight_kg: Decimal) -> Iterator[Breach]:
@@ -235,6 +273,45 @@ def _order_breaches(given: Given, other: Given) -> Iterator[Breach]:
     if (given.number - other.number) * apart < 0:
         text = _("Infusion %(other)s was given on %(on)s, so the numbers do not follow the dates.")
         yield Breach(Rule.OUT_OF_ORDER, Sentence(text, where))
+
+
+def disagreements(given: Sequence[Given], decision: str) -> tuple[Breach, ...]:
+    """Return where the number of infusions, the time they took and the decision do not fit together.
+
+    Parameters
+    ----------
+    given
+        The valid infusions.
+    decision
+        ``prolong``, ``stop``, or empty when nothing was decided.
+
+    Returns
+    -------
+    tuple of Breach
+        One for each disagreement; each is worth a query.
+    """
+    if not given:
+        return ()
+    found = []
+    days = sorted(each.given_on for each in given)
+    took = (days[-1] - days[0]).days
+    slack = protocol.INFUSION_WINDOW.before + protocol.INFUSION_WINDOW.after
+    standard = protocol.COURSES[protocol.Course.STANDARD]
+    said = {"count": len(given), "days": took}
+    if len(given) > standard and (days[standard] - days[0]).days < 7 * standard - slack:
+        text = _(
+            "%(count)s infusions make a prolonged course, but the fifth came %(fifth)s days after the first."
+        )
+        said_of_fifth = {**said, "fifth": (days[standard] - days[0]).days}
+        found.append(Breach(Rule.COUNT_LONG_TIME_SHORT, Sentence(text, said_of_fifth)))
+    if len(given) <= standard and took > 7 * standard + slack:
+        text = _("%(count)s infusions make a standard course, but they took %(days)s days.")
+        found.append(Breach(Rule.COUNT_SHORT_TIME_LONG, Sentence(text, said)))
+    beyond = [each.number for each in given if each.number >= protocol.PROLONGED_FROM]
+    if decision == "stop" and (len(given) > standard or beyond):
+        text = _("It was decided to stop after the standard course, but %(count)s infusions are recorded.")
+        found.append(Breach(Rule.AFTER_STOP, Sentence(text, said)))
+    return tuple(found)
 
 
 def percent_off_target(cells: Decimal, weight_kg: Decimal) -> Decimal:

@@ -188,7 +188,7 @@ class _InfusionReader(RecordReader):
     def _times(self, line: int, row: list[str]) -> tuple[time | None, time | None]:
         started: time | None = self.cell(line, row, "started_at", typed.read_time)
         stopped: time | None = self.cell(line, row, "stopped_at", typed.read_time)
-        if started is not None and stopped is not None and stopped <= started:
+        if started is not None and stopped is not None and not dosing.is_duration_possible(started, stopped):
             self.refuse(line, "stopped_at", f"{stopped:%H:%M}", _STOPPED_FIRST)
         return started, stopped
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from infusions import dosing, selectors
+from infusions import dosing, release, selectors, vitals
 from infusions.forms import InfusionForm
-from infusions.models import CellLot, Infusion
+from infusions.lot_pages import rows_of, shown_clashes
+from infusions.models import Infusion, PlannedInfusion
 from infusions.particulars import Circumstances
 from patients import queue, worklist
 from patients.models import Patient
+from trial import vocabulary
 from trial.models import User
 from trial.refusals import Conflict
 from trial.roles import Permission
 
 NEWEST = 30
+CALENDAR_DAYS = 14
 
 
 def introduction(around: Circumstances) -> str:
@@ -59,23 +63,15 @@ def void_consequence(patient: Patient, infusion: Infusion) -> str:
     return " ".join(sentences)
 
 
-@dataclass(frozen=True, slots=True)
-class ShownClash:
-    """One field that two people changed, with the words of the form."""
-
-    label: str
-    mine: str
-    theirs: str
-    before: str
-    by: str
-
-
-def clashes(conflict: Conflict, form: InfusionForm) -> list[ShownClash]:
+def clashes(conflict: Conflict, form: InfusionForm) -> list[dict[str, str]]:
     """Return what two people changed, in the words of the form."""
-    return [
-        ShownClash(str(form.fields[clash.field].label), clash.mine, clash.theirs, clash.before, clash.by)
-        for clash in conflict.clashes
-    ]
+    shown = shown_clashes(conflict, form)
+    moments = vocabulary.by_code(vocabulary.VITAL_MOMENTS)
+    for clash in shown:
+        moment, _dot, sign = clash["label"].partition(".")
+        if moment in moments and sign in vitals.SIGNS:
+            clash["label"] = f"{_(moments[moment].label)}, {_(vitals.SIGNS[sign].label)}"
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +92,26 @@ class GivenRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LotRow:
-    """A lot with its counts, and whether it is good today."""
+class CalendarDay:
+    """One day of the coming weeks, with what is planned on it."""
 
-    lot: CellLot
-    today: date
-
-    @property
-    def is_expired(self) -> bool:
-        return self.lot.expires_on is not None and self.lot.expires_on < self.today
+    day: date
+    is_today: bool
+    plans: tuple[PlannedInfusion, ...]
 
     @property
-    def words(self) -> str:
-        if self.lot.expires_on is None:
-            return ""
-        if self.is_expired:
-            return _("expired")
-        days = (self.lot.expires_on - self.today).days
-        if days > selectors.EXPIRING_DAYS:
-            return ""
-        return _("in %(days)s d") % {"days": days} if days else _("today")
+    def is_weekend(self) -> bool:
+        return self.day.weekday() >= 5
+
+
+def calendar(user: User, today: date, site: str = "") -> list[CalendarDay]:
+    """Return the coming two weeks, each day with its plans in time."""
+    by_day: dict[date, list[PlannedInfusion]] = defaultdict(list)
+    for plan in selectors.planned_soon(user, today, days=CALENDAR_DAYS, site=site):
+        if plan.planned_on is not None:
+            by_day[plan.planned_on].append(plan)
+    days = (today + timedelta(days=n) for n in range(CALENDAR_DAYS))
+    return [CalendarDay(day, day == today, tuple(by_day.get(day, ()))) for day in days]
 
 
 def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -130,7 +126,8 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     if site:
         everything = [task for task in everything if task.patient.site.code == site]
     today = worklist.today_for(user)
-    lots = [LotRow(each, today) for each in selectors.lots(user, today)]
+    lots = rows_of(list(selectors.with_bags(selectors.lots(user, today))), today)
+    days = calendar(user, today, site)
     return {
         "place": "infusions",
         "queue": queue.arrange(
@@ -143,6 +140,9 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "given": [GivenRow(each) for each in selectors.given_lately(user, lot=lot, site=site, most=NEWEST)],
         "newest": NEWEST,
         "lots": lots,
+        "calendar": days,
+        "planned_count": sum(len(day.plans) for day in days),
+        "alarms": [row for row in lots if row.is_alarm and row.lot.release in release.GIVABLE],
         "lot": selectors.lot_with_code(lot) if lot else None,
         "lot_asked": lot,
         "site": site,

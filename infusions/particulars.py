@@ -5,20 +5,25 @@ Form, action and the live check of the page ask the same two functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
 from infusions import dosing
 from infusions.dosing import Breach, Given, GroupChange
-from infusions.models import CellLot, Infusion
+from infusions.models import CellLot, Infusion, PlannedInfusion
+from infusions.vitals import Vitals, doubts
 from patients import edit_checks
 from patients.edit_checks import Life
 from patients.models import Patient
 from trial import protocol
+from trial.clock import moment_at, zone
+
+LONGEST_OBSERVATION_DAYS = 14
+"""Days that a subject may be observed after an infusion; our assumption, the paper observed one day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,12 @@ class Particulars:
     deviation: str = ""
     deviation_note: str = ""
     reaction: str = ""
+    reaction_grade: int | None = None
+    vein: str = ""
+    bag: str = ""
+    checked_by: str = ""
+    interruption: str = ""
+    observed_until: datetime | None = None
 
     @classmethod
     def of(cls, infusion: Infusion) -> Particulars:
@@ -59,6 +70,8 @@ class Circumstances:
     life: Life
     others: Sequence[Infusion]
     ended_on: date | None = None
+    decision: str = ""
+    plan: PlannedInfusion | None = None
 
     @property
     def today(self) -> date:
@@ -74,9 +87,18 @@ def facts(infusion: Infusion) -> Given:
     return Given(infusion.number, infusion.given_on, infusion.weight_kg, infusion.cells)
 
 
-def breaches(particulars: Particulars, around: Circumstances) -> tuple[Breach, ...]:
-    """Return the rules of the protocol that an infusion breaks."""
+def breaches(
+    particulars: Particulars, around: Circumstances, *, is_stored: bool = False
+) -> tuple[Breach, ...]:
+    """Return the rules of the protocol that an infusion breaks.
+
+    The state of a lot moves on after the infusion: of a stored one it is only
+    held against it where somebody coded a deviation then.
+    """
     lot = particulars.lot
+    release = "quarantine" if isinstance(lot, NewLot) else lot.release if lot is not None else "released"
+    if is_stored and not particulars.deviation:
+        release = "released"
     return dosing.breaches(
         Given(around.number, particulars.given_on, particulars.weight_kg, particulars.cells),
         others=around.others_given,
@@ -84,15 +106,17 @@ def breaches(particulars: Particulars, around: Circumstances) -> tuple[Breach, .
         enrolled=around.patient.status == Patient.Status.ENROLLED,
         lot_known=lot is not None,
         lot_expires_on=lot.expires_on if lot is not None else None,
+        lot_release=release,
         ended_on=around.ended_on,
+        decision=around.decision,
     )
 
 
-def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
+def refusals(particulars: Particulars, around: Circumstances, *, is_stored: bool = False) -> dict[str, str]:
     """Return what cannot be stored, by field: the impossible, and a deviation that is not said."""
     if wrong_number := _number_refusal(around):
         return {"number": wrong_number}
-    errors: dict[str, str] = {}
+    errors = _time_refusals(particulars, around)
     if impossible := edit_checks.day_breach(particulars.given_on, around.life):
         errors["given_on"] = f"{impossible.sentence.said(_)} {impossible.remedy.said(_)}"
     deviation, note = particulars.deviation, particulars.deviation_note.strip()
@@ -100,7 +124,7 @@ def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
         errors["deviation"] = _("Deviation %(code)s is not in the list. Pick one of the list.") % {
             "code": deviation
         }
-    elif not deviation and (found := breaches(particulars, around)):
+    elif not deviation and (found := breaches(particulars, around, is_stored=is_stored)):
         sentences = " ".join(breach.sentence.said(_) for breach in found)
         errors["deviation"] = _("%(sentences)s Say why: pick a deviation from the list.") % {
             "sentences": sentences
@@ -109,6 +133,35 @@ def refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
         errors["deviation_note"] = _("A note belongs to a deviation. Pick one, or empty the note.")
     elif deviation == dosing.DEVIATION_THAT_NEEDS_A_NOTE and not note:
         errors["deviation_note"] = _("This deviation needs a note that says what it was.")
+    return errors
+
+
+def _time_refusals(particulars: Particulars, around: Circumstances) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    started, stopped = particulars.started_at, particulars.stopped_at
+    if started and stopped and not dosing.is_duration_possible(started, stopped):
+        errors["stopped_at"] = _(
+            "Stopped at %(stopped)s, before or when it started at %(started)s. Check both times; "
+            "only one that started from %(late)s on may stop after midnight, until %(early)s."
+        ) % {
+            "stopped": f"{stopped:%H:%M}",
+            "started": f"{started:%H:%M}",
+            "late": f"{dosing.LATE:%H:%M}",
+            "early": f"{dosing.EARLY:%H:%M}",
+        }
+    until = particulars.observed_until
+    if until is not None:
+        begun = moment_at(around.patient.site, particulars.given_on, started or time(0))
+        if not begun <= until <= begun + timedelta(days=LONGEST_OBSERVATION_DAYS):
+            errors["observed_until"] = _(
+                "Observed until %(until)s, but the infusion was on %(on)s. Give a time up to %(most)s days after it."
+            ) % {
+                "until": f"{until.astimezone(zone(around.patient.site)):%Y-%m-%d %H:%M}",
+                "on": particulars.given_on.isoformat(),
+                "most": LONGEST_OBSERVATION_DAYS,
+            }
+    if particulars.reaction_grade and not particulars.reaction.strip():
+        errors["reaction"] = _("A grade belongs to a reaction. Say what it was, or empty the grade.")
     return errors
 
 
@@ -139,6 +192,7 @@ class Assessment:
     weight_jump: str = ""
     timing: str = ""
     breaches: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     is_explained: bool = False
 
     @property
@@ -146,7 +200,14 @@ class Assessment:
         return bool(self.breaches)
 
 
-def assess(particulars: Particulars, around: Circumstances, *, is_typing: bool = False) -> Assessment:
+def assess(
+    particulars: Particulars,
+    around: Circumstances,
+    *,
+    is_typing: bool = False,
+    is_stored: bool = False,
+    vitals: Mapping[str, Vitals] | None = None,
+) -> Assessment:
     """Say what an infusion amounts to: dose against target, timing, broken rules.
 
     While somebody is still typing, a field that is empty is not yet a breach.
@@ -157,13 +218,14 @@ def assess(particulars: Particulars, around: Circumstances, *, is_typing: bool =
         target=dosing.millions(dosing.target_cells(weight)) if weight is not None else "",
         off_target=dosing.percent_off_target(cells, weight) if both else None,  # type: ignore[arg-type]
         within_tolerance=not both or dosing.is_within_tolerance(cells, weight),  # type: ignore[arg-type]
-        weight_jump=weight_jump(weight, around),
+        weight_jump=weight_jump(weight, around, particulars.given_on),
         timing=_timing(particulars.given_on, around),
         breaches=tuple(
             breach.sentence.said(_)
-            for breach in breaches(particulars, around)
+            for breach in breaches(particulars, around, is_stored=is_stored)
             if not (is_typing and breach.rule is dosing.Rule.UNDOCUMENTED)
         ),
+        doubts=tuple(each.said(_) for each in doubts(vitals or {})),
         is_explained=bool(particulars.deviation),
     )
 
@@ -193,19 +255,30 @@ def consequence(change: GroupChange) -> str:
     }
 
 
-def weight_jump(weight_kg: Decimal | None, around: Circumstances) -> str:
+def weight_jump(weight_kg: Decimal | None, around: Circumstances, given_on: date | None = None) -> str:
     """Say by how much a weight differs from the last one when that is much; empty when it is not."""
     last = dosing.last_weight(around.number, around.others_given)
     if weight_kg is None or last is None or last.weight_kg is None:
         return ""
-    if not dosing.is_weight_jump(weight_kg, last.weight_kg):
-        return ""
-    return _("%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 10 %% apart.") % {
+    said = {
         "weight": weight_kg,
         "last": last.weight_kg,
         "number": last.number,
         "on": last.given_on.isoformat(),
     }
+    if not dosing.is_weight_jump(weight_kg, last.weight_kg):
+        if given_on is None or not dosing.is_weight_change_fast(
+            weight_kg, last.weight_kg, (given_on - last.given_on).days
+        ):
+            return ""
+        return (
+            _(
+                "%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 5 kg a week. "
+                "Ascites, albumin, diuretics?"
+            )
+            % said
+        )
+    return _("%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 10 %% apart.") % said
 
 
 def _timing(given_on: date, around: Circumstances) -> str:

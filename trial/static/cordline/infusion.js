@@ -41,3 +41,35 @@ if (form && check) {
   show();
   check.addEventListener("htmx:afterSwap", show);
 }
+
+// --- the grid of vital signs ----------------------------------------------------------------------
+// Arrows walk it up and down; left and right do where the cursor is at the end of the text.
+
+const grid = document.querySelector("[data-vitals]");
+
+const neighbour = (cell, down, across) => {
+  const row = cell.closest("tr");
+  const column = [...row.querySelectorAll("input")].indexOf(cell);
+  const rows = [...grid.querySelectorAll("tbody tr")];
+  return rows[rows.indexOf(row) + down]?.querySelectorAll("input")[column + across];
+};
+
+grid?.addEventListener("keydown", (event) => {
+  const cell = event.target;
+  if (!(cell instanceof HTMLInputElement) || event.altKey || event.ctrlKey || event.metaKey) return;
+  const atStart = cell.selectionStart === 0 && cell.selectionEnd === 0;
+  const atEnd = cell.selectionStart === cell.value.length;
+  const step = {
+    ArrowDown: [1, 0],
+    Enter: [1, 0],
+    ArrowUp: [-1, 0],
+    ArrowLeft: atStart ? [0, -1] : null,
+    ArrowRight: atEnd ? [0, 1] : null,
+  }[event.key];
+  if (event.key === "Enter") event.preventDefault();
+  const next = step && neighbour(cell, ...step);
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+  next.select();
+});
