@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from patients.actions.panel_merge import shown
 from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
-from patients.printing import in_print
+from patients.printing import in_print, range_text
+from patients.reference import Reference, references_for
 from trial import protocol, units
 from trial.protocol import Analyte, Limits, Sex
 
@@ -40,17 +41,25 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value, or why there is none; ``typed`` is what the report said."""
+    """One value, or why there is none; ``typed`` is what the report said, ``reference`` what held on its day."""
 
     value: Decimal | None = None
     comparator: str = ""
     flag: str = ""
     change: Decimal | None = None
     typed: str = ""
+    is_converted: bool = False
     why_none: str = ""
     url: str = ""
+    visit_id: int | None = None
     clamps: tuple[Clamp, ...] = ()
     decimals: int = 0
+    reference: Reference | None = None
+
+    @property
+    def range_said(self) -> str:
+        """Name the range it is held against, and whose it is."""
+        return "" if self.reference is None else said(self.reference)
 
     @property
     def shown(self) -> str:
@@ -69,7 +78,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: an analyte, or a score."""
+    """One row: an analyte, or a score; ``reference`` is the newest where it ``varies`` between draws."""
 
     code: str
     label: str
@@ -78,6 +87,11 @@ class Line:
     reference: Limits | None
     cells: tuple[Cell | None, ...]
     is_score: bool = False
+    varies: bool = False
+
+    @property
+    def reference_text(self) -> str:
+        return "" if self.reference is None else range_text(self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +104,20 @@ class Matrix:
 
 
 def matrix(patient: Patient) -> Matrix:
-    """Return a subject's labs and scores by draw, in the order of the days, in three queries."""
+    """Return a subject's labs and scores by draw, in the order of the days, in four queries."""
     visits = sorted(Visit.objects.valid().filter(patient=patient, not_done=""), key=_order)
     results: dict[tuple[int, str], LabResult] = {
         (result.visit_id, result.analyte): result
         for result in LabResult.objects.filter(patient=patient, visit__voided_at__isnull=True)
     }
+    by_pk = {visit.pk: visit for visit in visits}
+    for result in results.values():
+        result.visit, result.patient = by_pk[result.visit_id], patient
+    references = references_for(list(results.values()))
     draws = tuple(Draw(visit, _url(patient, visit), _missing_required(visit, results)) for visit in visits)
     sex = Sex(patient.sex)
     lines = [
-        _analyte_line(analyte, draws, results, analyte.reference[sex])
+        _analyte_line(analyte, draws, results, references, Reference(analyte.reference[sex]))
         for analyte in protocol.PANEL
         if analyte.required or any((draw.visit.pk, analyte.code) in results for draw in draws)
     ]
@@ -129,7 +147,11 @@ def _missing_required(visit: Visit, results: dict[tuple[int, str], LabResult]) -
 
 
 def _analyte_line(
-    analyte: Analyte, draws: Sequence[Draw], results: dict[tuple[int, str], LabResult], reference: Limits
+    analyte: Analyte,
+    draws: Sequence[Draw],
+    results: dict[tuple[int, str], LabResult],
+    references: Mapping[int, Reference],
+    stands_in: Reference,
 ) -> Line:
     baseline = next(
         (
@@ -139,39 +161,59 @@ def _analyte_line(
         ),
         None,
     )
+    held = [
+        references[results[draw.visit.pk, analyte.code].pk]
+        for draw in draws
+        if (draw.visit.pk, analyte.code) in results
+    ]
+    newest = held[-1] if held else stands_in
     return Line(
         analyte.code,
         analyte.label,
         units.symbol(analyte.unit),
         analyte.decimals,
-        reference,
-        tuple(_cell(results.get((draw.visit.pk, analyte.code)), draw, baseline, reference) for draw in draws),
+        newest.limits,
+        tuple(
+            _cell(results.get((draw.visit.pk, analyte.code)), draw, baseline, references) for draw in draws
+        ),
+        varies=any(reference.limits != newest.limits for reference in held),
     )
 
 
-def _cell(result: LabResult | None, draw: Draw, baseline: Decimal | None, reference: Limits) -> Cell | None:
+def _cell(
+    result: LabResult | None, draw: Draw, baseline: Decimal | None, references: Mapping[int, Reference]
+) -> Cell | None:
     if result is None:
         return None
+    reference = references[result.pk]
     url = f"{draw.url}#row-{result.analyte}"
     if result.value is None:
-        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url)
+        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk)
     is_baseline = draw.week == protocol.BASELINE_WEEK
     return Cell(
         value=result.value,
         comparator=result.comparator,
-        flag=flag(result.value, reference),
+        flag=reference.flag(result.value),
+        reference=reference,
         change=None if baseline is None or is_baseline else result.value - baseline,
         typed=shown(result),
+        is_converted=bool(result.typed_unit) and result.typed_unit != protocol.ANALYTES[result.analyte].unit,
         decimals=protocol.decimals_of(result.analyte),
         url=url,
+        visit_id=draw.visit.pk,
     )
 
 
-def flag(value: Decimal, reference: Limits) -> str:
-    """Return ``high`` or ``low`` against a reference range, or nothing within it."""
-    if reference.holds(value):
-        return ""
-    return "low" if reference.low is not None and value < reference.low else "high"
+def said(reference: Reference) -> str:
+    """Name a range and whose it is, with the day since which it is valid."""
+    limits = range_text(reference.limits)
+    if reference.is_protocols:
+        return _("adult range of the protocol %(range)s") % {"range": limits}
+    return _("%(laboratory)s %(range)s since %(day)s") % {
+        "laboratory": reference.laboratory,
+        "range": limits,
+        "day": "" if reference.valid_from is None else reference.valid_from.isoformat(),
+    }
 
 
 def _newest_scores(patient: Patient) -> dict[tuple[int, str], Any]:

@@ -140,9 +140,9 @@ def record_url(query: DataQuery) -> str:
         "visit": "patients:labs",
         "infusion": "infusions:course",
         "screening": "patients:eligibility",
-        "event": "patients:outcomes",
-        "treatment": "patients:outcomes",
-        "outcome": "patients:outcomes",
+        "event": "patients:events",
+        "treatment": "patients:events",
+        "outcome": "patients:events",
         "subject": "patients:history",
     }
     return reverse(names[query.topic], args=[subject])

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from patients import actions, lab_matrix, selectors
+from patients import actions, lab_matrix, query_marks, selectors
 from patients.forms import VoidForm
 from trial import protocol
 from trial.refusals import Refused
@@ -25,6 +25,8 @@ def labs(request: HttpRequest, subject_id: str) -> HttpResponse:
         "header": selectors.header(patient, request.user),
         "matrix": lab_matrix.matrix(patient),
         "may_enter": request.user.may(Permission.ENTER_CLINICAL_DATA),
+        "may_raise": request.user.may(Permission.RAISE_QUERIES),
+        "marks": query_marks.open_queries(patient),
     }
     return render(request, "patients/labs.html", context)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from patients import actions, draws, plasma, query_marks, reference, schedule, selectors, worklist
@@ -19,7 +18,6 @@ from patients.forms.not_done import NotDoneForm
 from patients.models import Laboratory, Patient, Visit
 from patients.schedule import Appointment
 from trial import idempotency, protocol, typed
-from trial.models import Draft, User
 from trial.protocol import Limits
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
@@ -27,8 +25,6 @@ from trial.typed import Unreadable
 
 USE_UNIT = "use_"
 NEXT_SUBJECT = "next"
-ALSO_OPEN = timedelta(minutes=2)
-"""Somebody who typed into the same form so recently is still there; our assumption."""
 
 
 @requires(Permission.ENTER_CLINICAL_DATA)
@@ -152,7 +148,7 @@ class _Entry:
         self.suggested_day = self.today if is_new else None
         day = self._day_typed()
         self.last = selectors.last_values(patient, visit=visit, drawn_on=day)
-        laboratories = self._laboratories()
+        laboratories = draws.laboratories_for(request.user, patient, self.stored)
         self.form = LabPanelForm(
             request.POST if request.method == "POST" else None,
             patient=patient,
@@ -174,14 +170,6 @@ class _Entry:
             return typed.read_date(self.request.POST.get(panel_merge.DAY, ""), today=self.today)
         except Unreadable:
             return self.visit.visited_on or self._about()
-
-    def _laboratories(self) -> list[Laboratory]:
-        """Return the laboratories to choose from; one that measured before stays although it closed."""
-        found = draws.laboratories_for(self.request.user, self.patient)
-        stored = panel_merge.draw_of(self.stored.values()).laboratory_id
-        if stored is not None and all(laboratory.pk != stored for laboratory in found):
-            found += Laboratory.objects.filter(pk=stored).prefetch_related("units")
-        return found
 
     def _references(self, laboratory: Laboratory | None, day: date | None) -> Mapping[str, Limits]:
         found = reference.references(self.patient, laboratory=laboratory, day=day)
@@ -232,7 +220,7 @@ class _Entry:
             "day": day,
             "window": self._window(day),
             "after_plasma": self._after_plasma(day, hour),
-            "also_open": also_open(self.place, self.request.user),
+            "also_open": draws.also_open(self.place, self.request.user),
             "draft_place": self.place,
             "first_infusion_on": self.facts.first_infusion_on,
             "marks": {} if visit._state.adding else query_marks.open_queries(self.patient).get(visit.pk, {}),
@@ -270,12 +258,6 @@ class _Entry:
             context["saved"] = selectors.last_saved(self.visit)
             context["just_saved"] = self.request.GET.get("saved", "")[:3]
         return render(self.request, "patients/enter_visit.html", context, status=status)
-
-
-def also_open(place: str, user: User) -> list[str]:
-    """Return who else is typing into this form now."""
-    others = Draft.objects.filter(place=place, saved_at__gt=timezone.now() - ALSO_OPEN).exclude(person=user)
-    return [draft.person.shown_name for draft in others.select_related("person")]
 
 
 def _after(request: HttpRequest, patient: Patient, visit: Visit, form: LabPanelForm) -> str:

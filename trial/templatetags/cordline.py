@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
@@ -158,6 +159,12 @@ def p_value(value: Any) -> str:
 def unit(value: Any) -> str:
     """Return a unit as it is printed; stored units stay plain ASCII."""
     return units.symbol(str(value or ""))
+
+
+@register.filter
+def of(found: Any, key: Any) -> Any:
+    """Return what a mapping holds under a key, or nothing: ``{{ marks|of:visit.pk|of:"tbil" }}``."""
+    return found.get(key, "") if isinstance(found, Mapping) else ""
 
 
 # --- days and times -------------------------------------------------------------------------
