@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+
+from django.utils import timezone
 
 from patients import edit_checks, selectors, upstairs
 from patients.edit_checks import Around, Course, Doubt
 from patients.entries import LabEntry
 from patients.models import Laboratory, LabResult, Outcome, Patient, Treatment, Visit
 from patients.selectors import LastValue
-from trial.models import User
+from trial.models import Draft, User
 from trial.protocol import Diagnosis, OutcomeKind
 
 ALBUMIN = "albumin"
+ALSO_OPEN = timedelta(minutes=2)
+"""Somebody who typed into the same form so recently is still there; our assumption."""
 
 
 def around(
@@ -80,14 +84,24 @@ def standing_doubts(visit: Visit) -> tuple[Doubt, ...]:
 # --- laboratories ---------------------------------------------------------------------------
 
 
-def laboratories_for(user: User, patient: Patient) -> list[Laboratory]:
-    """Return the laboratories in use that may have measured a subject's draw, with their units."""
+def laboratories_for(
+    user: User, patient: Patient, stored: Mapping[str, LabResult] | None = None
+) -> list[Laboratory]:
+    """Return the laboratories in use that may have measured a subject's draw, with their units.
+
+    The one that measured what is ``stored`` stays although it is no longer in use.
+    """
     mine = Laboratory.objects.visible_to(user).filter(is_active=True)
-    return [
+    found = [
         laboratory
         for laboratory in mine.prefetch_related("units")
         if laboratory.site_id in (None, patient.site_id)
     ]
+    measured = {result.laboratory_id for result in (stored or {}).values() if result.laboratory_id}
+    gone = measured - {laboratory.pk for laboratory in found}
+    if gone:
+        found += Laboratory.objects.filter(pk__in=gone).prefetch_related("units")
+    return found
 
 
 def usual_laboratory(patient: Patient, choices: Iterable[Laboratory]) -> Laboratory | None:
@@ -108,3 +122,12 @@ def usual_laboratory(patient: Patient, choices: Iterable[Laboratory]) -> Laborat
 def units_of(laboratory: Laboratory | None) -> Mapping[str, str]:
     """Return the unit a laboratory reports by analyte, where it is not the standard one."""
     return {} if laboratory is None else {unit.analyte: unit.unit for unit in laboratory.units.all()}
+
+
+# --- who else is here -----------------------------------------------------------------------
+
+
+def also_open(place: str, user: User) -> list[str]:
+    """Return who else is typing into the same form now."""
+    others = Draft.objects.filter(place=place, saved_at__gt=timezone.now() - ALSO_OPEN).exclude(person=user)
+    return [draft.person.shown_name for draft in others.select_related("person")]

@@ -42,12 +42,6 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.redrawn or self.day)
 
-    @property
-    def written(self) -> frozenset[str]:
-        """The analytes that are new or changed, and the day when it is."""
-        fields = {entry.analyte for entry in (*self.new, *self.changed)}
-        return frozenset(fields | {DAY} if self.day else fields)
-
 
 @dataclass(frozen=True, slots=True)
 class _Before:
@@ -203,7 +197,8 @@ def _as_of(visit: Visit, stored: Sequence[LabResult], version: int) -> _Before:
         author = entry.revision.actor.shown_name
         authors[image["analyte"]] = author
         for field, column in ((MOMENT, "sampled_at"), (LABORATORY, "laboratory_id")):
-            if image.get(column) != old.get(column):
+            # a result added later takes over what the draw has
+            if image.get(column) != old.get(column) and (old or field not in authors):
                 authors[field] = author
         if image["version"] <= version:
             at = image["sampled_at"]

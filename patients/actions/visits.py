@@ -126,7 +126,7 @@ def record_labs(
             demand_reason(reason)
         _write_visit(visit, changes, by, reason)
         _write_results(visit, stored, changes, by, reason)
-        _follow_checks(patient, visit, by, None if kept is None else changes.written & set(kept))
+        _follow_checks(patient, visit, by, kept)
     return WrittenLabs(written.id, visit, len(changes.new), len(changes.changed))
 
 
