@@ -97,9 +97,9 @@ def worker(*, env: dict[str, str] | None = None, concurrency: int = 2) -> Iterat
 
 
 @contextmanager
-def web_server(*, env: dict[str, str] | None = None) -> Iterator[str]:
-    """Run the real web server; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def web_server(*, env: dict[str, str] | None = None, port: int = 0) -> Iterator[str]:
+    """Run the real web server, on any free port or again on the one it had; yields its address."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         port = listener.getsockname()[1]
         command = ["-m", "gunicorn", "trial.wsgi:application", "--bind", f"fd://{listener.fileno()}"]
         command += [

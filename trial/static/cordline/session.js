@@ -22,6 +22,15 @@ let warning = null;
 const ask = (address, options = {}) =>
   fetch(address, { credentials: "same-origin", cache: "no-store", ...options });
 
+// --- nothing left behind --------------------------------------------------------------------------
+
+// htmx writes down the address of the page; on a ward's computer it names a subject to whoever comes next
+const forgetAddress = () => sessionStorage.removeItem("htmx-current-path-for-history");
+forgetAddress();
+for (const kind of ["htmx:pushedIntoHistory", "htmx:replacedInHistory", "htmx:historyRestore"])
+  document.addEventListener(kind, forgetAddress);
+addEventListener("pagehide", forgetAddress);
+
 // --- the state, as the server has it --------------------------------------------------------------
 
 // looking is not doing: only a person's own doing keeps a session alive
