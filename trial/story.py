@@ -20,6 +20,8 @@ from trial.trail_words import (
     LOTS,
     OUTCOMES,
     PATIENTS,
+    QUERIES,
+    QUERY_MESSAGES,
     SCREENINGS,
     TABLES,
     USERS,
@@ -79,7 +81,7 @@ def tell(entries: Iterable[AuditEntry], names: Names, *, sees_identity: bool = F
         by_op = {op: [entry for entry in by_table.get(table, ()) if entry.op == op] for op in "IUD"}
         if by_op["I"]:
             told += _ADDED.get(table, _added)(by_op["I"], by_table, names)
-        if by_op["U"]:
+        if by_op["U"] and not (table == QUERIES and QUERY_MESSAGES in by_table):
             told += _changed(table, by_op["U"], names, sees_identity)
         if by_op["D"]:
             told.append(_gone(table, by_op["D"], names))
@@ -236,6 +238,32 @@ def _added_identities(entries: Sequence[AuditEntry], by_table: ByTable, names: N
     return [Told("person", _("Identity recorded")) for _entry in entries]
 
 
+def _added_messages(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """``Query on W4 INR answered: as on the report``; the query's own row says no more."""
+    patterns = {
+        "opened": _("Query on %(what)s opened: %(text)s"),
+        "answered": _("Query on %(what)s answered: %(text)s"),
+        "closed": _("Query on %(what)s closed: %(text)s"),
+        "reopened": _("Query on %(what)s reopened: %(text)s"),
+        "assigned": _("Query on %(what)s passed on: %(text)s"),
+    }
+    told = []
+    for row in (entry.new or {} for entry in entries):
+        what = words.query_label(names.row(QUERIES, row.get("query_id")), names)
+        pattern = patterns.get(str(row.get("step")), "%(what)s: %(text)s")
+        told.append(
+            Told("query", (pattern % {"what": what, "text": words.message_text(row)}).removesuffix(": "))
+        )
+    return told
+
+
+def _added_queries(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """A query is told by its first message."""
+    with_messages = {(entry.new or {}).get("query_id") for entry in by_table.get(QUERY_MESSAGES, ())}
+    alone = [entry for entry in entries if entry.row not in with_messages]
+    return _added(alone, by_table, names) if alone else []
+
+
 _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]]] = {
     LABS: _added_results,
     VISITS: _added_visits,
@@ -245,6 +273,8 @@ _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]
     ANSWERS: _added_answers,
     OUTCOMES: _added_outcomes,
     IDENTITIES: _added_identities,
+    QUERIES: _added_queries,
+    QUERY_MESSAGES: _added_messages,
 }
 
 

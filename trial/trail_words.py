@@ -7,6 +7,7 @@ by their names only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from trial import protocol, units
+from trial.sentences import Sentence
 
 Row = Mapping[str, Any]
 
@@ -39,6 +41,8 @@ SCREENINGS, ANSWERS, SITES, USERS = (
     "trial_site",
     "trial_user",
 )
+
+QUERIES, QUERY_MESSAGES = "patients_dataquery", "patients_querymessage"
 
 TABLES: Mapping[str, Any] = {
     LABS: gettext_lazy("Lab result"),
@@ -107,6 +111,8 @@ _OF_THE_TITLE: Mapping[str, frozenset[str]] = {
     ANSWERS: frozenset({"screening_id", "criterion"}),
     OUTCOMES: frozenset({"kind"}),
     SCREENINGS: frozenset({"screened_on"}),
+    QUERIES: frozenset({"topic", "visit_id", "number", "field"}),
+    QUERY_MESSAGES: frozenset({"query_id"}),
     PATIENTS: frozenset({"subject_id"}),
     LOTS: frozenset({"code"}),
     SITES: frozenset({"code"}),
@@ -233,7 +239,35 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
             return (str(row.get("code", "")),)
         case "trial_user":
             return (str(row.get("username", "")),)
-    return (str(row.get("id", "")),)
+    return (_name_of_query(table, row, names) or str(row.get("id", "")),)
+
+
+def _name_of_query(table: str, row: Row, names: Names) -> str:
+    if table == QUERY_MESSAGES:
+        row = names.row(QUERIES, row.get("query_id"))
+    return query_label(row, names) if table in {QUERIES, QUERY_MESSAGES} else ""
+
+
+def query_label(query: Row, names: Names) -> str:
+    """Return what a query is about: ``W4 INR``, ``infusion 3``, ``subject``."""
+    if query.get("visit_id") is not None:
+        place = draw_label(names.row(VISITS, query["visit_id"]))
+    elif query.get("number") is not None:
+        place = _("infusion %(number)s") % {"number": query["number"]}
+    else:
+        place = value_text(QUERIES, "topic", query.get("topic"), names)
+    return " ".join(filter(None, (place, analyte_label(query.get("field")))))
+
+
+def message_text(row: Row) -> str:
+    """Return what a message of a query says; a check's sentence in the reader's language."""
+    text, values = str(row.get("text") or ""), str(row.get("values") or "")
+    if not values:
+        return text
+    try:
+        return Sentence.of_kept({"text": text, "values": json.loads(values)["values"]}).said(_)
+    except (ValueError, KeyError, TypeError):
+        return text
 
 
 def row_note(table: str, row: Row, names: Names) -> str:
@@ -291,6 +325,8 @@ def value_text(
         return moment_text(value, zone)
     if table == LABS and column == "value" and row is not None:
         return lab_text(row, value)
+    if table == QUERY_MESSAGES and column == "text" and row is not None:
+        return message_text(row)
     if table == LABS and column == "typed_unit":
         return units.symbol(str(value))
     if table == INFUSIONS and column == "cells":

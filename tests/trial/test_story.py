@@ -417,3 +417,31 @@ def test_words_are_asked_for_when_they_are_shown(language: str) -> None:
     """Nothing is fixed in the language of whoever came first."""
     with translation.override(language):
         assert "17.1" in told(entry("patients_labresult", result(), result(value="17.1")))[0]
+
+
+# --- queries --------------------------------------------------------------------------------
+
+QUERY = {"id": 41, "patient_id": 1, "topic": "visit", "visit_id": 5, "field": "inr", "state": "open"}
+ASKED = Names({**NAMES.rows, ("patients_dataquery", 41): QUERY})
+
+
+def message(step: str, text: str, values: str = "") -> AuditEntry:
+    row = {"id": 77, "patient_id": 1, "query_id": 41, "step": step, "text": text, "values": values}
+    return entry("patients_querymessage", None, row, row=77)
+
+
+def test_a_step_of_a_query_is_one_sentence() -> None:
+    moved = entry("patients_dataquery", QUERY, QUERY | {"state": "answered"}, row=41)
+    told = story.tell([moved, message("answered", "as on the report")], ASKED)
+    assert [line.text for line in told] == ["Query on W12 INR answered: as on the report"]
+
+
+def test_a_check_that_asks_is_told_with_its_values() -> None:
+    said = message("opened", "%(value)s is rare.", '{"values": {"value": "9.9"}}')
+    told = story.tell([entry("patients_dataquery", None, QUERY, row=41), said], ASKED)
+    assert [line.text for line in told] == ["Query on W12 INR opened: 9.9 is rare."]
+
+
+def test_a_step_without_a_word_ends_after_what_it_is_about() -> None:
+    told = story.tell([message("closed", "")], ASKED)
+    assert [line.text for line in told] == ["Query on W12 INR closed"]
