@@ -95,8 +95,21 @@ class GroupPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A reference range and the days on which it holds, both included; None leaves an end open."""
+
+    first: int | None
+    last: int | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity of a subject over time, with what surrounds it."""
+    """One quantity of a subject over time, with what surrounds it.
+
+    ``reference`` is the range in force at the end, ``spans`` the ranges over time;
+    without spans it holds throughout.
+    """
 
     code: str
     label: str
@@ -108,6 +121,7 @@ class Series:
     direction: Direction
     group: tuple[GroupPoint, ...] = ()
     note: str = ""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +160,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Band:
+    x: float
+    width: float
     y: float
     height: float
 
@@ -164,7 +180,7 @@ class Strip:
     line: str
     dots: tuple[Dot, ...]
     ticks: tuple[Tick, ...]
-    band: Band | None
+    bands: tuple[Band, ...]
     ribbon: str
     median: str
     last: str
@@ -307,9 +323,11 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
     values = [float(r.value) / divisor for r in readings]
     spread = values + [x for point in group for x in (point.q1, point.q3)]
     reference = None if relative else series.reference
-    edge = _nearest_edge(reference, series.direction)
-    if edge is not None:
-        spread.append(edge)
+    held = [span.limits for span in series.spans if _is_seen(span, across)] or [reference]
+    for limits in held if reference is not None else ():
+        edge = _nearest_edge(limits, series.direction)
+        if edge is not None:
+            spread.append(edge)
     log = log and bool(values) and min(spread) > 0
     ticks = (
         log_ticks(min(spread), max(spread)) if log else nice_ticks(min(spread or [0]), max(spread or [1]), 3)
@@ -330,7 +348,7 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
         line=" ".join(f"{dot.x},{dot.y}" for dot in dots),
         dots=dots,
         ticks=tuple(Tick(up(tick), _tick_text(tick)) for tick in ticks),
-        band=_band(reference, up),
+        bands=() if reference is None else _bands(series, reference, across, up),
         ribbon=_ribbon(group, across, up),
         median=" ".join(f"{across(p.day)},{up.clipped(p.median)}" for p in group),
         last=last.shown if last else "\N{EN DASH}",
@@ -352,12 +370,29 @@ def _nearest_edge(reference: Limits | None, direction: Direction) -> float | Non
     return None if edge is None else float(edge)
 
 
-def _band(reference: Limits | None, up: Scale) -> Band | None:
-    if reference is None:
-        return None
-    high = up.clipped(up.high if reference.high is None else reference.high)
-    low = up.clipped(up.low if reference.low is None else reference.low)
-    return Band(high, round(low - high, 2)) if low - high > 0.5 else None
+def _is_seen(span: Span, across: Scale) -> bool:
+    """Return whether a range holds on any day of the time axis."""
+    return (span.last is None or span.last >= across.low) and (
+        span.first is None or span.first <= across.high
+    )
+
+
+def _bands(series: Series, reference: Limits, across: Scale, up: Scale) -> tuple[Band, ...]:
+    """Place the reference ranges; neighbours touch in the middle of the night between them."""
+    found = []
+    for span in series.spans or (Span(None, None, reference),):
+        if not _is_seen(span, across):
+            continue
+        start = LEFT if span.first is None else across.clipped(span.first - 0.5)
+        end = RIGHT if span.last is None else across.clipped(span.last + 0.5)
+        high = up.clipped(up.high if span.limits.high is None else span.limits.high)
+        low = up.clipped(up.low if span.limits.low is None else span.limits.low)
+        # what lies on the edge of the axis belongs to the margin beside it
+        start = LEFT if start <= across.start else start
+        end = RIGHT if end >= across.end else end
+        if end - start > 0.5 and low - high > 0.5:
+            found.append(Band(start, round(end - start, 2), high, round(low - high, 2)))
+    return tuple(found)
 
 
 def _ribbon(group: Sequence[GroupPoint], across: Scale, up: Scale) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -14,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from analytics import figures, selectors
 from patients.models import LabResult, Patient, Visit
+from patients.reference import Reference, Step, references_for, steps_for
 from trial import protocol, units
 from trial.models import AuditEntry
 from trial.protocol import Direction, Limits, Population
@@ -80,7 +80,11 @@ def trend(
         ((visit, _day_of(visit, day_zero)) for visit in visits if visit.lab_results.all()),
         key=lambda pair: pair[1],
     )
-    series = [_series(patient, protocol.ANALYTES[code], seen, around) for code in protocol.TREND]
+    held = _References.of(patient, [result for visit in visits for result in visit.lab_results.all()])
+    series = [
+        _series(protocol.ANALYTES[code], seen, around, held, lambda day: (day - day_zero).days)
+        for code in protocol.TREND
+    ]
     series.append(_score_series(seen, around))
     shown_weeks = [*protocol.WEEKS, *(w for w in range(2, 25, 2))]
     figure = None
@@ -90,7 +94,7 @@ def trend(
         end = max(days[-1], min(until_today, days[-1] + 28)) if not whole_study else 25 * 7
         figure = figures.trend(
             series,
-            [_draw(visit, day, day_zero, writers) for visit, day in seen],
+            [_draw(visit, day, day_zero, writers, held) for visit, day in seen],
             _infusion_marks(patient, infusions, day_zero, until_today, ended=bool(outcomes)),
             first_day=min(days[0], 0) - 2,
             last_day=end + 3,
@@ -158,15 +162,44 @@ def _around(
     return tuple(point for (analyte, _week), (_n, point) in sorted(levels.items()) if analyte == code)
 
 
+@dataclass(frozen=True, slots=True)
+class _References:
+    """The reference of each result, and how each analyte's changes over time."""
+
+    by_result: Mapping[int, Reference]
+    steps: Mapping[str, Sequence[Step]]
+
+    @classmethod
+    def of(cls, patient: Patient, results: Sequence[LabResult]) -> _References:
+        for result in results:
+            result.patient = patient
+        return cls(references_for(results), steps_for(patient, results))
+
+    def laboratories(self, results: Iterable[LabResult]) -> str:
+        """Name the laboratories whose ranges results are held against."""
+        names = {self.by_result[result.pk].laboratory for result in results if result.pk in self.by_result}
+        return ", ".join(sorted(name for name in names if name))
+
+
 def _series(
-    patient: Patient,
     analyte: protocol.Analyte,
     seen: Sequence[tuple[Visit, int]],
     around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]],
+    held: _References,
+    day_of: Callable[[date], int],
 ) -> figures.Series:
-    reference = analyte.reference[protocol.Sex(patient.sex)]
+    steps = held.steps[analyte.code]
+    drawn = [
+        held.by_result[result.pk].limits
+        for visit, _day in seen
+        for result in visit.lab_results.all()
+        if result.analyte == analyte.code
+    ]
+    reference = drawn[-1] if drawn else steps[-1].reference.limits
     readings = [
-        figures.Reading(day, result.value, shown(result, analyte), flag(result.value, reference))
+        figures.Reading(
+            day, result.value, shown(result, analyte), held.by_result[result.pk].flag(result.value)
+        )
         for visit, day in seen
         for result in visit.lab_results.all()
         if result.analyte == analyte.code and result.value is not None
@@ -181,6 +214,14 @@ def _series(
         reference_words=reference_words(reference),
         direction=analyte.direction,
         group=_around(around, analyte.code),
+        spans=tuple(
+            figures.Span(
+                None if step.first is None else day_of(step.first),
+                None if step.last is None else day_of(step.last),
+                step.reference.limits,
+            )
+            for step in steps
+        ),
     )
 
 
@@ -221,22 +262,15 @@ def shown(result: LabResult, analyte: protocol.Analyte) -> str:
     return f"{result.comparator}{result.value:.{analyte.decimals}f}"
 
 
-def flag(value: Decimal | None, reference: Limits | None) -> str:
-    """Return ``high``, ``low`` or nothing for a value against a reference range."""
-    if value is None or reference is None:
-        return ""
-    if reference.high is not None and value > reference.high:
-        return "high"
-    return "low" if reference.low is not None and value < reference.low else ""
-
-
 def reference_words(reference: Limits) -> str:
     """Return a range as it is printed beside a chart."""
+    sides = {"low": reference.low, "high": reference.high}
+    printed = {name: "" if side is None else f"{side.normalize():f}" for name, side in sides.items()}
     if reference.low is None:
-        return _("ref up to %(high)s") % {"high": reference.high}
+        return _("ref up to %(high)s") % printed
     if reference.high is None:
-        return _("ref from %(low)s") % {"low": reference.low}
-    return _("ref %(low)s to %(high)s") % {"low": reference.low, "high": reference.high}
+        return _("ref from %(low)s") % printed
+    return _("ref %(low)s to %(high)s") % printed
 
 
 def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
@@ -250,7 +284,9 @@ def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
     return {entry.row: entry for entry in entries}
 
 
-def _draw(visit: Visit, day: int, day_zero: date, writers: Mapping[int, AuditEntry]) -> figures.Draw:
+def _draw(
+    visit: Visit, day: int, day_zero: date, writers: Mapping[int, AuditEntry], held: _References
+) -> figures.Draw:
     when = visit.visited_on or day_zero + timedelta(days=day)
     entries = [writers[r.pk] for r in visit.lab_results.all() if r.pk in writers]
     newest = max(entries, key=lambda entry: entry.revision.number or 0, default=None)
@@ -262,6 +298,8 @@ def _draw(visit: Visit, day: int, day_zero: date, writers: Mapping[int, AuditEnt
     ]
     if converted:
         lines.append(_("typed %(values)s") % {"values": ", ".join(converted)})
+    if laboratories := held.laboratories(visit.lab_results.all()):
+        lines.append(laboratories)
     if newest is not None:
         lines.append(
             _("%(who)s, %(when)s, revision %(number)s")

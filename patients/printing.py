@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from trial.protocol import Limits
+
 _LARGE = Decimal(100_000)
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -23,3 +25,17 @@ def in_print(value: Decimal, decimals: int) -> str:
     if mantissa >= 10:
         exponent, mantissa = exponent + 1, mantissa / 10
     return f"{mantissa.normalize():f} × 10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def range_text(limits: Limits) -> str:
+    """Write a reference range without trailing zeros, an open side as a comparison.
+
+    Examples
+    --------
+    >>> range_text(Limits(Decimal("7.80"), Decimal("30.6"))), range_text(Limits(None, Decimal("20.000")))
+    ('7.8–30.6', '≤ 20')
+    """
+    low, high = (None if side is None else f"{side.normalize():f}" for side in (limits.low, limits.high))
+    if low is None:
+        return f"≤ {high}"
+    return f"≥ {low}" if high is None else f"{low}\N{EN DASH}{high}"

@@ -82,7 +82,7 @@ def test_a_share_of_week_0_starts_at_100_and_has_no_reference() -> None:
     strip = a_trend(a_series((0, "50"), (28, "25")), relative=True).strips[0]
     texts = {tick.text for tick in strip.ticks}
     assert "100" in texts
-    assert strip.band is None
+    assert strip.bands == ()
     assert strip.unit == "%"
 
 
@@ -148,3 +148,30 @@ def test_an_interval_that_runs_off_says_so() -> None:
     assert figure.forest[2].off_left
     assert figure.forest[2].off_right
     assert 0 <= figure.forest[2].low <= figure.forest[2].high <= figure.forest_width
+
+
+def spans(*found: tuple[int | None, int | None, str, str]) -> tuple[figures.Span, ...]:
+    return tuple(
+        figures.Span(first, last, Limits(Decimal(low), Decimal(high))) for first, last, low, high in found
+    )
+
+
+def test_the_reference_band_steps_on_the_day_the_range_changes() -> None:
+    series = a_series((0, "60"), (28, "30"), spans=spans((None, 13, "5", "25"), (14, None, "5", "40")))
+    trend = a_trend(series)
+    before, after = trend.strips[0].bands
+    assert (before.x, round(before.x + before.width, 2)) == (trend.left, after.x)
+    assert round(after.x + after.width, 2) == trend.right
+    assert after.y < before.y, "a wider range reaches higher"
+    assert before.x < after.x < trend.strips[0].dots[1].x
+
+
+def test_a_range_outside_the_drawn_days_is_not_drawn() -> None:
+    series = a_series(
+        (0, "60"),
+        (28, "30"),
+        spans=spans((None, -400, "5", "20"), (-399, 900, "5", "40"), (901, None, "5", "50")),
+    )
+    trend = a_trend(series)
+    (band,) = trend.strips[0].bands
+    assert (band.x, band.width) == (trend.left, trend.right - trend.left)

@@ -333,7 +333,9 @@ def test_a_laboratory_and_its_range_are_made_on_the_pages(data_manager: User, si
     assert wrong.status_code == 422
     assert "1,53" in wrong.content.decode()
     for _twice in range(2):
+        factories.settle()
         assert client.post(url, typed | {"high": "1.53"}).status_code == 302
+    factories.settle()
     row = ReferenceRange.objects.get()
     assert (row.typed_unit, row.high, row.age_to) == ("mg/dL", Decimal("26.163"), 150)
     change = reverse("patients:change_range", args=["GE-LAB", row.pk])
@@ -345,6 +347,7 @@ def test_a_laboratory_and_its_range_are_made_on_the_pages(data_manager: User, si
     assert answer.status_code == 302
     stale = client.post(change, typed | {"high": "1.7", "version": "1", "reason": "typing_slip"})
     assert stale.status_code == 409
+    factories.settle()
     page = client.get(reverse("patients:laboratory", args=["GE-LAB"])).content.decode()
     assert "2024-06-30" in page
     assert "typing slip corrected" in page
@@ -371,3 +374,27 @@ def test_units_and_use_change_on_the_page_as_one_revision(
     assert LaboratoryUnit.objects.get().unit == "g/dL"
     assert Revision.objects.count() == before + 1
     assert AuditEntry.objects.filter(revision=Revision.objects.latest("pk")).count() == 2
+
+
+def test_labs_and_trend_flag_by_the_range_of_the_date_and_name_the_laboratory(
+    sites: dict[str, Site], laboratory: Laboratory, hepatologist: User, signed_in: SignedIn
+) -> None:
+    patient = factories.a_patient(site=sites["GE"])
+    factories.a_visit(patient, 0, date(2024, 3, 1), alt="45", ast="30", tbil="8")
+    factories.a_visit(patient, 12, date(2024, 8, 1), alt="45", ast="30", tbil="8")
+    factories.measured_by(laboratory, patient)
+    factories.a_range(laboratory, "alt", "5", "43", valid_to=JUNE)
+    factories.a_range(laboratory, "alt", "5", "60", valid_from=JUNE + timedelta(days=1))
+    client = signed_in(hepatologist)
+    page = client.get(reverse("patients:labs", args=[patient.subject_id]))
+    (line,) = [line for line in page.context["matrix"].lines if line.code == "alt"]
+    assert [cell.flag for cell in line.cells] == ["high", ""]
+    assert (line.reference_text, line.varies) == ("5–60", True)
+    assert "Laboratory GE-LAB 5–43 since 2024-01-01" in page.content.decode()
+    trend = client.get(reverse("analytics:trend", args=[patient.subject_id])).context["page"]
+    (row,) = [row for row in trend.rows if row.label == "ALT"]
+    assert [value.flag for value in row.values] == ["high", ""]
+    (strip,) = [strip for strip in trend.figure.strips if strip.code == "alt"]
+    assert len(strip.bands) == 2
+    assert strip.reference_words == "ref 5 to 60"
+    assert "Laboratory GE-LAB" in trend.figure.draws[0].words
