@@ -29,7 +29,6 @@ _LOOKUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "visit": ("visit__week", "visit__visited_on"),
         "screening": ("screening__screened_on",),
         "infusion": ("infusion__number",),
-        "decided_by": ("decided_by__username",),
         "lab_result": ("lab_result__analyte", "lab_result__visit__week", "lab_result__visit__visited_on"),
     }
 )

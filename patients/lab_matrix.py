@@ -52,6 +52,7 @@ class Cell:
     why_none: str = ""
     url: str = ""
     visit_id: int | None = None
+    result_id: int | None = None
     clamps: tuple[Clamp, ...] = ()
     decimals: int = 0
     reference: Reference | None = None
@@ -101,6 +102,10 @@ class Matrix:
     draws: tuple[Draw, ...]
     lines: tuple[Line, ...]
     revision: int | None
+
+    @property
+    def visits(self) -> tuple[Visit, ...]:
+        return tuple(draw.visit for draw in self.draws)
 
 
 def matrix(patient: Patient) -> Matrix:
@@ -188,7 +193,7 @@ def _cell(
     reference = references[result.pk]
     url = f"{draw.url}#row-{result.analyte}"
     if result.value is None:
-        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk)
+        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk, result_id=result.pk)
     is_baseline = draw.week == protocol.BASELINE_WEEK
     return Cell(
         value=result.value,
@@ -201,6 +206,7 @@ def _cell(
         decimals=protocol.decimals_of(result.analyte),
         url=url,
         visit_id=draw.visit.pk,
+        result_id=result.pk,
     )
 
 

@@ -51,14 +51,18 @@ class Signed:
         }
 
 
-def signatures(patient: Patient, *, visit: Visit | None = None) -> Sequence[Signed]:
-    """Return the signatures of a subject, or of one visit, the newest first.
+def signatures(
+    patient: Patient, *, visit: Visit | None = None, only_casebook: bool = False
+) -> Sequence[Signed]:
+    """Return the signatures of a subject, of one visit, or of the casebook as a whole, the newest first.
 
     The number of queries does not depend on how many there are.
     """
     stored = Signature.objects.filter(patient=patient).select_related("visit", "signed_by")
     if visit is not None:
         stored = stored.filter(visit=visit)
+    if only_casebook:
+        stored = stored.filter(visit__isnull=True)
     found = list(stored.order_by("-signed_at", "-id"))
     if not found:
         return []

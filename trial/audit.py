@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from trial import locks
@@ -116,11 +117,13 @@ def _refused_when_locked() -> Iterator[None]:
     """Say what the database refused because of a lock the way every form can show it."""
     try:
         yield
-    except IntegrityError as error:
-        refusal = locks.refusal_of(error)
+    except (IntegrityError, ValidationError) as error:
+        # an action that knows its own constraints may have made something else of it
+        said = error if isinstance(error, IntegrityError) else error.__cause__
+        refusal = locks.refusal_of(said) if isinstance(said, IntegrityError) else None
         if refusal is None:
             raise
-        raise refusal from error
+        raise refusal from said
 
 
 def settle() -> None:
