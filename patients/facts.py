@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from patients import edit_checks
-from patients.edit_checks import Breach, Doubt, Earlier, Life
+from patients.edit_checks import Around, Breach, Doubt, Earlier, Life
 from patients.entries import LabEntry
 from patients.rule_sets import Facts, Known, analyte_of
 from trial import protocol, typed, vocabulary
@@ -225,7 +225,9 @@ def _is_measurable(value: Decimal) -> bool:
     return low <= value <= high
 
 
-def doubts(entries: Sequence[FactEntry], *, earlier: Mapping[str, Earlier]) -> Mapping[str, Doubt]:
+def doubts(
+    entries: Sequence[FactEntry], *, earlier: Mapping[str, Earlier], is_liver_failure: bool = False
+) -> Mapping[str, Doubt]:
     """Return the soft checks of the panel that fire on typed values, by fact; what was taken was checked."""
     found: dict[str, Doubt] = {}
     labs = [e for e in entries if FACT_AT[e.fact].kind is Kind.LAB and e.value is not None and not e.source]
@@ -241,6 +243,9 @@ def doubts(entries: Sequence[FactEntry], *, earlier: Mapping[str, Earlier]) -> M
         ):
             same_day = [e for e in own if e.happened_on == day and edit_checks.breach(e.as_lab()) is None]
             of_analyte = {analyte_of(entry.fact): entry.fact for entry in same_day}
-            fired = edit_checks.doubts([e.as_lab() for e in same_day], earlier=before, drawn_on=day)
+            fired = edit_checks.doubts(
+                [e.as_lab() for e in same_day],
+                Around(drawn_on=day, earlier=before, is_liver_failure=is_liver_failure),
+            )
             found |= {of_analyte[doubt.analyte]: doubt for doubt in fired if doubt.analyte in of_analyte}
     return found

@@ -155,6 +155,8 @@ def header(patient: Patient, user: User) -> Header:
 
 
 def _newest_verdict(patient: Patient) -> str | None:
+    if patient.status != Patient.Status.SCREENING:
+        return None
     newest = patient.screenings.filter(voided_at__isnull=True).order_by("-screened_on", "-id")
     found: str | None = newest.values_list("verdict", flat=True).first()
     return found

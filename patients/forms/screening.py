@@ -182,7 +182,7 @@ class ScreeningForm(CorrectionForm):
         self.patient, self.day, self.life, self.screening = patient, day, life, screening
         self.offers, self.labs, self.earlier = offers or {}, labs or {}, earlier
         self.stored = screenings.entries_of(screening) if screening is not None else {}
-        initial: dict[str, Any] = {"screened_on": day.isoformat(), "version": 0}
+        initial: dict[str, Any] = {"screened_on": day.isoformat(), "version": "0"}
         if screening is not None:
             initial |= {"screened_on": screening.screened_on.isoformat(), "version": screening.version}
             for answer in screening.answers.all():
@@ -293,7 +293,11 @@ class ScreeningForm(CorrectionForm):
     def _ask_about_doubts(self, entries: Mapping[str, FactEntry]) -> None:
         """Ask once more about a value that is hard to believe; what is stored was asked about."""
         fresh = [entry for code, entry in entries.items() if entry != self.stored.get(code)]
-        self.doubts = facts.doubts(fresh, earlier=self.labs)
+        self.doubts = facts.doubts(
+            fresh,
+            earlier=self.labs,
+            is_liver_failure=self.patient.diagnosis == protocol.Diagnosis.LIVER_FAILURE,
+        )
         for code in self.doubts:
             if self.posted(f"sure_{code}") != _sure_key(entries[code]):
                 self.add_error(f"fact_{code}", _("Tick that the value is right, or correct it."))

@@ -89,8 +89,6 @@ WANG = {
     "sex": "F",
     "birth_date": "1980-02-01",
     "diagnosis": "liver_failure",
-    "recruited_on": "2024-01-08",
-    "planned_course": "prolonged",
 }
 
 
@@ -98,13 +96,9 @@ def test_a_subject_is_registered_then_screened(browser: Client, coordinator: Use
     response = browser.post(at("register"), WANG | {"name": "王丽", "hospital_number": "H-77"})
     patient = Patient.objects.get()
     assert response.url == at("screen", "GE-001")
-    assert (patient.status, patient.site, patient.planned_course) == (
-        "screening",
-        coordinator.site,
-        "prolonged",
-    )
+    assert (patient.status, patient.site, patient.recruited_on) == ("screening", coordinator.site, None)
     assert patient.identity.name == "王丽"
-    assert "王丽" in text(browser.get(response.url))
+    assert browser.get(response.url).status_code == 200
 
 
 def test_the_same_registration_twice_is_one_subject(browser: Client) -> None:
@@ -125,9 +119,7 @@ def test_the_same_registration_twice_is_one_subject(browser: Client) -> None:
         ({"birth_date": "", "age": "121"}, "from 0 to 120"),
         ({"birth_date": "02/03/1980"}, "Type 1980-02-03 or 1980-03-02"),
         ({"birth_date": "2023-02-29"}, "does not exist"),
-        ({"recruited_on": ""}, "The date is empty"),
-        ({"recruited_on": "2999-01-01"}, "outside the dates"),
-        ({"recruited_on": "1979-01-01"}, "is not after the date of birth"),
+        ({"birth_date": "2999-01-01"}, "outside the dates"),
         ({"sex": ""}, "required"),
         ({"sex": "X"}, "X is not one of the available choices"),
         ({"diagnosis": "flu"}, "flu is not one of the available choices"),
@@ -153,7 +145,8 @@ def test_a_known_hospital_number_names_the_subject_of_this_site_only(
     audit.settle()
     again = browser.post(at("register"), WANG | {"hospital_number": "H-77"})
     assert again.status_code == 422
-    assert "belongs to GE-001" in text(again)
+    assert "may be registered already" in text(again)
+    assert 'name="another_than" value="GE-001"' in text(again)
     elsewhere = signed_in(coordinator_elsewhere)
     assert elsewhere.post(at("register"), WANG | {"hospital_number": "H-77"}).status_code == 302
     assert elsewhere.post(at("register"), WANG | {"subject_id": "GE-001"}).status_code == 422
@@ -197,8 +190,166 @@ def test_a_screening_is_saved_with_its_verdict(browser: Client, patient: Patient
     assert response.url == at("eligibility", "GE-001")
     page = text(browser.get(response.url))
     assert "eligible" in page and "HBsAg 2021" in page and "2021-03-01" in page
+    assert "Eligible, not enrolled yet" in page
     patient.refresh_from_db()
-    assert patient.status == Patient.Status.ENROLLED
+    assert patient.status == Patient.Status.SCREENING
+
+
+def test_eligible_then_enrolled(browser: Client, sites: dict[str, Site]) -> None:
+    patient = factories.a_patient(
+        site=sites["GE"], subject_id="GE-002", status=Patient.Status.SCREENING, recruited_on=None
+    )
+    assert browser.post(at("enrol", "GE-002"), {"recruited_on": "2024-01-10"}).status_code == 422
+    browser.post(at("screen", "GE-002"), answers())
+    audit.settle()
+    early = browser.post(at("enrol", "GE-002"), {"recruited_on": "2024-01-08", "planned_course": "standard"})
+    assert early.status_code == 422
+    assert "is before the screening on 2024-01-09" in text(early)
+    assert 'value="2024-01-08"' in text(early)
+    done = browser.post(at("enrol", "GE-002"), {"recruited_on": "2024-01-10", "planned_course": "prolonged"})
+    assert done.url == at("eligibility", "GE-002")
+    patient.refresh_from_db()
+    assert (patient.status, patient.recruited_on, patient.planned_course) == (
+        "enrolled",
+        date(2024, 1, 10),
+        "prolonged",
+    )
+    assert "not enrolled yet" not in text(browser.get(done.url))
+
+
+FACTS = {
+    "fact_tbil": "300",
+    "unit_tbil": "umol/L",
+    "day_tbil": "2024-01-08",
+    "day_hbsag_first_on": "2020-01-01",
+    "day_rupture_on": "0",
+    "day_septicaemia_on": "2023-10-01",
+    "fact_imaging": "yes",
+    "fact_encephalopathy_grade": "0",
+}
+
+
+def test_facts_are_saved_shown_again_and_judged(browser: Client, patient: Patient) -> None:
+    assert browser.post(at("screen", "GE-001"), answers(**FACTS)).status_code == 302
+    audit.settle()
+    page = text(browser.get(at("eligibility", "GE-001")))
+    for said in ("300 µmol/L, 2024-01-08", "positive since 2020-01-01", "APASL", "apasl/1, cirrhosis/1"):
+        assert said in page
+    again = text(browser.get(at("screen", "GE-001") + "?on=2024-01-09"))
+    for name, value in (("fact_tbil", "300"), ("day_tbil", "2024-01-08"), ("day_rupture_on", "0")):
+        assert re.search(rf'name="{name}" value="{value}"', again), name
+    assert '<option value="yes" selected>' in again
+    # the same once more is no change, and needs no reason
+    same = browser.post(at("screen", "GE-001"), answers(version="1", **FACTS))
+    assert same.status_code == 302
+    assert Screening.objects.get().version == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"fact_tbil": "three"}, "is not a number"),
+        ({"fact_tbil": "30,5"}, "has a comma"),
+        ({"fact_tbil": "1701"}, "is not possible"),
+        ({"day_tbil": "2024-01-10"}, "after the day of screening"),
+        ({"day_tbil": ""}, "a value and no day"),
+        ({"fact_imaging": "perhaps"}, "yes or no"),
+        ({"fact_encephalopathy_grade": "7"}, "from 0 to 4"),
+        ({"day_rupture_on": "sometime"}, "sometime"),
+        ({"fact_albumin": "5", "day_albumin": "2024-01-08"}, "did you mean g/dL"),
+    ],
+)
+def test_a_fact_that_cannot_be_stays_on_the_screen(
+    browser: Client, patient: Patient, fields: dict[str, str], sentence: str
+) -> None:
+    response = browser.post(at("screen", "GE-001"), answers(**(FACTS | fields)))
+    assert response.status_code == 422
+    assert sentence in text(response)
+    for name, value in fields.items():
+        if name not in ("fact_imaging", "fact_encephalopathy_grade"):
+            assert re.search(rf'name="{name}" value="{value}"', text(response)), name
+    assert not Screening.objects.exists()
+
+
+def test_a_doubted_fact_is_saved_once_somebody_says_it_is_right(browser: Client, patient: Patient) -> None:
+    doubted = FACTS | {"fact_albumin": "5", "day_albumin": "2024-01-08"}
+    page = text(browser.post(at("screen", "GE-001"), answers(**doubted)))
+    sure = re.search(r'name="sure_albumin" id="sure_albumin" value="([^"]+)"', page)
+    assert sure
+    other = browser.post(
+        at("screen", "GE-001"), answers(**doubted | {"fact_albumin": "5.1", "sure_albumin": sure[1]})
+    )
+    assert other.status_code == 422
+    assert browser.post(at("screen", "GE-001"), answers(**doubted, sure_albumin=sure[1])).status_code == 302
+
+
+def test_known_labs_are_offered_and_used_only_when_taken(browser: Client, patient: Patient) -> None:
+    factories.a_draw(patient, date(2024, 1, 5), tbil="171", inr="1.8")
+    page = text(browser.post(at("verdict", "GE-001"), answers()))
+    assert "171" not in page
+    page = text(browser.get(at("screen", "GE-001") + "?on=2024-01-09"))
+    taken = re.search(r'name="take_tbil" id="take_tbil" value="([^"]+)"', page)
+    assert taken and taken[1] == "171|umol/L|2024-01-05|labs"
+    assert re.search(r'name="fact_tbil" value=""', page)
+    stale = browser.post(at("screen", "GE-001"), answers(take_tbil="170|umol/L|2024-01-05|labs"))
+    assert stale.status_code == 422
+    assert "has changed meanwhile" in text(stale)
+    assert browser.post(at("screen", "GE-001"), answers(take_tbil=taken[1])).status_code == 302
+    fact = Screening.objects.get().facts.get()
+    assert (fact.fact, fact.typed_text, fact.happened_on, fact.source) == (
+        "tbil",
+        "171",
+        date(2024, 1, 5),
+        "labs",
+    )
+
+
+def test_a_tick_against_the_data_needs_its_reason(browser: Client, patient: Patient) -> None:
+    young = FACTS | {"day_hbsag_first_on": "2023-12-01"}
+    refused = browser.post(at("screen", "GE-001"), answers(**young))
+    assert refused.status_code == 422
+    assert "write in the evidence why it stands" in text(refused)
+    kept = browser.post(at("screen", "GE-001"), answers(**young, evidence_inclusion_a="2015 elsewhere"))
+    assert kept.status_code == 302
+
+
+def test_screening_again_shows_what_was_answered_before(browser: Client, patient: Patient) -> None:
+    browser.post(at("screen", "GE-001"), answers(**FACTS, exclusion_h="yes", evidence_exclusion_h="MR 3 cm"))
+    audit.settle()
+    page = text(browser.get(at("screen", "GE-001")))
+    assert 'name="version" value="0"' in page
+    assert "2024-01-09: yes" in page and "MR 3 cm" in page
+    assert re.search(r'id="exclusion_h_unknown" value="unknown" checked', page)
+    assert 'value="||2020-01-01|screening"' in page
+    assert 'data-draft="screening:GE-001:new"' in page
+    assert Screening.objects.count() == 1
+
+
+def test_the_log_names_every_failed_criterion(
+    browser: Client, patient: Patient, signed_in: SignIn, coordinator_elsewhere: User
+) -> None:
+    failed = {
+        "exclusion_h": "yes",
+        "evidence_exclusion_h": "MR 3 cm",
+        "on_exclusion_h": "2024-01-03",
+        "exclusion_b": "yes",
+        "evidence_exclusion_b": "ANA",
+    }
+    browser.post(at("screen", "GE-001"), answers(**failed))
+    audit.settle()
+    page = text(browser.get(at("screen_failures")))
+    for said in ("GE-001", "liver cancer", "MR 3 cm", "2024-01-03", "another autoimmune disease", "ANA"):
+        assert said in page, said
+    assert "GE-001" in text(browser.get(at("screen_failures"), {"criterion": "exclusion_h"}))
+    for nothing in (
+        {"criterion": "exclusion_c"},
+        {"state": "eligible"},
+        {"last": "2024-01-08"},
+        {"first": "2024-01-10"},
+    ):
+        assert "No screening fits" in text(browser.get(at("screen_failures"), nothing)), nothing
+    assert "02/03/2024" in text(browser.get(at("screen_failures"), {"first": "02/03/2024"}))
+    assert "GE-001" not in text(signed_in(coordinator_elsewhere).get(at("screen_failures")))
 
 
 def test_the_verdict_follows_while_answering_and_nothing_is_saved(browser: Client, patient: Patient) -> None:
@@ -376,7 +527,7 @@ def test_the_matrix_asks_the_same_number_of_questions_for_any_history(
         factories.a_visit(patient, week, date(2024, 1, 14) + timedelta(days=week * 7), tbil="171", alt="64")
     with CaptureQueriesContext(connection) as full:
         browser.get(at("labs", "GE-001"))
-    assert len(full) == len(empty) <= 13
+    assert len(full) == len(empty) <= 14
 
 
 def test_a_visit_is_voided_with_a_reason(browser: Client, patient: Patient) -> None:
@@ -402,7 +553,11 @@ def test_hostile_values_in_every_field_of_every_form(browser: Client, patient: P
     forms = {
         at("register"): WANG
         | {"name": "", "hospital_number": "", "phone": "", "age": "", "subject_id": "", "site": ""},
-        at("screen", "GE-001"): answers(evidence_inclusion_a="", on_inclusion_a="", reason="", note=""),
+        at("screen", "GE-001"): answers(
+            evidence_inclusion_a="", on_inclusion_a="", reason="", note="", **FACTS
+        )
+        | {"take_inr": "", "sure_tbil": ""},
+        at("enrol", "GE-001"): {"recruited_on": "", "planned_course": "", "version": ""},
         at("verdict", "GE-001"): answers(evidence_inclusion_a="", on_inclusion_a=""),
         at("outcomes", "GE-001"): {
             "kind": "lost",
@@ -419,7 +574,7 @@ def test_hostile_values_in_every_field_of_every_form(browser: Client, patient: P
         for name in [*fields, "submission_key"]:
             for hostile in HOSTILE:
                 response = browser.post(
-                    address, fields | {"recruited_on": "x", "screened_on": "x"} | {name: hostile}
+                    address, fields | {"birth_date": "x", "screened_on": "x"} | {name: hostile}
                 )
                 assert response.status_code in {200, 409, 422}, (address, name, hostile[:20])
                 assert "<script>" not in text(response).replace('<script src="', "").replace(
