@@ -79,6 +79,8 @@ class Facts:
     not_done: frozenset[int] = frozenset()
     ended_on: date | None = None
     screened_out: bool = False
+    not_given: frozenset[int] = frozenset()
+    decision: str = ""
 
     @property
     def first_infusion_on(self) -> date | None:
@@ -86,7 +88,10 @@ class Facts:
 
     @property
     def planned_infusions(self) -> int:
-        """Infusions of the planned course; the standard one where none is planned."""
+        """Infusions of the planned course; the decision about it outranks the first plan."""
+        if self.decision:
+            decided = protocol.Course.PROLONGED if self.decision == "prolong" else protocol.Course.STANDARD
+            return protocol.COURSES[decided]
         return protocol.COURSES[protocol.Course(self.planned_course or protocol.Course.STANDARD)]
 
 
@@ -154,6 +159,8 @@ def _infusion(number: int, facts: Facts, today: date) -> Appointment:
     opens_on, closes_on = protocol.INFUSION_WINDOW.around(due_on)
     if given_on is not None:
         state = State.DONE
+    elif number in facts.not_given:
+        state = State.MISSED
     elif _is_over(due_on, facts) or number > facts.planned_infusions:
         state = State.NOT_APPLICABLE
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from patients.models import Patient
 
@@ -37,9 +39,87 @@ def course_decisions() -> QuerySet[Any]:
     return _related("course_decisions")
 
 
+def planned_infusions(patients: Iterable[int]) -> list[tuple[int, int, str, str]]:
+    """Return patient, number, why not given (empty while it is planned) and the lot set aside, one row a plan."""
+    plans = _related("planned_infusions").filter(patient__in=list(patients), voided_at__isnull=True)
+    rows = plans.order_by().values_list("patient", "number", "not_done", "lot__code")
+    return [(patient, number, not_done, code or "") for patient, number, not_done, code in rows]
+
+
+def decisions_by_patient(patients: Iterable[int]) -> dict[int, str]:
+    """Return by patient what was decided about the course: ``prolong`` or ``stop``."""
+    decisions = _related("course_decisions").filter(patient__in=list(patients), voided_at__isnull=True)
+    return dict(decisions.order_by().values_list("patient", "decision"))
+
+
+@dataclass(frozen=True, slots=True)
+class LotNews:
+    """A lot that asks for attention: it expires soon, or it failed after it was given.
+
+    ``count`` is the number of open plans that rest on an expiring lot, or the
+    number of subjects who got a failed one, as far as a person may see them.
+    """
+
+    code: str
+    expires_on: date | None
+    count: int
+
+
+def expiring_lots(patients: QuerySet[Patient], today: date, days: int = 7) -> list[LotNews]:
+    """Return the lots that can be given and expire within so many days, the soonest first."""
+    open_plans = (
+        _related("planned_infusions")
+        .filter(
+            lot=OuterRef("pk"),
+            voided_at__isnull=True,
+            not_done="",
+            patient__in=patients,
+        )
+        .exclude(
+            Exists(
+                infusions().filter(
+                    patient=OuterRef("patient"), number=OuterRef("number"), voided_at__isnull=True
+                )
+            )
+        )
+    )
+    lots = _lots().filter(
+        release__in=["released", "conditional"],
+        expires_on__gte=today,
+        expires_on__lte=today + timedelta(days=days),
+    )
+    sites = patients.order_by().values("site")
+    lots = lots.filter(Q(site__isnull=True) | Q(site__in=sites))
+    counted = Subquery(
+        open_plans.order_by().values("lot").annotate(n=Count("pk")).values("n"), output_field=IntegerField()
+    )
+    return [
+        LotNews(lot.code, lot.expires_on, lot.n or 0)
+        for lot in lots.annotate(n=counted).order_by("expires_on", "code")
+    ]
+
+
+def failed_lots(patients: QuerySet[Patient]) -> list[LotNews]:
+    """Return the lots that failed a test after these patients got them, while nobody has recalled them."""
+    given = infusions().filter(patient__in=patients, voided_at__isnull=True, lot__isnull=False)
+    found = (
+        given.filter(lot__release_tests__result="fail", lot__release__in=["released", "conditional"])
+        .order_by("lot__code")
+        .values_list("lot__code", "lot__expires_on")
+        .annotate(n=Count("patient", distinct=True))
+    )
+    return [LotNews(code, expires_on, count) for code, expires_on, count in found]
+
+
 def scores() -> QuerySet[Any]:
     """Return the computed scores of all visits, each from the run that changed it."""
     return _related("scores")
+
+
+def _lots() -> QuerySet[Any]:
+    model: Any = infusions().model._meta.get_field("lot").related_model
+    rows: QuerySet[Any] = model._default_manager.all()
+    return rows
 
 
 def _related(name: str) -> QuerySet[Any]:

@@ -8,8 +8,8 @@ was given lies a floor above, so it is reached through the reverse relation.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -56,6 +56,7 @@ class Record:
     today: date
     last_weight_kg: Decimal | None = None
     latest_week: int | None = None
+    reserved: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def given(self) -> int:
@@ -68,7 +69,7 @@ class Record:
 
 
 def records(patients: Sequence[Patient]) -> list[Record]:
-    """Load what the schedules of these subjects need, in three queries.
+    """Load what the schedules of these subjects need, in a number of queries that does not grow.
 
     ``patients`` come with their site.
     """
@@ -101,6 +102,14 @@ def records(patients: Sequence[Patient]) -> list[Record]:
     outcomes = Outcome.objects.valid().filter(patient__in=ids).values_list("patient", "happened_on")
     for pk, happened_on in outcomes:
         ended[pk] = min(happened_on, ended.get(pk, happened_on))
+    decisions = upstairs.decisions_by_patient(ids)
+    not_given: dict[int, set[int]] = defaultdict(set)
+    reserved: dict[int, dict[int, str]] = defaultdict(dict)
+    for pk, number, why_not, code in upstairs.planned_infusions(ids):
+        if why_not:
+            not_given[pk].add(number)
+        else:
+            reserved[pk][number] = code
     todays = {site.pk: today_at(site) for site in {patient.site for patient in patients}}
     return [
         Record(
@@ -113,10 +122,13 @@ def records(patients: Sequence[Patient]) -> list[Record]:
                 not_done=frozenset(not_done.get(patient.pk, ())),
                 ended_on=ended.get(patient.pk),
                 screened_out=patient.status != Patient.Status.ENROLLED,
+                not_given=frozenset(not_given.get(patient.pk, ())),
+                decision=decisions.get(patient.pk, ""),
             ),
             todays[patient.site_id],
             weights.get(patient.pk),
             max(seen.get(patient.pk, {}), default=None),
+            reserved.get(patient.pk, {}),
         )
         for patient in patients
     ]
@@ -245,8 +257,15 @@ class Task:
                 "weight": weight,
                 "target": f"{target.normalize():f}",
             }
+        if lot := self.record.reserved.get(number):
+            first = _("%(first)s · lot %(lot)s reserved") % {"first": first, "lot": lot}
         after = protocol.group_of(self.patient.diagnosis, self.record.given + 1)
         if self.record.group and after != self.record.group:
+            if not self.record.facts.decision:
+                return _("%(first)s · decision to prolong missing, would become %(group)s") % {
+                    "first": first,
+                    "group": after,
+                }
             return _("%(first)s · would become %(group)s") % {"first": first, "group": after}
         return first
 

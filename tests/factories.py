@@ -16,7 +16,7 @@ from trial.models import Site, User
 from trial.roles import Role
 
 if TYPE_CHECKING:
-    from infusions.models import Infusion
+    from infusions.models import CellLot, CourseDecision, Infusion
     from patients.models import (
         AdverseEvent,
         DataQuery,
@@ -171,6 +171,25 @@ def an_infusion(
     )
     settle()
     return recorded.infusion
+
+
+def a_lot(code: str, expires_on: date | None = None, *, release: str = "released", **fields: Any) -> CellLot:
+    """Return a lot that may be given, unless told otherwise."""
+    from infusions.models import CellLot
+
+    with by_the_software():
+        return CellLot.objects.create(code=code, expires_on=expires_on, release=release, **fields)
+
+
+def a_decision(patient: Patient, decision: str = "prolong", decided_on: date | None = None) -> CourseDecision:
+    """Return the decision about a subject's course, by default to prolong it when the fifth is due."""
+    from infusions.models import CourseDecision
+
+    day = decided_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=35)
+    with by_the_software():
+        return CourseDecision.objects.create(
+            patient=patient, decision=decision, decided_on=day, grounds="TBIL falls", decided_by="Zhou Hui"
+        )
 
 
 def an_outcome(patient: Patient, kind: str = "completed", happened_on: date | None = None) -> Outcome:

@@ -31,6 +31,7 @@ PEOPLE = (
 )
 OBJECTS = {
     "subject_id",
+    "lot_code",
     "laboratory_code",
     "range_id",
     "result_id",

@@ -24,7 +24,8 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
     def everything(site: str) -> dict[str, Any]:
         patient = factories.a_patient(site=sites[site], subject_id=f"{site}-001")
         factories.a_visit(patient, 0, tbil="171", inr="1.8", creatinine="81")
-        factories.an_infusion(patient, 1)
+        lot = factories.a_lot(f"UC-{site}", site=sites[site])
+        factories.an_infusion(patient, 1, lot=lot)
         outcome = factories.an_outcome(patient)
         draw = factories.a_draw(patient, tbil="160")
         revision = Revision.objects.filter(entries__patient_id=patient.pk).order_by("-number").first()
@@ -34,6 +35,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
         factories.a_range(laboratory, "tbil", "5", "21")
         return {
             "subject_id": patient.subject_id,
+            "lot_code": lot.code,
             "laboratory_code": laboratory.code,
             "range_id": laboratory.ranges.get().pk,
             "result_id": draw.lab_results.get(analyte="tbil").pk,
@@ -57,6 +59,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
     gone = {
         **own,
         "subject_id": "GE-999",
+        "lot_code": "NONE",
         "laboratory_code": "NONE",
         "range_id": 10**9,
         "result_id": 10**9,

@@ -33,7 +33,10 @@ def new_lot(request: HttpRequest) -> HttpResponse:
     """Register a lot."""
     with attempt(request) as tried:
         if tried.earlier:
-            return repeated(request, tried.earlier, redirect("infusions:lots"))
+            code = request.POST.get("code", "")
+            known = selectors.lots_visible_to(request.user).filter(code=code).exists()
+            back = redirect("infusions:lot", code) if known else redirect("infusions:lots")
+            return repeated(request, tried.earlier, back)
         form = LotForm(request.POST or None)
         form.for_user(request.user)
         made = None

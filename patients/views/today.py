@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from patients import feed, overview, queue, worklist
+from patients import feed, overview, queue, upstairs, worklist
+from patients.models import Patient
 from trial.roles import Permission, requires
 
 
@@ -17,6 +18,7 @@ def today(request: HttpRequest) -> HttpResponse:
     user = request.user
     day = worklist.today_for(user)
     treated = overview.treated(user)
+    visible = Patient.objects.visible_to(user)
     context = {
         "place": "today",
         "today": day,
@@ -24,6 +26,8 @@ def today(request: HttpRequest) -> HttpResponse:
         "enrolment": overview.enrolment(treated, day),
         "completeness": overview.completeness(user, treated),
         "feed": feed.latest(user),
+        "failed_lots": upstairs.failed_lots(visible),
+        "expiring_lots": upstairs.expiring_lots(visible, day),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),
         "sees_audit": user.may(Permission.VIEW_AUDIT),

@@ -31,9 +31,7 @@ def patient(sites: dict[str, Site]) -> Patient:
 
 @pytest.fixture
 def lot(patient: Patient, coordinator: User) -> CellLot:
-    made = actions.register_lot(code="UC-2608-C", expires_on=FIRST + timedelta(days=60), by=coordinator)
-    audit.settle()
-    return made
+    return factories.a_lot("UC-2608-C", FIRST + timedelta(days=60))
 
 
 def give(patient: Patient, by: User, number: int = 1, **fields: Any) -> actions.Recorded:
@@ -70,6 +68,7 @@ def test_an_infusion_is_stored_exactly_under_one_revision(
 
 
 def test_the_fifth_turns_b_into_a(patient: Patient, lot: CellLot, coordinator: User) -> None:
+    factories.a_decision(patient)
     changes = [give(patient, coordinator, number, lot=lot).group for number in range(1, 6)]
     assert [(change.group_before, change.group_after) for change in changes] == [
         (None, "B"),
@@ -84,7 +83,7 @@ def test_a_new_lot_is_registered_with_its_infusion_in_one_revision(
     patient: Patient, coordinator: User
 ) -> None:
     before = audit.latest_revision()
-    give(patient, coordinator, lot=NewLot("UC-9", date(2030, 1, 1)))
+    give(patient, coordinator, lot=NewLot("UC-9", date(2030, 1, 1)), deviation="lot_unavailable")
     assert Infusion.objects.get().lot == CellLot.objects.get(code="UC-9", expires_on=date(2030, 1, 1))
     assert audit.latest_revision() == before + 1
 

@@ -16,9 +16,10 @@ from django.urls import reverse
 
 from infusions import actions
 from infusions.models import CellLot, Infusion
+from infusions.particulars import Particulars
 from patients.models import Patient
 from tests.corpus import TEXTS
-from tests.factories import RECRUITED_ON, a_patient, an_infusion, settle
+from tests.factories import RECRUITED_ON, a_decision, a_lot, a_patient, an_infusion, settle
 from trial import audit, protocol
 from trial.models import AuditEntry, Revision, Site, User
 
@@ -37,21 +38,19 @@ def _today() -> Any:
 
 @pytest.fixture
 def patient(sites: dict[str, Site]) -> Patient:
-    return a_patient(
+    made = a_patient(
         site=sites["GE"],
         subject_id="GE-001",
         diagnosis=protocol.Diagnosis.LIVER_FAILURE,
         planned_course=protocol.Course.PROLONGED,
     )
+    a_decision(made)
+    return made
 
 
 @pytest.fixture
 def lot(patient: Patient, coordinator: User) -> CellLot:
-    made = actions.register_lot(
-        code="UC-2608-C", expires_on=RECRUITED_ON + timedelta(days=60), by=coordinator
-    )
-    settle()
-    return made
+    return a_lot("UC-2608-C", RECRUITED_ON + timedelta(days=60))
 
 
 @pytest.fixture
@@ -199,7 +198,10 @@ def test_a_weight_that_jumps_asks_once_more(browser: Client, patient: Patient, l
 def test_a_lot_that_is_not_in_the_list_is_registered_or_found(
     browser: Client, patient: Patient, lot: CellLot
 ) -> None:
-    browser.post(url("give", patient, 5), typed(other_lot="UC-9", other_lot_expires_on="2024-12-31"))
+    browser.post(
+        url("give", patient, 5),
+        typed(other_lot="UC-9", other_lot_expires_on="2024-12-31", deviation="lot_unavailable"),
+    )
     assert Infusion.objects.get().lot == CellLot.objects.get(code="UC-9", expires_on=date(2024, 12, 31))
     again = typed(other_lot="UC-2608-C", submission_key="b", given_on=FIRST.isoformat())
     browser.post(url("give", patient, 1), again)
@@ -290,7 +292,7 @@ def test_a_correction_writes_one_revision_with_its_reason(browser: Client, patie
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        pytest.param({"reason": ""}, "required", id="no_reason"),
+        pytest.param({"reason": ""}, "needs a reason", id="no_reason"),
         pytest.param({"reason": "other"}, "Say in the note", id="other_without_note"),
         pytest.param({"cells": "90", "deviation": ""}, "47.5 % above the target", id="rules_hold"),
     ],
@@ -309,9 +311,9 @@ def test_a_conflict_shows_all_three_and_the_next_save_decides(
     browser: Client, patient: Patient, data_manager: User
 ) -> None:
     infusion = an_infusion(patient, 1)
-    given = actions.Particulars(
+    given = Particulars(
         **{
-            **{name: getattr(infusion, name) for name in actions.Particulars.__slots__},
+            **{name: getattr(infusion, name) for name in Particulars.__slots__},
             "weight_kg": Decimal(66),
         }
     )
@@ -423,8 +425,8 @@ def test_lots_that_expired_unused_are_left_out(browser: Client, patient: Patient
     actions.register_lot(code="UC-GOOD", expires_on=day + timedelta(days=30), by=coordinator)
     an_infusion(patient, 1, lot=CellLot.objects.get(code="UC-USED"))
     page = text_of(browser.get(reverse("infusions:list")))
-    assert "UC-USED 2024-02-07 expired 1 1" in page
-    assert "UC-GOOD 2024-03-08 0 0" in page
+    assert "UC-USED in quarantine 2024-02-07 expired – 1" in page
+    assert "UC-GOOD in quarantine 2024-03-08 – 0" in page
     assert "UC-UNUSED" not in page
 
 
@@ -449,7 +451,7 @@ def test_filters_of_the_place_live_in_its_address(
 
 def test_a_lot_is_registered_with_its_particulars(browser: Client) -> None:
     answer = browser.post(
-        reverse("infusions:lot"),
+        reverse("infusions:new_lot"),
         {
             "code": "UC-1",
             "expires_on": "2030-01-31",
@@ -465,7 +467,7 @@ def test_a_lot_is_registered_with_its_particulars(browser: Client) -> None:
         4,
         Decimal("91.25"),
     )
-    again = browser.post(reverse("infusions:lot"), {"code": "UC-1"})
+    again = browser.post(reverse("infusions:new_lot"), {"code": "UC-1"})
     assert again.status_code == 422
     assert "registered already" in text_of(again)
 
@@ -528,7 +530,7 @@ def test_corrections_voids_and_lots_sent_twice_are_one_change(browser: Client, p
     for address, form in (
         (url("give", patient, 1), changed),
         (url("void", patient, 1), void),
-        (reverse("infusions:lot"), lot),
+        (reverse("infusions:new_lot"), lot),
     ):
         first = browser.post(address, form)
         settle()  # what the commit would do: the next form is a revision of its own
