@@ -51,7 +51,8 @@ def refusal(rule: str, *, subject: str = "", visit: str = "", site: str = "") ->
 
 def refusal_of(error: IntegrityError) -> Refused | None:
     """Return what a refusal by the database means, or None when it is about something else."""
-    said = getattr(error.__cause__, "diag", None)
+    # an action that raises the error again from itself has only the context left
+    said = getattr(error.__cause__, "diag", None) or getattr(error.__context__, "diag", None)
     rule = str(getattr(said, "constraint_name", "") or "")
     if rule not in RULES:
         return None
