@@ -188,7 +188,7 @@ def _step(
         if step is Step.ASSIGNED:
             _refuse_owner(to, patient)
             stored.assigned_to = to
-        stored.state = query_life.LEADS_TO[step] or stored.state
+        stored.state = str(query_life.LEADS_TO[step] or stored.state)
         stored.version += 1
         stored.save(update_fields=["state", "assigned_to", "version"])
         _say(stored, step, by, text=text)
@@ -375,7 +375,7 @@ def _rests_on(message: QueryMessage) -> str:
 
 
 def _ask_anew(query: DataQuery, asked: Asked, by: User) -> None:
-    query.state = State.OPEN
+    query.state = State.OPEN.value
     query.version += 1
     with audit.revision(by=by, reason=_BY_ITSELF):
         query.save(update_fields=["state", "version"])
@@ -384,7 +384,7 @@ def _ask_anew(query: DataQuery, asked: Asked, by: User) -> None:
 
 def _follow(query: DataQuery, step: Step, by: User, why: Sentence) -> None:
     """Take a step for the software: it follows what happened to the data."""
-    query.state = query_life.LEADS_TO[step] or query.state
+    query.state = str(query_life.LEADS_TO[step] or query.state)
     query.version += 1
     with audit.revision(by=by, reason=_BY_ITSELF):
         query.save(update_fields=["state", "version"])
