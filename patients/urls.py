@@ -6,6 +6,7 @@ from django.urls import path
 
 from patients.views import (
     events,
+    grades,
     history,
     identity,
     laboratories,
@@ -55,6 +56,8 @@ urlpatterns = [
         laboratories.void_range,
         name="void_range",
     ),
+    path("patients/<str:subject_id>/grades/", grades.grades, name="grades"),
+    path("patients/<str:subject_id>/grades/<int:result_id>/", grades.grade, name="grade"),
     path("patients/<str:subject_id>/labs/", labs.labs, name="labs"),
     path("patients/<str:subject_id>/history/", history.history, name="history"),
     path("patients/<str:subject_id>/eligibility/", screening.eligibility_of, name="eligibility"),
