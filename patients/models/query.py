@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -11,7 +12,7 @@ from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from patients.models.visit import Visit
 from trial import vocabulary
-from trial.triggers import trail
+from trial.triggers import Calls, trail
 
 
 class DataQuery(models.Model):
@@ -49,7 +50,22 @@ class DataQuery(models.Model):
     class Meta:
         ordering = ["-opened_at", "-id"]
         verbose_name_plural = "data queries"
-        triggers = trail(patient="patient_id")
+        triggers = [
+            *trail(patient="patient_id"),
+            # what is closed stays as it is until it is opened again; a merge of two subjects may move it.
+            # Spelled as PostgreSQL prints it, so that the start-up check can compare
+            Calls(
+                name="closed_stays",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "(((OLD.state)::text = 'closed'::text) AND ((NEW.state)::text <> 'open'::text)"
+                    " AND (OLD.patient_id = NEW.patient_id))"
+                ),
+                execute="trial_refuse_change()",
+            ),
+        ]
         indexes = [
             models.Index(fields=["state", "patient"], name="query_by_state"),
         ]
