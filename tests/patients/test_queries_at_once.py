@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from patients.actions import queries
@@ -91,3 +91,19 @@ def test_the_database_itself_knows_no_second_question_of_a_check(coordinator: Us
     ask("open")
     with pytest.raises(IntegrityError, match="one_open_query_per_check_and_field"):
         ask("answered")
+
+
+@pytest.mark.django_db
+def test_what_is_closed_changes_only_by_being_opened_again(coordinator: User, monitor: User) -> None:
+    query = factories.a_query(factories.a_patient(site=coordinator.site), by=monitor)
+    closed = queries.close_query(query=query, text="found it", by=monitor)
+    audit.settle()
+
+    def change(**fields: object) -> None:
+        with transaction.atomic(), audit.revision(by=monitor, reason="made for a test"):
+            DataQuery.objects.filter(pk=closed.pk).update(**fields)
+
+    for fields in ({"state": "answered"}, {"assigned_to": coordinator}, {"field": "tbil"}):
+        with pytest.raises(DatabaseError, match="never changed"):
+            change(**fields)
+    change(state="open", assigned_to=coordinator)
