@@ -52,3 +52,5 @@ urlpatterns = [
     path("", include("infusions.urls")),
     path("", include("analytics.urls")),
 ]
+
+handler500 = "trial.views.failures.server_error"

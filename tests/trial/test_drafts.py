@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -323,3 +324,36 @@ def test_every_kind_of_field_is_filled() -> None:
 
 def test_a_page_without_such_a_form_stays_as_it_is() -> None:
     assert filled_page.fill("<form><input name=a></form>", {"a": ["1"]}) is None
+
+
+# --- a database that is away ----------------------------------------------------------------
+
+
+def away(*_arguments: object, **_named: object) -> Any:
+    raise OperationalError("the server closed the connection")
+
+
+def test_a_save_that_meets_no_database_is_on_the_page_to_be_sent_again(
+    patient: Patient, li_min: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = log_in()
+    browser.raise_request_exception = False
+    fields = visit_form(browser)
+    typed = {**fields, name_of_value(fields, "alt"): "44", name_of_value(fields, "ast"): '"><3O'}
+    with monkeypatch.context() as patched:
+        patched.setattr("patients.selectors.patient_or_404", away)
+        answer = browser.post(PAGE, typed)
+        assert browser.get(PAGE).status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    page = answer.content.decode()
+    assert f'<form method="post" action="{PAGE}">' in page
+    for value in (fields[idempotency.FIELD], "44", "&quot;&gt;&lt;3O"):
+        assert f"hidden>\n{value}</textarea>" in page
+
+
+def test_a_password_is_never_repeated(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Client(raise_request_exception=False)
+    monkeypatch.setattr("allauth.account.forms.LoginForm.clean", away)
+    answer = browser.post("/login/", {"login": "li.min", "password": "secret words", idempotency.FIELD: "k"})
+    assert answer.status_code == 503
+    assert "secret words" not in answer.content.decode()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from trial import drafts
@@ -43,13 +44,14 @@ def draft(request: HttpRequest) -> HttpResponse:
 
 
 def _told(request: HttpRequest, kept: Draft) -> dict[str, Any]:
+    """Return a draft as a page needs it; ``day`` is empty when it is of today."""
     site = request.user.site
-    moment = kept.saved_at.astimezone(ZoneInfo(site.time_zone if site else settings.TIME_ZONE))
+    zone = ZoneInfo(site.time_zone if site else settings.TIME_ZONE)
+    moment = kept.saved_at.astimezone(zone)
     return {
         "fields": kept.fields,
-        "day": moment.date().isoformat(),
+        "day": "" if moment.date() == timezone.now().astimezone(zone).date() else moment.date().isoformat(),
         "clock": moment.strftime("%H:%M:%S"),
-        "at": kept.saved_at.isoformat(),
     }
 
 

@@ -29,13 +29,7 @@ const isToken = (name) => TOKENS.test(name);
 
 const same = (one, other) => one?.length === other?.length && one.every((value, i) => value === other[i]);
 
-const clockOf = (draft) => {
-  const today = new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 10);
-  const clock = draft.clock.slice(0, 5);
-  return draft.day === today ? clock : `${draft.day} ${clock}`;
-};
-
-const later = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const clockOf = (draft) => `${draft.day} ${draft.clock.slice(0, 5)}`.trim();
 
 const post = (address, body, options = {}) =>
   fetch(address, {
@@ -85,7 +79,7 @@ class Draft {
     this.timer = null;
     this.sending = null;
     this.saved = false;
-    this.left = false;
+    this.left = this.ended = false;
     this.asOrdinary = false;
     this.submitting = false;
     this.notice = null;
@@ -126,7 +120,13 @@ class Draft {
       if (document.hidden) this.flush();
     });
     addEventListener("online", () => this.flush());
-    document.addEventListener("session-renewed", () => this.flush());
+    document.addEventListener("session-ended", () => {
+      this.ended = true;
+    });
+    document.addEventListener("session-renewed", () => {
+      this.ended = false;
+      this.flush();
+    });
     // after the page's own listeners, any of which may refuse the submit
     document.addEventListener("submit", (event) => {
       if (event.target === form) this.submit(event);
@@ -209,14 +209,14 @@ class Draft {
   async flush() {
     clearTimeout(this.timer);
     this.timer = null;
-    if (this.sending || this.saved || this.submitting) return this.sending;
+    if (this.sending || this.saved || this.submitting || this.ended) return this.sending;
     const fields = this.changed();
     if (!fields) return undefined;
     this.sending = this.#send(fields).finally(() => {
       this.sending = null;
     });
     await this.sending;
-    if (this.changed() && !this.timer) this.soon();
+    if (this.changed() && !this.timer && !this.ended) this.soon();
     return undefined;
   }
 
@@ -252,7 +252,7 @@ class Draft {
   }
 
   leave() {
-    if (this.saved || this.left) return;
+    if (this.saved || this.left || this.ended) return;
     const fields = this.changed();
     if (fields) post(words.draftUrl, this.body(fields), { keepalive: true }).catch(() => {});
   }
@@ -432,7 +432,6 @@ const renewToken = async () => {
     const { token } = await answer.json();
     for (const field of document.querySelectorAll("input[name=csrfmiddlewaretoken]")) field.value = token;
     document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
-    await later(0);
     return true;
   } catch {
     return false;

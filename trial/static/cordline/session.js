@@ -244,6 +244,10 @@ if (dialog) {
     if (event.detail?.then) waiting.push(event.detail.then);
     lock(event.detail?.idle ? words.idleEnded : words.ended);
   });
+  // a covered page asks for nothing
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isLocked()) event.preventDefault();
+  });
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   // the keys of the page are not for the dialog
   dialog.addEventListener("keydown", (event) => {
