@@ -101,6 +101,17 @@ class Row:
         return "low" if is_low else "high"
 
     @property
+    def reference_shown(self) -> str:
+        """The limits as a report prints them: both, or the one there is."""
+        low, high = (
+            None if limit is None else edit_checks.plain(limit)
+            for limit in (self.reference.low, self.reference.high)
+        )
+        if low is None:
+            return f"< {high}"
+        return f"> {low}" if high is None else f"{low}–{high}"
+
+    @property
     def last_shown(self) -> str:
         return "" if self.last is None else in_print(self.last.value, self.analyte.decimals)
 

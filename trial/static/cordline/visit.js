@@ -88,6 +88,9 @@ const pick = (part, number) => {
   return true;
 };
 
+const openWay = (key) =>
+  form.querySelector(`.is-warned`)?.closest("[data-analyte]").querySelector(key === "u" ? "[data-use-unit]" : "[data-confirm]");
+
 const reasonsOpen = (part) => !find(part, "reasons").hidden;
 
 const back = (part) => {
@@ -128,7 +131,8 @@ form.addEventListener("keydown", (event) => {
     event.preventDefault();
     document.querySelector("[data-not-done]")?.click();
   } else if (plain && (event.key === "u" || event.key === "y")) {
-    const way = part.querySelector(event.key === "u" ? "[data-use-unit]" : "[data-confirm]");
+    // no value begins with a letter: in an empty field the key answers the first open question of the column
+    const way = part.querySelector(event.key === "u" ? "[data-use-unit]" : "[data-confirm]") ?? (input.value ? null : openWay(event.key));
     if (!way) return;
     event.preventDefault();
     way.click();
@@ -222,7 +226,8 @@ form.addEventListener("click", (event) => {
     event.preventDefault();
     const part = partOf(use);
     part.querySelector("select[data-unit]").value = use.value;
-    part.querySelector("[data-value]").focus();
+    // whoever typed on in the next field stays there
+    if (!document.activeElement?.matches("[data-value]")) part.querySelector("[data-value]").focus();
     check();
     return;
   }
