@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from patients import eligibility, facts
-from patients.edit_checks import plain
 from patients.facts import FACT_AT, FactEntry, Kind
 from patients.models import LabResult, Patient, Screening, ScreeningAnswer, ScreeningFact
-from patients.rule_sets import analyte_of
 from trial import protocol
 from trial.models import AuditEntry, Revision, User
 from trial.protocol import Answer, CriterionKind, Diagnosis, Sex, VerdictState
+from trial.typed import Unreadable, read_number
 
 
 def entry_of(row: ScreeningFact) -> FactEntry:
@@ -111,16 +112,19 @@ def _before(entry: FactEntry) -> FactEntry:
 
 
 def _taken(result: LabResult) -> FactEntry:
-    """Return a laboratory result as a fact, in the unit it was reported in."""
-    factor = protocol.ANALYTES[analyte_of(result.analyte)].accepted.get(result.typed_unit)
-    unit = result.typed_unit if factor else protocol.unit_of(result.analyte)
-    value = result.value / (factor or 1)
-    text = plain(value)
+    """Return a laboratory result as a fact, as it was reported; in the standard unit where that is not known."""
+    value, unit = result.value or Decimal(0), protocol.unit_of(result.analyte)
+    text, comparator = f"{result.comparator}{value.normalize():f}", result.comparator
+    if result.typed_unit in protocol.ANALYTES[result.analyte].accepted:
+        with suppress(Unreadable):
+            number = read_number(result.typed_text)
+            if number.comparator == result.comparator:
+                value, text, unit = number.value, number.text, result.typed_unit
     return FactEntry(
         fact=result.analyte,
         value=value,
-        comparator=result.comparator,
-        typed_text=f"{result.comparator}{text}",
+        comparator=comparator,
+        typed_text=text,
         typed_unit=unit,
         happened_on=result.visit.visited_on,
         source="labs",
