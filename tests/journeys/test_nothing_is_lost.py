@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
@@ -282,6 +283,28 @@ def test_who_signs_in_next_finds_nothing(sign_in: SignIn) -> None:
     assert page.locator("#id_alt").input_value() == ""
     assert page.get_by_text("Restored what you typed").count() == 0
     assert storage(page) == [0, 0, 0, 0]
+
+
+def test_the_second_step_is_asked_for_in_place(sign_in: SignIn, li_min: User) -> None:
+    page = sign_in()
+    page.goto(PAGE)
+    page.locator("#id_alt").fill("44")
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(li_min, secret)
+    end_sessions()
+    page.locator("h1").click()
+    sign_in_again(page)
+    code = page.locator("#sign-in-again").get_by_label("Code of your app")
+    code.fill("000000")
+    page.keyboard.press("Enter")
+    expect(page.locator("#sign-in-again [role=alert]")).to_have_text("The code is not right.")
+    code.fill(totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time()))))
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_visible()
+    assert page.locator("#id_alt").input_value() == "44"
+    page.reload()
+    expect(page.get_by_text("Restored what you typed at")).to_be_visible()
+    assert page.locator("#id_alt").input_value() == "44"
 
 
 def test_nobody_there_for_a_quarter_of_an_hour_covers_the_page(sign_in: SignIn) -> None:
