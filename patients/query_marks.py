@@ -52,7 +52,8 @@ def open_by_infusion(patient: Patient) -> Mapping[int, tuple[Mark, ...]]:
     found: dict[int, tuple[Mark, ...]] = {}
     asked = DataQuery.objects.filter(patient=patient, topic="infusion").exclude(state=State.CLOSED)
     for query in asked.order_by("id"):
-        found[query.number] = (*found.get(query.number, ()), _mark(patient, query))
+        if query.number is not None:
+            found[query.number] = (*found.get(query.number, ()), _mark(patient, query))
     return found
 
 

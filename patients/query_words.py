@@ -24,9 +24,18 @@ RULES: Mapping[str, Any] = {
     "jump": gettext_lazy("A change against the last value that is rarely so large."),
     "pta_inr": gettext_lazy("PTA and INR come from one clotting time and should agree."),
     "copied": gettext_lazy("All values equal those of the draw before, as in a copied report."),
-    "group_and_weeks": gettext_lazy(
-        "The number of infusions and the weeks they took point to different groups."
+    "after_first_infusion": gettext_lazy("Week 0 is drawn before the first infusion."),
+    "nearer_another_week": gettext_lazy("A visit belongs to the week it is nearest to."),
+    "outside_window": gettext_lazy("A visit lies in the window of its week."),
+    "out_of_order": gettext_lazy("Visits follow each other in the order of their weeks."),
+    "point_slip": gettext_lazy("Perhaps a decimal point in another place."),
+    "count_long_time_short": gettext_lazy(
+        "The group counts infusions; the weeks they took would make it a standard course."
     ),
+    "count_short_time_long": gettext_lazy(
+        "The group counts infusions; the weeks they took would make it a prolonged course."
+    ),
+    "after_stop": gettext_lazy("An infusion was given although the course was to stop."),
 }
 """What each soft check looks at. One that is not listed speaks for itself by its sentence."""
 
@@ -88,6 +97,8 @@ def place(query: DataQuery) -> str:
     """Return the visit, infusion or record a query is about: ``W4``, ``infusion 3``."""
     if query.visit is not None:
         return words.draw_label({"week": query.visit.week, "visited_on": query.visit.visited_on})
+    if query.topic == "infusion" and query.field == "course":
+        return _("course")
     if query.topic == "infusion" and query.number is not None:
         return _("infusion %(number)s") % {"number": query.number}
     return _(_TOPICS[query.topic].label)
@@ -95,7 +106,7 @@ def place(query: DataQuery) -> str:
 
 def field_text(query: DataQuery) -> str:
     """Return what its field is called; empty when it is about the whole."""
-    if not query.field:
+    if not query.field or query.field == "course":
         return ""
     if query.field in protocol.ANALYTES:
         return words.analyte_label(query.field)

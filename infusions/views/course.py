@@ -19,6 +19,7 @@ from infusions.forms import CallOffForm, DecisionForm, PlanForm
 from infusions.lot_pages import shown_clashes, traced_rows
 from infusions.models import PlannedInfusion
 from infusions.views.shared import attempt, repeated
+from patients import query_marks
 from patients import selectors as patient_selectors
 from patients.models import Patient
 from trial import idempotency, protocol
@@ -39,6 +40,8 @@ def course(request: HttpRequest, subject_id: str) -> HttpResponse:
         | {
             "course": course_of(patient),
             "may_record": request.user.may(Permission.RECORD_INFUSIONS),
+            "may_raise": request.user.may(Permission.RAISE_QUERIES),
+            "marks": query_marks.open_by_infusion(patient),
             "may_decide": may_decide(request.user),
         },
     )

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from patients import feed, overview, queue, upstairs, worklist
+from patients import events_page, feed, overview, query_list, queue, upstairs, worklist
 from patients.models import Patient
 from trial.roles import Permission, requires
 
@@ -26,8 +26,10 @@ def today(request: HttpRequest) -> HttpResponse:
         "enrolment": overview.enrolment(treated, day),
         "completeness": overview.completeness(user, treated),
         "feed": feed.latest(user),
+        "serious": events_page.running_clocks(user),
         "failed_lots": upstairs.failed_lots(visible),
         "expiring_lots": upstairs.expiring_lots(visible, day),
+        "queries_on_me": query_list.number_on_me(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),
         "sees_audit": user.may(Permission.VIEW_AUDIT),
