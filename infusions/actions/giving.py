@@ -91,6 +91,7 @@ def give_infusion(
     )
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
         around = selectors.circumstances(patient_selectors.locked(patient), number)
+        given = _with_lot_as_it_is(given)
         _refuse(given, around)
         infusion = Infusion(patient=around.patient, number=number)
         _store(infusion, given)
@@ -133,7 +134,7 @@ def correct_infusion(
         patient = patient_selectors.locked(infusion.patient)
         stored = _current(infusion)
         was = Particulars.of(stored)
-        given = _merged(given, stored, version)
+        given = _with_lot_as_it_is(_merged(given, stored, version))
         signs = selectors.vitals_of(stored)
         new_signs = _merged_vitals(vitals, signs, vitals_seen, stored)
         around = selectors.circumstances(patient, stored.number, correcting=stored)
@@ -176,6 +177,13 @@ def void_infusion(*, infusion: Infusion, by: User, reason: str, version: int | N
 
 
 # --- the steps ------------------------------------------------------------------------------
+
+
+def _with_lot_as_it_is(given: Particulars) -> Particulars:
+    """Judge the lot by what is stored now, not by what a page loaded a while ago."""
+    if not isinstance(given.lot, CellLot):
+        return given
+    return replace(given, lot=CellLot.objects.get(pk=given.lot.pk))
 
 
 def _current(infusion: Infusion) -> Infusion:

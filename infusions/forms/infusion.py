@@ -153,6 +153,9 @@ class InfusionForm(Refusing):
                 self.fields[f"v_{moment}_{column}"] = VitalField(
                     column=column, required=False, label=_(vitals.COLUMNS[column])
                 )
+        if infusion is None:
+            # day and volume stand already: the first thing to type is the weight of today
+            self.fields["weight_kg"].widget.attrs["autofocus"] = True
         lot = infusion.lot if infusion else around.plan.lot if around.plan else None
         self.fields["vein"].choices = choices_of(vocabulary.VEINS, _("not recorded"))  # type: ignore[attr-defined]
         self.fields["reaction_grade"].choices = [  # type: ignore[attr-defined]
