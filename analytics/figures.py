@@ -76,12 +76,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value of one draw; ``shown`` is how it is printed."""
+    """One value of one draw; ``shown`` is how it is printed, ``hollow`` that it came soon after plasma."""
 
     day: int
     value: Decimal
     shown: str
     flag: str = ""
+    hollow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ class Dot:
     y: float
     shown: str
     flag: str
+    hollow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +336,8 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
     )
     up = Scale(ticks[0], ticks[-1], bottom - STRIP_PADDING, top + STRIP_PADDING, log=log)
     dots = tuple(
-        Dot(across(r.day), up(value), r.shown, r.flag) for r, value in zip(readings, values, strict=True)
+        Dot(across(r.day), up(value), r.shown, r.flag, r.hollow)
+        for r, value in zip(readings, values, strict=True)
     )
     last = readings[-1] if readings else None
     return Strip(

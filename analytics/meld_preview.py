@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ class Term:
     is_raised: bool
     doubtful: bool
     points: float
+    by_dialysis: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,10 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
     rows = {row.code: row for row in form.rows if row.code in variant.inputs}
     typed = {code: row.value for code, row in rows.items()}
 
+    dialysed = _dialysed(patient, visit, form)
+
     def score(values: Mapping[str, Decimal | None]) -> scores.ScoreResult:
-        return scores.compute(variant.code, values, sex=patient.sex, age=_age(patient))
+        return scores.compute(variant.code, values, sex=patient.sex, age=_age(patient), dialysed=dialysed)
 
     result = score(typed)
     otherwise = []
@@ -136,6 +139,8 @@ def stored(visit: Visit) -> Decimal | None:
 
 def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:
     """Return the summands in the order of the panel, the constant last."""
+    from analytics import scores
+
     used = {entry.code: entry for entry in result.inputs_used}
     found: list[Term] = []
     for code, row in rows.items():
@@ -152,12 +157,22 @@ def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:
                     is_raised=entry.clamped_from is not None and entry.used > entry.clamped_from,
                     doubtful=row.state == "warned",
                     points=term.points,
+                    by_dialysis=entry.note is not None and entry.note.text == scores.DIALYSED,
                 )
             )
     rest = sum(term.points for term in result.terms) - sum(term.points for term in found)
     if found:
         found.append(Term("", None, "", None, is_raised=False, doubtful=False, points=rest))
     return found
+
+
+def _dialysed(patient: Patient, visit: Visit, form: LabPanelForm) -> bool:
+    """Return whether the draw on screen counts as taken under dialysis."""
+    from analytics import scoring
+
+    day, hour = form.cleaned_data.get("visited_on") or visit.visited_on, form.cleaned_data.get("drawn_at")
+    at = datetime.combine(day, hour) if day and hour else None
+    return scoring.dialysed_at(patient, day, at)
 
 
 def _age(patient: Patient) -> Decimal | int | None:

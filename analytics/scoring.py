@@ -236,6 +236,13 @@ def draw_time(day: date | None, drawn: datetime | None) -> DrawTime | None:
     return None if day is None else DrawTime(day)
 
 
+def dialysed_at(patient: Any, day: date | None, drawn: datetime | None) -> bool:
+    """Return whether a draw of one subject counts as taken under dialysis; ``drawn`` is the site's clock."""
+    rows = patient.treatments.filter(voided_at__isnull=True, kind__in=[SESSION, CONTINUOUS])
+    fields = ("kind", "started_on", "started_at", "ended_on", "ended_at")
+    return under_dialysis(draw_time(day, drawn), [Renal(*row) for row in rows.values_list(*fields)])
+
+
 def read_stored(cursor: Any, patients: Collection[int] | None) -> dict[Key, Stored]:
     """Read the newest row of every score."""
     cursor.execute(_STORED, _whose(patients))

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from analytics import figures, selectors
+from patients.draw_marks import DrawMark, draw_marks
 from patients.models import LabResult, Patient, Visit
 from patients.reference import Reference, Step, references_for, steps_for
 from trial import protocol, units
@@ -29,6 +30,7 @@ class Value:
     shown: str
     flag: str
     typed: str
+    plasma: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Column:
     day: str
     url_week: int | None
     visit_id: int
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class TrendPage:
     group_n: int
     days: str
     revision: int
+    has_hollow: bool = False
 
 
 def trend(
@@ -81,11 +85,12 @@ def trend(
         key=lambda pair: pair[1],
     )
     held = _References.of(patient, [result for visit in visits for result in visit.lab_results.all()])
+    marks = draw_marks(patient, visits, [r for visit in visits for r in visit.lab_results.all()])
     series = [
-        _series(protocol.ANALYTES[code], seen, around, held, lambda day: (day - day_zero).days)
+        _series(protocol.ANALYTES[code], seen, around, held, marks, lambda day: (day - day_zero).days)
         for code in protocol.TREND
     ]
-    series.append(_score_series(seen, around))
+    series.append(_score_series(seen, around, marks))
     shown_weeks = [*protocol.WEEKS, *(w for w in range(2, 25, 2))]
     figure = None
     if seen:
@@ -94,7 +99,7 @@ def trend(
         end = max(days[-1], min(until_today, days[-1] + 28)) if not whole_study else 25 * 7
         figure = figures.trend(
             series,
-            [_draw(visit, day, day_zero, writers, held) for visit, day in seen],
+            [_draw(visit, day, day_zero, writers, held, marks[visit.pk]) for visit, day in seen],
             _infusion_marks(patient, infusions, day_zero, until_today, ended=bool(outcomes)),
             first_day=min(days[0], 0) - 2,
             last_day=end + 3,
@@ -110,12 +115,13 @@ def trend(
         )
     return TrendPage(
         figure=figure,
-        columns=tuple(_column(visit, day, day_zero) for visit, day in seen),
-        rows=tuple(_row(one, seen) for one in series),
+        columns=tuple(_column(visit, day, day_zero, marks[visit.pk]) for visit, day in seen),
+        rows=tuple(_row(one, seen, marks) for one in series),
         group=group,
         group_n=max((n for n, _point in around.values()), default=0),
         days=_("weeks since the first infusion") if infusions else _("weeks since the first infusion is due"),
         revision=selectors.freshness().shown,
+        has_hollow=any(marks[visit.pk].after for visit, _day in seen),
     )
 
 
@@ -186,6 +192,7 @@ def _series(
     seen: Sequence[tuple[Visit, int]],
     around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]],
     held: _References,
+    marks: Mapping[int, DrawMark],
     day_of: Callable[[date], int],
 ) -> figures.Series:
     steps = held.steps[analyte.code]
@@ -198,7 +205,11 @@ def _series(
     reference = drawn[-1] if drawn else steps[-1].reference.limits
     readings = [
         figures.Reading(
-            day, result.value, shown(result, analyte), held.by_result[result.pk].flag(result.value)
+            day,
+            result.value,
+            shown(result, analyte),
+            held.by_result[result.pk].flag(result.value),
+            hollow=marks[visit.pk].after is not None,
         )
         for visit, day in seen
         for result in visit.lab_results.all()
@@ -226,7 +237,9 @@ def _series(
 
 
 def _score_series(
-    seen: Sequence[tuple[Visit, int]], around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]]
+    seen: Sequence[tuple[Visit, int]],
+    around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]],
+    marks: Mapping[int, DrawMark],
 ) -> figures.Series:
     variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
     readings = []
@@ -235,7 +248,8 @@ def _score_series(
             (s for s in visit.scores.all() if s.variant == variant.code), key=_newest_run, default=None
         )
         if newest is not None and newest.value is not None:
-            readings.append(figures.Reading(day, newest.value, f"{newest.value:.1f}"))
+            hollow = marks[visit.pk].after is not None
+            readings.append(figures.Reading(day, newest.value, f"{newest.value:.1f}", hollow=hollow))
     return figures.Series(
         code=variant.code,
         label="MELD",
@@ -285,7 +299,12 @@ def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
 
 
 def _draw(
-    visit: Visit, day: int, day_zero: date, writers: Mapping[int, AuditEntry], held: _References
+    visit: Visit,
+    day: int,
+    day_zero: date,
+    writers: Mapping[int, AuditEntry],
+    held: _References,
+    mark: DrawMark,
 ) -> figures.Draw:
     when = visit.visited_on or day_zero + timedelta(days=day)
     entries = [writers[r.pk] for r in visit.lab_results.all() if r.pk in writers]
@@ -311,6 +330,7 @@ def _draw(
         )
     if visit.visited_on is None:
         lines.append(_("date of the visit not recorded; placed at its week"))
+    lines += [words for words in (mark.plasma, mark.left_out) if words]
     return figures.Draw(
         day, _head(visit) + " \N{MIDDLE DOT} " + _study_day(day), when.isoformat(), tuple(lines)
     )
@@ -374,17 +394,18 @@ def _study_day(day: int) -> str:
     return _("day %(day)s") % {"day": str(day).replace("-", figures.MINUS)}
 
 
-def _column(visit: Visit, day: int, day_zero: date) -> Column:
+def _column(visit: Visit, day: int, day_zero: date, mark: DrawMark) -> Column:
     return Column(
         head=f"W{visit.week}" if visit.week is not None else _("unsch."),
         date=visit.visited_on.isoformat() if visit.visited_on else _("not recorded"),
         day=_study_day(day),
         url_week=visit.week,
         visit_id=visit.pk,
+        left_out=mark.left_out,
     )
 
 
-def _row(series: figures.Series, seen: Sequence[tuple[Visit, int]]) -> Row:
+def _row(series: figures.Series, seen: Sequence[tuple[Visit, int]], marks: Mapping[int, DrawMark]) -> Row:
     by_day: dict[int, list[figures.Reading]] = defaultdict(list)
     for reading in series.readings:
         by_day[reading.day].append(reading)
@@ -395,9 +416,10 @@ def _row(series: figures.Series, seen: Sequence[tuple[Visit, int]]) -> Row:
         if r.analyte == series.code and r.value is not None
     }
     cells: list[Value | None] = []
-    for _visit, day in seen:
+    for visit, day in seen:
         here = by_day[day][0] if by_day[day] else None
-        cells.append(None if here is None else Value(here.shown, here.flag, typed.get(day, "")))
+        plasma = marks[visit.pk].plasma
+        cells.append(None if here is None else Value(here.shown, here.flag, typed.get(day, ""), plasma))
     base = next((r for r in reversed(series.readings) if r.day <= 0), None)
     change = ""
     if base and len(series.readings) > 1 and series.readings[-1] is not base:

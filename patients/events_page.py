@@ -13,7 +13,7 @@ from patients import ctcae_terms, selectors, serious, upstairs
 from patients.actions.treatments import AT_ONCE, overlapping
 from patients.models import AdverseEvent, Outcome, Patient, Treatment
 from patients.serious import Clock, Infused
-from trial import protocol
+from trial.models import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,18 @@ class EventLine:
     @property
     def clock_said(self) -> str:
         return self.clock.sentence.said(gettext) if self.clock else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningClock:
+    """A serious event whose report is still to be made."""
+
+    event: AdverseEvent
+    clock: Clock
+
+    @property
+    def said(self) -> str:
+        return self.clock.sentence.said(gettext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +97,17 @@ def page(patient: Patient, *, now: datetime | None = None) -> EventsPage:
             Question(found.rule, found.sentence.said(gettext), found.event)
             for found in serious.questions(events, outcomes)
         ),
-        end_of_observation=end_of_observation(outcomes),
+        end_of_observation=selectors.end_of_observation(outcomes),
     )
+
+
+def running_clocks(user: User, *, now: datetime | None = None) -> list[RunningClock]:
+    """Return the clocks that run for a person's subjects, the most pressing first, in one query."""
+    moment = now or timezone.now()
+    running = (
+        (event, serious.clock(event.aware_at, None, moment)) for event in selectors.serious_waiting(user)
+    )
+    return [RunningClock(event, clock) for event, clock in running if clock is not None]
 
 
 def _event_line(event: AdverseEvent, infused: Sequence[Infused], now: datetime) -> EventLine:
@@ -103,9 +124,3 @@ def infusions_of(patient: Patient) -> list[Infused]:
     """Return the valid infusions of a subject with their hours."""
     rows = upstairs.infusions().filter(patient=patient, voided_at__isnull=True)
     return [Infused(*row) for row in rows.values_list("number", "given_on", "started_at")]
-
-
-def end_of_observation(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the death or transplant from whose day on values are left out of the analysis, or None."""
-    ends = [o for o in outcomes if o.kind in (protocol.OutcomeKind.DEATH, protocol.OutcomeKind.TRANSPLANT)]
-    return min(ends, key=lambda o: (o.happened_on, o.kind), default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from patients.actions.panel_merge import shown
+from patients.draw_marks import DrawMark, draw_marks
 from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
 from patients.printing import in_print, range_text
@@ -24,11 +25,15 @@ _MISSING = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One column: a visit or an unscheduled draw, with the address where it is corrected."""
+    """One column: a visit or an unscheduled draw, with the address where it is corrected.
+
+    ``mark`` says whether it came soon after plasma, or after the end of observation.
+    """
 
     visit: Visit
     url: str
     missing_required: tuple[str, ...] = ()
+    mark: DrawMark = field(default_factory=DrawMark)
 
     @property
     def week(self) -> int | None:
@@ -41,7 +46,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value, or why there is none; ``typed`` is what the report said, ``reference`` what held on its day."""
+    """One value, or why there is none; ``typed`` is what the report said, ``reference`` what held on its day.
+
+    ``plasma`` says how soon after plasma it was drawn.
+    """
 
     value: Decimal | None = None
     comparator: str = ""
@@ -56,6 +64,7 @@ class Cell:
     clamps: tuple[Clamp, ...] = ()
     decimals: int = 0
     reference: Reference | None = None
+    plasma: str = ""
 
     @property
     def range_said(self) -> str:
@@ -109,7 +118,7 @@ class Matrix:
 
 
 def matrix(patient: Patient) -> Matrix:
-    """Return a subject's labs and scores by draw, in the order of the days, in four queries."""
+    """Return a subject's labs and scores by draw, in the order of the days, in six queries."""
     visits = sorted(Visit.objects.valid().filter(patient=patient, not_done=""), key=_order)
     results: dict[tuple[int, str], LabResult] = {
         (result.visit_id, result.analyte): result
@@ -119,7 +128,11 @@ def matrix(patient: Patient) -> Matrix:
     for result in results.values():
         result.visit, result.patient = by_pk[result.visit_id], patient
     references = references_for(list(results.values()))
-    draws = tuple(Draw(visit, _url(patient, visit), _missing_required(visit, results)) for visit in visits)
+    marks = draw_marks(patient, visits, results.values())
+    draws = tuple(
+        Draw(visit, _url(patient, visit), _missing_required(visit, results), marks[visit.pk])
+        for visit in visits
+    )
     sex = Sex(patient.sex)
     lines = [
         _analyte_line(analyte, draws, results, references, Reference(analyte.reference[sex]))
@@ -128,10 +141,22 @@ def matrix(patient: Patient) -> Matrix:
     ]
     scores = _newest_scores(patient)
     lines += [_score_line(variant, draws, scores) for variant in protocol.SCORES]
+    lines = [_marked(line, draws) for line in lines]
     return Matrix(
         draws,
         tuple(lines),
         max((score.revision for score in scores.values()), default=None),
+    )
+
+
+def _marked(line: Line, draws: Sequence[Draw]) -> Line:
+    cells = zip(line.cells, draws, strict=True)
+    return replace(
+        line,
+        cells=tuple(
+            replace(cell, plasma=draw.mark.plasma) if cell is not None and draw.mark.after else cell
+            for cell, draw in cells
+        ),
     )
 
 
@@ -193,7 +218,9 @@ def _cell(
     reference = references[result.pk]
     url = f"{draw.url}#row-{result.analyte}"
     if result.value is None:
-        return Cell(why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk, result_id=result.pk)
+        return Cell(
+            why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk, result_id=result.pk
+        )
     is_baseline = draw.week == protocol.BASELINE_WEEK
     return Cell(
         value=result.value,

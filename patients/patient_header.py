@@ -7,11 +7,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from patients import schedule, worklist
 from patients.models import Patient
 from patients.schedule import Appointment, State
+from patients.serious import Clock, clock
 from trial import protocol, roles, units
 from trial.models import User
 from trial.protocol import Diagnosis, Sex
@@ -38,6 +40,7 @@ class Clamp:
     used: Decimal
     unit: str
     is_raised: bool
+    by_dialysis: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,18 @@ class MeldNow:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriousNow:
+    """A serious event whose report is still to be made, and how long it has."""
+
+    term: str
+    clock: Clock
+
+    @property
+    def said(self) -> str:
+        return self.clock.sentence.said(_)
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Everything the four cells show."""
 
@@ -84,6 +99,7 @@ class Header:
     may_merge: bool = False
     is_eligible: bool = False
     """Whether the newest screening says so."""
+    serious: tuple[SeriousNow, ...] = ()
 
     @property
     def subject_id(self) -> str:
@@ -150,6 +166,7 @@ def header(patient: Patient, user: User) -> Header:
         ended=_ended(outcomes),
         may_enter=roles.allowed(user, roles.Permission.ENTER_CLINICAL_DATA),
         may_infuse=roles.allowed(user, roles.Permission.RECORD_INFUSIONS),
+        serious=_serious(patient),
         is_eligible=_newest_verdict(patient) == protocol.VerdictState.ELIGIBLE,
     )
 
@@ -244,6 +261,32 @@ def clamps(inputs: list[dict[str, Any]]) -> tuple[Clamp, ...]:
         measured, entered = Decimal(str(used["clamped_from"])), Decimal(str(used["used"]))
         analyte = protocol.ANALYTES[used["code"]]
         found.append(
-            Clamp(analyte.label, measured, entered, units.symbol(analyte.unit), is_raised=entered > measured)
+            Clamp(
+                analyte.label,
+                measured,
+                entered,
+                units.symbol(analyte.unit),
+                is_raised=entered > measured,
+                by_dialysis=_by_dialysis(used),
+            )
         )
     return tuple(found)
+
+
+def _serious(patient: Patient) -> tuple[SeriousNow, ...]:
+    """Return the clocks that run, the oldest first."""
+    now = timezone.now()
+    waiting = (
+        patient.adverse_events.filter(
+            voided_at__isnull=True, aware_at__isnull=False, reported_at__isnull=True
+        )
+        .exclude(serious="")
+        .order_by("aware_at", "id")
+    )
+    clocks = ((event.term, clock(event.aware_at, None, now)) for event in waiting)
+    return tuple(SeriousNow(term, running) for term, running in clocks if running is not None)
+
+
+def _by_dialysis(used: dict[str, Any]) -> bool:
+    """Return whether renal replacement set an input, as the note of the stored score says."""
+    return "dialysis" in str((used.get("note") or [""])[0])

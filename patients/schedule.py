@@ -163,6 +163,8 @@ def _infusion(number: int, facts: Facts, today: date) -> Appointment:
         state = State.MISSED
     elif _is_over(due_on, facts) or number > facts.planned_infusions:
         state = State.NOT_APPLICABLE
+    elif facts.ended_on is not None and today > facts.ended_on:
+        state = State.MISSED  # nobody is infused after the end
     else:
         # the next number's window takes over: an infusion belongs to its week
         next_opens = due_on + timedelta(days=7 - protocol.INFUSION_WINDOW.before)
@@ -193,7 +195,12 @@ def _visit(visit: protocol.ScheduledVisit, facts: Facts, start: date | None, tod
         state = State.MISSED
     else:
         last = max(start + timedelta(days=visit.analysis_days[1]), closes_on + timedelta(days=ENTRY_DAYS))
-        state = _state(opens_on, closes_on, last + timedelta(days=1), today)
+        shut = closes_on
+        if facts.ended_on is not None:
+            # nothing is drawn after the end; what was drawn before may still come back
+            shut = min(closes_on, max(facts.ended_on, opens_on))
+            last = min(last, shut + timedelta(days=ENTRY_DAYS))
+        state = _state(opens_on, shut, last + timedelta(days=1), today)
     return Appointment(Kind.VISIT, visit.week, state, due_on, opens_on, closes_on, seen_on)
 
 

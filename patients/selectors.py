@@ -32,6 +32,7 @@ __all__ = [
     "any_visit_or_404",
     "draw_or_404",
     "drawn_at",
+    "end_of_observation",
     "event_or_404",
     "events",
     "header",
@@ -49,6 +50,7 @@ __all__ = [
     "plasma_given",
     "plasma_hours",
     "required_open",
+    "result_of",
     "results_of",
     "screening_on",
     "screenings",
@@ -396,3 +398,21 @@ def serious_waiting(user: User) -> list[AdverseEvent]:
         .select_related("patient__site")
         .order_by("aware_at", "id")
     )
+
+
+def result_of(patient: Patient, number: str) -> LabResult | None:
+    """Return the result of a subject that an address names, or None when it names none."""
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        return None
+    found: LabResult | None = (
+        LabResult.objects.filter(pk=number, patient=patient, visit__voided_at__isnull=True)
+        .select_related("visit")
+        .first()
+    )
+    return found
+
+
+def end_of_observation(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return the death or transplant from whose day on values are left out of the analysis, or None."""
+    ends = [o for o in outcomes if o.kind in (OutcomeKind.DEATH, OutcomeKind.TRANSPLANT)]
+    return min(ends, key=lambda o: (o.happened_on, o.kind), default=None)

@@ -14,6 +14,7 @@ from trial.diff import changed_columns
 from trial.models import AuditEntry
 from trial.trail_words import (
     ANSWERS,
+    EVENTS,
     IDENTITIES,
     INFUSIONS,
     LABS,
@@ -24,6 +25,7 @@ from trial.trail_words import (
     QUERY_MESSAGES,
     SCREENINGS,
     TABLES,
+    TREATMENTS,
     USERS,
     VISITS,
     Names,
@@ -42,6 +44,8 @@ _ICONS: Mapping[str, str] = {
     SCREENINGS: "check-circle",
     ANSWERS: "check-circle",
     OUTCOMES: "info",
+    EVENTS: "warning",
+    TREATMENTS: "drop",
 }
 
 
@@ -234,6 +238,32 @@ def _added_outcomes(entries: Sequence[AuditEntry], by_table: ByTable, names: Nam
     ]
 
 
+def _added_events(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """``Adverse event: Fever, grade 2, since 2026-01-22``, serious ones marked."""
+    told = []
+    for row in (entry.new or {} for entry in entries):
+        text = _("Adverse event: %(term)s, grade %(grade)s, since %(day)s") % {
+            "term": row.get("term"),
+            "grade": row.get("grade"),
+            "day": row.get("onset_on"),
+        }
+        serious = words.value_text(EVENTS, "serious", row.get("serious"), names)
+        told.append(Told("warning", text, note=_("serious: %(why)s") % {"why": serious} if serious else ""))
+    return told
+
+
+def _added_treatments(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """``Plasma 400 mL from 2026-01-11``, with its end when it has one."""
+    told = []
+    for row in (entry.new or {} for entry in entries):
+        kind = words.value_text(TREATMENTS, "kind", row.get("kind"), names)
+        what = " ".join(filter(None, (kind, str(row.get("agent") or ""), str(row.get("dose") or ""))))
+        days = {"what": words.capital(what), "start": row.get("started_on"), "end": row.get("ended_on")}
+        pattern = _("%(what)s from %(start)s to %(end)s") if days["end"] else _("%(what)s from %(start)s")
+        told.append(Told("drop", pattern % days, note=str(row.get("note") or "")))
+    return told
+
+
 def _added_identities(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
     return [Told("person", _("Identity recorded")) for _entry in entries]
 
@@ -272,6 +302,8 @@ _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]
     SCREENINGS: _added_screenings,
     ANSWERS: _added_answers,
     OUTCOMES: _added_outcomes,
+    EVENTS: _added_events,
+    TREATMENTS: _added_treatments,
     IDENTITIES: _added_identities,
     QUERIES: _added_queries,
     QUERY_MESSAGES: _added_messages,

@@ -35,6 +35,7 @@ LABS, VISITS, INFUSIONS, LOTS = (
     "infusions_celllot",
 )
 PATIENTS, IDENTITIES, OUTCOMES = "patients_patient", "patients_patientidentity", "patients_outcome"
+EVENTS, TREATMENTS = "patients_adverseevent", "patients_treatment"
 SCREENINGS, ANSWERS, SITES, USERS = (
     "patients_screening",
     "patients_screeninganswer",
@@ -110,6 +111,8 @@ _OF_THE_TITLE: Mapping[str, frozenset[str]] = {
     INFUSIONS: frozenset({"number"}),
     ANSWERS: frozenset({"screening_id", "criterion"}),
     OUTCOMES: frozenset({"kind"}),
+    EVENTS: frozenset({"term"}),
+    TREATMENTS: frozenset({"kind", "agent", "started_on"}),
     SCREENINGS: frozenset({"screened_on"}),
     QUERIES: frozenset({"topic", "visit_id", "number", "field"}),
     QUERY_MESSAGES: frozenset({"query_id"}),
@@ -217,29 +220,34 @@ def row_name(table: str, row: Row, names: Names) -> str:
     return " · ".join(filter(None, _row_name(table, row, names)))
 
 
+_NAMED_BY: Mapping[str, str] = {
+    INFUSIONS: "number",
+    EVENTS: "term",
+    SCREENINGS: "screened_on",
+    PATIENTS: "subject_id",
+    LOTS: "code",
+    SITES: "code",
+    USERS: "username",
+}
+"""The column that names a row of a table."""
+
+
 def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
     match table:
         case "patients_labresult":
             return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
         case "patients_visit":
             return (visit_label(row),)
-        case "infusions_infusion":
-            return (str(row.get("number", "")),)
         case "patients_outcome":
             return (value_text(table, "kind", row.get("kind"), names),)
-        case "patients_screening":
-            return (str(row.get("screened_on", "")),)
+        case "patients_treatment":
+            kind = value_text(table, "kind", row.get("kind"), names)
+            return " ".join(filter(None, (kind, str(row.get("agent") or "")))), str(row.get("started_on", ""))
         case "patients_screeninganswer":
             return (criterion_label(row.get("criterion")),)
-        case "patients_patient":
-            return (str(row.get("subject_id", "")),)
         case "patients_patientidentity":
             return (names.subject(row.get("patient_id")),)
-        case "infusions_celllot" | "trial_site":
-            return (str(row.get("code", "")),)
-        case "trial_user":
-            return (str(row.get("username", "")),)
-    return (_name_of_query(table, row, names) or str(row.get("id", "")),)
+    return (_name_of_query(table, row, names) or str(row.get(_NAMED_BY.get(table, "id"), "")),)
 
 
 def _name_of_query(table: str, row: Row, names: Names) -> str:

@@ -41,6 +41,11 @@ class TreatmentForm(CorrectionForm):
         texts = texts_of(treatment) if treatment is not None else {}
         super().__init__(data, initial={"version": treatment.version if treatment else 0, **texts})
 
+    @property
+    def asks(self) -> bool:
+        """Whether the same agent at the same time still has to be confirmed."""
+        return bool(self.overlaps) and not self.cleaned_data.get("overlap_confirmed")
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         cleaned["started_on"] = self.read_day("started_on", today=self.life.today)

@@ -121,6 +121,13 @@ class Patient(models.Model):
         """``LF`` or ``LC``."""
         return protocol.DIAGNOSIS_CODES[protocol.Diagnosis(self.diagnosis)]
 
+    @property
+    def end_of_observation(self) -> Any:
+        """The death or transplant from whose day on values are left out of the analysis, or None."""
+        ends = [protocol.OutcomeKind.DEATH, protocol.OutcomeKind.TRANSPLANT]
+        valid = self.outcomes.filter(voided_at__isnull=True, kind__in=ends)
+        return valid.order_by("happened_on", "kind").first()
+
     def age_on(self, day: date) -> int | None:
         """Return the age in whole years on a day, or None when it cannot be known."""
         if self.birth_date is not None:

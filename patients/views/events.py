@@ -20,7 +20,7 @@ from patients.forms import VoidForm
 from patients.forms.event import EventForm, texts_of
 from patients.forms.treatment import TreatmentForm
 from patients.forms.treatment import texts_of as treatment_texts
-from patients.models import AdverseEvent, LabResult, Patient, Treatment
+from patients.models import AdverseEvent, Patient, Treatment
 from trial import clock, idempotency, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
@@ -46,6 +46,7 @@ def _tab(
         "page": events_page.page(patient),
         "form": form,
         "may_enter": may_enter,
+        "may_raise": allowed(request.user, Permission.RAISE_QUERIES),
     }
     return render(request, "patients/events.html", context, status=status)
 
@@ -97,17 +98,14 @@ def _suggested(request: HttpRequest, patient: Patient) -> dict[str, str]:
     """Return what the address says about a new event; whatever it says wrongly is left out."""
     asked = request.GET
     suggested = {"term": asked.get("term", "")[:120], "grade": asked.get("grade", "")}
-    number = asked.get("result", "")
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        result = LabResult.objects.filter(pk=number, patient=patient, visit__voided_at__isnull=True)
-        found = result.select_related("visit").first()
-        if found is not None:
-            suggested["lab_result"] = str(found.pk)
-            if found.sampled_at is not None:
-                local = found.sampled_at.astimezone(clock.zone(patient.site))
-                suggested |= {"onset_on": f"{local:%Y-%m-%d}", "onset_at": f"{local:%H:%M}"}
-            elif found.visit.visited_on is not None:
-                suggested["onset_on"] = found.visit.visited_on.isoformat()
+    found = selectors.result_of(patient, asked.get("result", ""))
+    if found is not None:
+        suggested["lab_result"] = str(found.pk)
+        if found.sampled_at is not None:
+            local = found.sampled_at.astimezone(clock.zone(patient.site))
+            suggested |= {"onset_on": f"{local:%Y-%m-%d}", "onset_at": f"{local:%H:%M}"}
+        elif found.visit.visited_on is not None:
+            suggested["onset_on"] = found.visit.visited_on.isoformat()
     return suggested
 
 
@@ -173,15 +171,11 @@ def _event_page(
     status: int = 200,
     conflict: Conflict | None = None,
 ) -> HttpResponse:
-    shown = form.shown("lab_result")
-    result = None
-    if shown.isascii() and shown.isdigit() and len(shown) < 19:
-        result = LabResult.objects.filter(pk=shown, patient=patient).select_related("visit").first()
     context = _around(request, patient) | {
         "form": form,
         "event": form.event,
         "terms": ctcae_terms.TERMS,
-        "lab_result": result,
+        "lab_result": selectors.result_of(patient, form.shown("lab_result")),
         "conflict": conflict,
         "labels": {name: field.label for name, field in form.fields.items()}
         | {"aware_at": _("Known to the site since"), "note": form.fields["what"].label},
@@ -251,14 +245,17 @@ def new_treatment(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Record a treatment from the row form of the tab."""
     patient = selectors.patient_or_404(request.user, subject_id)
     form = TreatmentForm(request.POST, life=selectors.life(patient))
-    if not form.is_valid() or not _overlaps_confirmed(form, patient):
+    if not form.is_valid():
         return _tab(request, patient, form, status=422)
     try:
         with idempotency.once(request, by=request.user) as attempt:
-            if not attempt.is_repeated:
+            # a repetition would meet itself
+            if not attempt.is_repeated and _overlaps_confirmed(form, patient):
                 actions.record_treatment(patient=patient, entry=form.entry(), by=request.user)
     except Refused as refused:
         form.add_problems(refused)
+        return _tab(request, patient, form, status=422)
+    if form.asks:
         return _tab(request, patient, form, status=422)
     messages.success(request, _("Treatment recorded"))
     return _after(subject_id, "treatments")
@@ -268,7 +265,7 @@ def _overlaps_confirmed(form: TreatmentForm, patient: Patient) -> bool:
     """Look for the same agent at the same time, and ask once whether it is right."""
     but = form.treatment.pk if form.treatment is not None else None
     form.overlaps = overlapping(form.entry(), selectors.treatments(patient), but=but)
-    return not form.overlaps or bool(form.cleaned_data["overlap_confirmed"])
+    return not form.asks
 
 
 @requires(Permission.ENTER_CLINICAL_DATA)
@@ -280,11 +277,11 @@ def edit_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> 
     form = TreatmentForm(request.POST if request.method == "POST" else None, life=life, treatment=treatment)
     if request.method != "POST":
         return _treatment_page(request, patient, form)
-    if not form.is_valid() or not _overlaps_confirmed(form, patient):
+    if not form.is_valid():
         return _treatment_page(request, patient, form, status=422)
     try:
         with idempotency.once(request, by=request.user) as attempt:
-            if not attempt.is_repeated:
+            if not attempt.is_repeated and _overlaps_confirmed(form, patient):
                 actions.correct_treatment(
                     treatment=treatment,
                     entry=form.entry(),
@@ -305,6 +302,8 @@ def edit_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> 
         )
         form = TreatmentForm(merged, life=life, treatment=treatment)
         return _treatment_page(request, patient, form, status=409, conflict=conflict)
+    if form.asks:
+        return _treatment_page(request, patient, form, status=422)
     messages.success(request, _("Treatment saved"))
     return _after(subject_id, "treatments")
 
