@@ -90,6 +90,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """The tables the analysis reads, and of each the fields on which a result can depend."""
 
+SITES, SITE_FIELDS = "trial_site", frozenset({"code", "time_zone"})
+"""A site's time zone moves days, its code groups: those count as everything. Freezing a site changes no result."""
+
 IRRELEVANT = frozenset(
     {
         "infusions_celllot",
@@ -139,7 +142,7 @@ def touched(entries: Iterable[Entry], week_of: Mapping[int, int | None]) -> Touc
     columns: set[Column] = set()
     everywhere = False
     for entry in entries:
-        if entry.table in IRRELEVANT:
+        if entry.table in IRRELEVANT or (entry.table == SITES and not entry.changes(SITE_FIELDS)):
             continue
         if entry.table not in FIELDS:
             return EVERYTHING

@@ -165,3 +165,11 @@ def test_cells_of_touched_columns() -> None:
     )
     assert CellKey("treated", "interval", "A", "B", "alt", 4, 12) in keys
     assert CellKey("treated", "interval", "A", "B", "alt", 12, 24) not in keys
+
+
+def test_freezing_a_site_computes_nothing_again() -> None:
+    site = {"id": 1, "code": "GE", "name": "East", "time_zone": "Asia/Shanghai", "frozen_at": None}
+    frozen = {**site, "frozen_at": "2026-03-01T00:00:00+00:00"}
+    assert touched([Entry("trial_site", site, frozen)], {}) == NOTHING
+    assert touched([Entry("trial_site", site, {**site, "time_zone": "Asia/Urumqi"})], {}) == EVERYTHING
+    assert touched([Entry("trial_site", None, site)], {}) == EVERYTHING
