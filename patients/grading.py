@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db.models import Exists, F, Min, OuterRef, Q
+from django.http import Http404
 from django.utils.translation import gettext as _
 
 from patients import ctcae, upstairs
@@ -197,6 +198,19 @@ def proposals(patient: Patient) -> list[Proposal]:
     In a constant number of queries. Before the first infusion there are none.
     """
     return _proposals([patient])
+
+
+def result_or_404(user: User, subject_id: str, result_id: int) -> LabResult:
+    """Return a result of a valid visit of a visible subject."""
+    found: LabResult | None = (
+        LabResult.objects.visible_to(user)
+        .filter(patient__subject_id=subject_id, pk=result_id, visit__voided_at__isnull=True)
+        .select_related("visit", "patient__site")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
 
 
 def proposal_of(result: LabResult) -> Proposal | None:

@@ -13,7 +13,7 @@ from patients import ctcae, grading, selectors
 from patients.actions.grades import confirm_grade
 from patients.forms.grade import GradeForm
 from patients.grading import Proposal, State
-from patients.models import LabResult, Patient
+from patients.models import Patient
 from trial import idempotency
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
@@ -29,14 +29,9 @@ def grades(request: HttpRequest, subject_id: str) -> HttpResponse:
 @requires(Permission.CONFIRM_GRADES)
 def grade(request: HttpRequest, subject_id: str, result_id: int) -> HttpResponse:
     """Confirm the grade of one result, or give it another with a reason."""
-    result = (
-        LabResult.objects.visible_to(request.user)
-        .filter(patient__subject_id=subject_id, pk=result_id, visit__voided_at__isnull=True)
-        .select_related("visit", "patient__site")
-        .first()
-    )
-    proposal = grading.proposal_of(result) if result is not None else None
-    if result is None or proposal is None:
+    result = grading.result_or_404(request.user, subject_id, result_id)
+    proposal = grading.proposal_of(result)
+    if proposal is None:
         raise Http404
     form = GradeForm(
         request.POST if request.method == "POST" else None,
