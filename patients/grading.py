@@ -131,7 +131,8 @@ class Proposal:
                 return _("%(times)s × baseline %(limit)s") % values
             return _("%(times)s × abnormal baseline %(limit)s") % values
         if grade.times is not None:
-            return _("%(times)s × upper limit %(limit)s") % values
+            said: str = _("%(times)s × upper limit %(limit)s") % values
+            return said if self.baseline is not None else _("%(said)s; no baseline") % {"said": said}
         return _("lower limit %(limit)s") % values
 
     @property

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, groupby
 
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from patients import ranges
@@ -132,8 +133,8 @@ def _stand_in(analyte: Analyte, unit: str) -> tuple[tuple[str, Limits], ...]:
     return tuple((_(protocol.SEX_LABELS[sex]), limits) for sex, limits in found.items())
 
 
-def changes(laboratory: Laboratory) -> list[trail.Listed]:
-    """Return the newest revisions of a laboratory, its units and its ranges, in words.
+def changes(laboratory: Laboratory) -> list[tuple[date, list[trail.Listed]]]:
+    """Return the newest revisions of a laboratory, its units and its ranges, in words and by day.
 
     Who may see the laboratory may see what was changed about it.
     """
@@ -149,9 +150,10 @@ def changes(laboratory: Laboratory) -> list[trail.Listed]:
     for entry in touched.filter(revision__in=newest).select_related("revision__actor").order_by("id"):
         written.setdefault(entry.revision, []).append(entry)
     names = trail.names_of(chain.from_iterable(written.values()))
-    found = []
+    found: list[trail.Listed] = []
     for revision in sorted(written, key=lambda each: -(each.number or 0)):
         why, note = trail_words.reason_parts(revision.reason)
         told = tuple(story.tell(written[revision], names))
         found.append(trail.Listed(revision, why, note, "", 0, told))
-    return found
+    days = groupby(found, key=lambda listed: timezone.localtime(listed.revision.made_at).date())
+    return [(day, list(those)) for day, those in days]

@@ -228,6 +228,7 @@ _NAMED_BY: Mapping[str, str] = {
     LOTS: "code",
     SITES: "code",
     USERS: "username",
+    "patients_laboratory": "code",
 }
 """The column that names a row of a table."""
 
@@ -243,6 +244,12 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
         case "patients_treatment":
             kind = value_text(table, "kind", row.get("kind"), names)
             return " ".join(filter(None, (kind, str(row.get("agent") or "")))), str(row.get("started_on", ""))
+        case "patients_laboratoryunit":
+            return (analyte_label(row.get("analyte")),)
+        case "patients_referencerange":
+            return analyte_label(row.get("analyte")), str(row.get("valid_from", ""))
+        case "patients_confirmedgrade":
+            return (_(str(row.get("term", ""))),)
         case "patients_screeninganswer":
             return (criterion_label(row.get("criterion")),)
         case "patients_patientidentity":
