@@ -188,9 +188,9 @@ def _event_page(
 def event_grades(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Answer the event form: what each grade means for the term that is typed."""
     patient = selectors.patient_or_404(request.user, subject_id)
-    initial = {"term": request.GET.get("term", "")[:120], "grade": request.GET.get("grade", "")}
+    initial = {"term": request.GET.get("term", "")[:120]}
     form = EventForm(life=selectors.life(patient), site=patient.site, initial=initial)
-    return render(request, "patients/_event_grades.html", {"form": form})
+    return render(request, "patients/_event_meanings.html", {"form": form})
 
 
 @requires(Permission.ENTER_CLINICAL_DATA)
