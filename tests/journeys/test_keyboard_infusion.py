@@ -73,7 +73,7 @@ def test_an_infusion_without_the_mouse(
     page = open_page("/patients/GE-001/course/", by=coordinator)
     expect(page.get_by_text("lot UC-2607-A reserved")).to_be_visible()
     keys = Keyboard(page)
-    keys.press("i")
+    keys.press("r")
     page.wait_for_url("**/infusions/1/")
     for name, text in FIELDS:
         keys.go_to(name)
