@@ -154,5 +154,5 @@ def test_the_number_of_queries_is_fixed(
         score(factories.a_visit(full, week, tbil="171"), 20)
     for patient in (empty, full):
         found = selectors.patient_or_404(coordinator, patient.subject_id)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(8):
             selectors.header(found, coordinator)
