@@ -135,16 +135,28 @@ def _shown(table: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {
         "label": trail_words.table_label(table),
         "columns": [_column(table, field) for field in fields],
-        "rows": [[_text(table, field, row[field]) for field in fields] for row in rows],
+        "rows": [[_text(table, field, row[field]) for field in fields] for row in _in_order(table, rows)],
     }
 
 
+def _in_order(table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as a person reads them: results by the day of their visit."""
+    if table != trail_words.LABS:
+        return rows
+    return sorted(rows, key=lambda row: (row["visit"][1] or "", row["visit"][0] or 0))
+
+
 def _column(table: str, field: str) -> str:
-    shown = trail_words.column_label(table, field)
-    return shown if shown != field.replace("_", " ") else trail_words.column_label(table, f"{field}_id")
+    """Return what a signed field is called; one that refers to another row is a column ending in ``_id``."""
+    shown, referring = (trail_words.column_label(table, column) for column in (field, f"{field}_id"))
+    return shown if referring == f"{field}_id".replace("_", " ") else referring
 
 
 def _text(table: str, field: str, value: object) -> str:
+    if field == "visit" and isinstance(value, list):
+        week, day = value
+        label = trail_words.draw_label({"week": week, "visited_on": day})
+        return f"{label} {day}" if week is not None and day else label
     if isinstance(value, list):
         return " ".join(_text(table, field, each) for each in value if each is not None)
     if value is None or value == "":
