@@ -85,7 +85,7 @@ def _fit_to_keep(fields: Mapping[str, list[str]]) -> Fields:
     }
 
 
-def save(
+def keep(
     *, person: User, place: str, path: str, fields: Fields, title: str = "", parked: bool = False
 ) -> Draft:
     """Keep what changed, field by field, beside what the draft of this place holds already."""
@@ -184,7 +184,7 @@ def park(request: HttpRequest, owner: User) -> Draft | None:
         return None
     fields = _fit_to_keep({name: [str(one) for one in values] for name, values in posted.lists()})
     try:
-        return save(
+        return keep(
             person=owner,
             place=posted.get(FIELD) or _place_of_form(request.path),
             path=_page_of(request),

@@ -113,13 +113,13 @@ def test_a_draft_names_its_place_and_page(
 
 
 def test_after_thirty_days_it_is_gone(coordinator: User, signed_in: SignedIn) -> None:
-    drafts.save(person=coordinator, place=PLACE, path=PAGE, fields={"alt": ["44"]})
+    drafts.keep(person=coordinator, place=PLACE, path=PAGE, fields={"alt": ["44"]})
     with time_machine.travel(timezone.now() + drafts.KEPT_FOR - timedelta(minutes=1)):
         assert drafts.load(coordinator, PLACE)
     with time_machine.travel(timezone.now() + drafts.KEPT_FOR + timedelta(minutes=1)):
         assert drafts.load(coordinator, PLACE) is None
         assert drafts.of(coordinator) == []
-        drafts.save(person=coordinator, place="another", path=PAGE, fields={})
+        drafts.keep(person=coordinator, place="another", path=PAGE, fields={})
         assert [draft.place for draft in Draft.objects.all()] == ["another"]
 
 

@@ -29,7 +29,7 @@ def draft(request: HttpRequest) -> HttpResponse:
         drafts.discard(request.user, place)
         return JsonResponse({"draft": None})
     try:
-        kept = drafts.save(
+        kept = drafts.keep(
             person=request.user,
             place=place,
             path=request.POST.get("path", ""),
