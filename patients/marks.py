@@ -10,6 +10,7 @@ from patients.locks import Lock
 from patients.models import Patient, Visit
 from patients.signatures import Signed
 from patients.verifications import Share
+from trial.lock_functions import VISIT_LOCKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,4 @@ def of_casebook(patient: Patient) -> Marks:
 
 def _own_lock(visit: Visit) -> Lock | None:
     """Return the lock of a visit itself, without asking the trail who set it."""
-    return Lock(locks.VISIT_LOCKED, visit.locked_at) if visit.locked_at is not None else None
+    return Lock(VISIT_LOCKED, visit.locked_at) if visit.locked_at is not None else None

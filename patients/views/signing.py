@@ -56,7 +56,7 @@ def sign_records(request: HttpRequest, subject_id: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, patient, visit)
     name = idempotency.request_id(request)
-    if name and Revision.objects.filter(request_id=name, actor=request.user).exists():
+    if name and Revision.objects.filter(request_id=name, actor_id=request.user.pk).exists():
         return redirect("patients:signatures", subject_id)
     try:
         reauthentication.prove(
