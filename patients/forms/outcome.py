@@ -22,7 +22,7 @@ class OutcomeForm(CorrectionForm):
         label=_("Outcome"), choices=[(k.value, label) for k, label in protocol.OUTCOME_LABELS.items()]
     )
     happened_on = text_field(_("Date"))
-    what = text_field(_("Note"))
+    what = text_field(_("Cause, note"))
 
     def __init__(self, data: Any = None, *, life: edit_checks.Life, outcome: Outcome | None = None) -> None:
         self.life, self.outcome = life, outcome

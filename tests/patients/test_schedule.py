@@ -154,3 +154,26 @@ def test_study_days_count_from_the_first_infusion() -> None:
     assert schedule.study_day(FIRST, FIRST) == 0
     assert schedule.study_day(on(-1), FIRST) == -1
     assert Appointment(Kind.VISIT, 1, State.NOT_APPLICABLE).days_past(FIRST) == 0
+
+
+@pytest.mark.parametrize(("days", "state"), [(0, State.OPEN), (1, State.MISSED)])
+def test_nobody_is_infused_after_the_end(days: int, state: State) -> None:
+    due = FIRST
+    facts = Facts(RECRUITED, "standard", ended_on=due)
+
+    found = schedule.infusions(facts, due + timedelta(days=days))
+    assert found[0].state is state
+    assert {each.state for each in found[1:]} == {State.NOT_APPLICABLE}
+
+
+def test_what_was_drawn_before_the_end_is_waited_for_14_days(treated: Facts) -> None:
+    ended = on(28)
+    facts = Facts(RECRUITED, "standard", given=treated.given, seen={0: FIRST, 1: None}, ended_on=ended)
+
+    def week_4(days: int) -> State:
+        found = schedule.visits(facts, ended + timedelta(days=days))
+        return next(each.state for each in found if each.number == 4)
+
+    assert [week_4(days) for days in (0, 1, schedule.ENTRY_DAYS, schedule.ENTRY_DAYS + 1)] == [
+        State.OPEN, State.OVERDUE, State.OVERDUE, State.MISSED,
+    ]  # fmt: skip
