@@ -6,8 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from patients import events_page, feed, overview, query_list, queue, upstairs, worklist
-from patients.models import Patient
+from patients import events_page, feed, overview, query_list, queue, selectors, upstairs, worklist
 from trial.roles import Permission, requires
 
 
@@ -18,7 +17,7 @@ def today(request: HttpRequest) -> HttpResponse:
     user = request.user
     day = worklist.today_for(user)
     treated = overview.treated(user)
-    visible = Patient.objects.visible_to(user)
+    visible = selectors.patients(user)
     context = {
         "place": "today",
         "today": day,
