@@ -65,7 +65,7 @@ def test_a_row_more_or_less_matters() -> None:
     [
         (Decimal("171.00000000"), "171"),
         (Decimal("0.0500"), "0.05"),
-        (Decimal("55000000"), "55000000"),
+        (Decimal(55000000), "55000000"),
         (Decimal("1E+3"), "1000"),
         (Decimal("-0.00"), "0"),
         (time(9, 5), "09:05:00"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -252,12 +253,10 @@ def imported(tmp_path: Path, kind: str, text: str, by: User) -> dict[str, Any]:
 
     file, out = tmp_path / "file.csv", tmp_path / "out.json"
     file.write_text(text)
-    try:
+    with contextlib.suppress(SystemExit):
         call_command(
             "import_data", str(file), kind=kind, report=out, by=by.username, reason="late file", verbosity=0
         )
-    except SystemExit:
-        pass
     factories.settle()
     return dict(json.loads(out.read_text()))
 
