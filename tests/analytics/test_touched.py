@@ -143,7 +143,7 @@ def test_fields_exist_and_those_left_out_are_known(table: str) -> None:
         "patients_screening": {"id", "protocol_version", "rule_set", "version"},
         "infusions_infusion": {
             "id", "number", "started_at", "stopped_at", "weight_kg", "cells", "volume_ml", "lot_id", "reaction",
-            "version", "vein", "bag", "checked_by", "observed_until", "reaction_grade",
+            "version", "vein", "bag", "checked_by", "observed_until", "reaction_grade", "interruption",
         },
         "patients_outcome": {"id", "note", "version"},
         "patients_visit": {"id", "locked_at", "not_done", "note", "version"},
