@@ -158,15 +158,16 @@ def _added_results(entries: Sequence[AuditEntry], by_table: ByTable, names: Name
 def _added_visits(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
     """A new visit is told with its results; alone, with its day."""
     with_results = {(entry.new or {}).get("visit_id") for entry in by_table.get(LABS, ()) if entry.op == "I"}
-    return [
-        Told(
-            "calendar",
-            _("Visit of %(visit)s recorded") % {"visit": words.visit_label(entry.new or {})},
-            note=str((entry.new or {}).get("visited_on") or ""),
-        )
-        for entry in entries
-        if entry.row not in with_results
-    ]
+    told = []
+    for row in (entry.new or {} for entry in entries if entry.row not in with_results):
+        if row.get("not_done"):
+            why = words.value_text(VISITS, "not_done", row["not_done"], names)
+            said = _("Visit of %(visit)s not done: %(why)s") % {"visit": words.visit_label(row), "why": why}
+            told.append(Told("calendar", said, note=str(row.get("note") or "")))
+        else:
+            said = _("Visit of %(visit)s recorded") % {"visit": words.visit_label(row)}
+            told.append(Told("calendar", said, note=str(row.get("visited_on") or "")))
+    return told
 
 
 def _added_infusions(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
