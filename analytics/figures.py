@@ -325,8 +325,8 @@ def _strip(series: Series, across: Scale, top: float, bottom: float, *, log: boo
     values = [float(r.value) / divisor for r in readings]
     spread = values + [x for point in group for x in (point.q1, point.q3)]
     reference = None if relative else series.reference
-    held = [span.limits for span in series.spans if _is_seen(span, across)] or [reference]
-    for limits in held if reference is not None else ():
+    held = [span.limits for span in series.spans if _is_seen(span, across)]
+    for limits in () if reference is None else held or [reference]:
         edge = _nearest_edge(limits, series.direction)
         if edge is not None:
             spread.append(edge)
