@@ -394,5 +394,5 @@ def test_the_number_of_queries_does_not_grow_with_the_history(
 ) -> None:
     for week in (0, 1):
         factories.a_visit(patient, week, DAY - timedelta(days=30 - week), tbil="140", alt="60")
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(24):
         browser.get(url(patient))
