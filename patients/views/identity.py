@@ -10,12 +10,12 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from patients import selectors
+from patients import identities, selectors
 from patients.actions import identity as actions
 from patients.actions import merge as merging
 from patients.forms.identity import IdentityForm, MergeForm
 from patients.forms.registration import IDENTITY
-from patients.models import IdentityView, Patient, PatientIdentity, Visit
+from patients.models import IdentityView, Patient, Visit
 from trial import idempotency, protocol
 from trial.refusals import Refused
 from trial.roles import Permission, requires
@@ -34,7 +34,7 @@ def identity(request: HttpRequest, subject_id: str) -> HttpResponse:
             patient=patient, by=request.user, purpose=purpose or IdentityView.Purpose.CARE
         )
         return _identity_page(request, patient, IdentityForm(identity=known))
-    known = PatientIdentity.objects.visible_to(request.user).filter(patient=patient).first()
+    known = identities.stored(request.user, patient)
     form = IdentityForm(request.POST, identity=known)
     if not form.is_valid():
         return _identity_page(request, patient, form, status=422)
@@ -57,7 +57,7 @@ def identity(request: HttpRequest, subject_id: str) -> HttpResponse:
 def _identity_page(
     request: HttpRequest, patient: Patient, form: IdentityForm, status: int = 200
 ) -> HttpResponse:
-    views = IdentityView.objects.visible_to(request.user).filter(patient=patient).select_related("viewer")
+    views = identities.views(request.user, subject=patient.subject_id)
     context = {
         "place": "patients",
         "patient": patient,
@@ -147,7 +147,7 @@ def _shown(collision: merging.Collision, form: MergeForm) -> dict[str, Any]:
 def undo_merge(request: HttpRequest, subject_id: str, code: str) -> HttpResponse:
     """Give a code back that was merged into this subject."""
     first = selectors.patient_or_404(request.user, subject_id)
-    second = Patient.objects.given_up(request.user).filter(subject_id=code, merged_into=first).first()
+    second = identities.given_up_for(request.user, first, code)
     if second is None:
         messages.error(
             request,
@@ -174,11 +174,7 @@ def undo_merge(request: HttpRequest, subject_id: str, code: str) -> HttpResponse
 @require_safe
 def identity_views(request: HttpRequest) -> HttpResponse:
     """List who looked at which subject's identity, newest first."""
-    views = IdentityView.objects.visible_to(request.user).select_related("viewer", "patient__site")
     subject, who = request.GET.get("subject", "").strip().upper(), request.GET.get("who", "").strip()
-    if subject:
-        views = views.filter(patient__subject_id=subject)
-    if who:
-        views = views.filter(viewer__username=who)
+    views = identities.views(request.user, subject=subject, who=who)
     context = {"place": "audit", "views": views[:500], "subject": subject, "who": who}
     return render(request, "patients/identity_views.html", context)
