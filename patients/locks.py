@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from patients.models import Patient, Visit
@@ -58,6 +60,26 @@ def lock_on(patient: Patient, visit: Visit | None = None) -> Lock | None:
     return _told(rule, row)
 
 
+def locks_on(records: Sequence[tuple[Patient, Visit | None]]) -> list[Lock | None]:
+    """Return the lock on each of many visits, or on the subject's other records, in one query."""
+    rows = [_locked_row(rule_of(patient, visit), patient, visit) for patient, visit in records]
+    locked = {(row._meta.db_table, row.pk): row for _rule, row in rows if row is not None}
+    if not locked:
+        return [None] * len(records)
+    wanted = Q()
+    for table, pk in locked:
+        wanted |= Q(table=table, row=pk)
+    setting: dict[tuple[str, int], AuditEntry] = {}
+    written = AuditEntry.objects.filter(wanted, revision__number__isnull=False)
+    for entry in written.select_related("revision__actor").order_by("id"):
+        if _sets_lock(entry, _column(locked[entry.table, entry.row])):
+            setting[entry.table, entry.row] = entry
+    return [
+        None if row is None else _lock(rule, row, setting.get((row._meta.db_table, row.pk)))
+        for rule, row in rows
+    ]
+
+
 def site_lock(site: Site) -> Lock | None:
     """Return why a whole site may not write; None while it may."""
     return _told(SITE_FROZEN, site) if site.frozen_at is not None else None
@@ -82,19 +104,38 @@ def refusal(rule: str, patient: Patient, visit: Visit | None = None) -> Refused:
     return locks.refusal(rule, subject=patient.subject_id, visit=label, site=patient.site.code)
 
 
+def _locked_row(rule: str, patient: Patient, visit: Visit | None) -> tuple[str, Lockable | None]:
+    if not rule:
+        return rule, None
+    if rule == SITE_FROZEN:
+        return rule, patient.site
+    return rule, visit if rule == VISIT_LOCKED else patient
+
+
 def _told(rule: str, row: Lockable) -> Lock:
-    column = "frozen_at" if isinstance(row, Site) else "locked_at"
-    since: datetime = getattr(row, column)
-    entry = (
+    column = _column(row)
+    entries = (
         AuditEntry.objects.filter(table=row._meta.db_table, row=row.pk)
         .exclude(**{f"new__{column}": None})
         .filter(revision__number__isnull=False)
         .select_related("revision__actor")
         .order_by("-id")
     )
-    for written in entry[:20]:
-        before = (written.old or {}).get(column)
-        if before is None or before != (written.new or {}).get(column):
-            made = written.revision
-            return Lock(rule, since, made.actor.shown_name, made.reason, made.number)
-    return Lock(rule, since)
+    return _lock(rule, row, next((entry for entry in entries[:20] if _sets_lock(entry, column)), None))
+
+
+def _column(row: Lockable) -> str:
+    return "frozen_at" if isinstance(row, Site) else "locked_at"
+
+
+def _sets_lock(entry: AuditEntry, column: str) -> bool:
+    after, before = (entry.new or {}).get(column), (entry.old or {}).get(column)
+    return after is not None and after != before
+
+
+def _lock(rule: str, row: Lockable, entry: AuditEntry | None) -> Lock:
+    since: datetime = getattr(row, _column(row))
+    if entry is None:
+        return Lock(rule, since)
+    made = entry.revision
+    return Lock(rule, since, made.actor.shown_name, made.reason, made.number)

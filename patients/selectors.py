@@ -6,7 +6,7 @@ reverse relations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -37,6 +37,7 @@ __all__ = [
     "events",
     "header",
     "labs_until",
+    "last_before",
     "last_saved",
     "last_seen_on",
     "last_values",
@@ -215,14 +216,19 @@ class LastValue:
 
 def last_values(patient: Patient, *, visit: Visit, drawn_on: date) -> Mapping[str, LastValue]:
     """Return the last value of every analyte drawn before ``drawn_on``, leaving out ``visit`` itself."""
-    results = (
-        LabResult.objects.filter(patient=patient, value__isnull=False, visit__voided_at__isnull=True)
-        .exclude(visit_id=visit.pk)
-        .select_related("visit")
-    )
+    results = LabResult.objects.filter(
+        patient=patient, value__isnull=False, visit__voided_at__isnull=True
+    ).select_related("visit")
+    return last_before(results, visit=visit, drawn_on=drawn_on)
+
+
+def last_before(results: Iterable[LabResult], *, visit: Visit, drawn_on: date) -> Mapping[str, LastValue]:
+    """Return the last of these results of one subject before ``drawn_on``, leaving out ``visit`` itself."""
     found: dict[str, LastValue] = {}
     for result in sorted(results, key=lambda r: _order(r.visit)):
         other = result.visit
+        if other.pk == visit.pk:
+            continue
         if other.visited_on is not None:
             is_before = other.visited_on < drawn_on
         else:
