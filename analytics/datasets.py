@@ -138,6 +138,7 @@ WITH course AS (
     JOIN course ON course.id = p.id
     LEFT JOIN verdict ON verdict.patient_id = p.id
     LEFT JOIN ending ON ending.patient_id = p.id
+    WHERE p.merged_into_id IS NULL
 )
 """
 """Who is who: group, day 0, populations; the common part of every query."""
@@ -269,7 +270,7 @@ LABS_WIDE = Dataset(
     "labs_wide",
     "one row per subject and visit",
     (_SUBJECT, _GROUP_COLUMN, *_VISIT, *_WIDE_COLUMNS),
-    f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL"
+    f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL AND v.not_done = ''"
     f" LEFT JOIN LATERAL (SELECT {_PIVOT} FROM patients_labresult r WHERE r.visit_id = v.id) w ON true",
     "member.subject_id, v.week NULLS LAST, v.visited_on, v.id",
 )
