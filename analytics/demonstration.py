@@ -115,6 +115,7 @@ def record_screenings(study: Study, *, by: User) -> None:
                 Screening(
                     patient=patients[subject.subject_id],
                     screened_on=subject.screened_on,
+                    rule_set=protocol.RULE_SET,
                     verdict=protocol.assess({a.criterion: a.answer for a in subject.answers}).state.value,
                 )
                 for subject in study.subjects

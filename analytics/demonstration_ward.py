@@ -20,6 +20,8 @@ from patients.models import (
     LaboratoryUnit,
     Patient,
     ReferenceRange,
+    Screening,
+    ScreeningFact,
     Treatment,
 )
 from trial import audit, protocol, vocabulary
@@ -169,6 +171,30 @@ def record_ward(ward: Ward, *, by: User) -> None:
             ],
             batch_size=_AT_ONCE,
         )
+
+
+def record_facts(ward: Ward, *, by: User) -> None:
+    """Write what the automatic checks of the screenings look at."""
+    screenings = {s.patient.subject_id: s for s in Screening.objects.select_related("patient")}
+    rows = []
+    for fact in ward.facts:
+        screening = screenings[fact.subject_id]
+        value = Decimal(fact.text) if fact.text else None
+        if value is not None:
+            value = protocol.ANALYTES[fact.fact].in_standard_unit(value, fact.unit)
+        rows.append(
+            ScreeningFact(
+                patient_id=screening.patient_id,
+                screening=screening,
+                fact=fact.fact,
+                value=value,
+                typed_text=fact.text,
+                typed_unit=fact.unit,
+                happened_on=fact.happened_on,
+            )
+        )
+    with audit.revision(by=by, reason="screening log of the synthetic study", source=SOURCE):
+        ScreeningFact.objects.bulk_create(rows, batch_size=_AT_ONCE)
 
 
 def _write(model: Any, rows: Any, patients: Mapping[str, int], columns: tuple[str, ...]) -> None:

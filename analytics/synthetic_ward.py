@@ -15,7 +15,7 @@ import numpy as np
 
 from analytics.synthetic_study import GivenInfusion, Study, Subject
 from trial import protocol, vocabulary
-from trial.protocol import Diagnosis, OutcomeKind
+from trial.protocol import Answer, Diagnosis, OutcomeKind
 
 SEED = 20
 ANTIVIRALS = ("Entecavir 0.5 mg", "Tenofovir alafenamide 25 mg", "Tenofovir disoproxil 300 mg")
@@ -84,6 +84,17 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What an automatic check of the screening looks at; a value as the report says it, or only a day."""
+
+    subject_id: str
+    fact: str
+    happened_on: date
+    text: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ward:
     """Everything of one study."""
 
@@ -91,6 +102,7 @@ class Ward:
     events: list[Event]
     vitals: list[Vitals]
     decisions: list[Decision]
+    facts: list[Fact]
 
 
 def generate(study: Study) -> Ward:
@@ -102,6 +114,7 @@ def generate(study: Study) -> Ward:
         events=[e for s in treated for e in _events(s, study.today, random)],
         vitals=[v for s in treated for v in _vitals(s, study.today, random)],
         decisions=[d for s in treated for d in _decisions(s)],
+        facts=[f for s in study.subjects for f in _facts(s, random)],
     )
 
 
@@ -245,3 +258,30 @@ def _decisions(subject: Subject) -> Iterator[Decision]:
     if len(subject.infusions) >= protocol.PROLONGED_FROM:
         day = subject.infusions[protocol.PROLONGED_FROM - 2].given_on + timedelta(days=5)
         yield Decision(subject.subject_id, day, "prolong", "bilirubin still falling, no reaction so far")
+
+
+_FACTS_FROM_LABS = ("tbil", "inr", "pta", "platelets", "albumin", "alt")
+
+
+def _facts(subject: Subject, random: np.random.Generator) -> Iterator[Fact]:
+    """Yield what the screening rests on: the labs before the first infusion, and since when."""
+    day = subject.screened_on
+    answers = {answered.criterion: answered.answer for answered in subject.answers}
+    years = int(random.integers(400, 8000))
+    if answers.get("inclusion_a") is Answer.YES:
+        yield Fact(subject.subject_id, "hbsag_first_on", day - timedelta(days=years))
+    elif answers.get("inclusion_a") is Answer.NO:
+        yield Fact(subject.subject_id, "hbsag_first_on", day - timedelta(days=40 + years % 100))
+    baseline = next((v for v in subject.visits if v.week == protocol.BASELINE_WEEK), None)
+    if baseline is None or answers.get("inclusion_b") is not Answer.YES:
+        return
+    for code in _FACTS_FROM_LABS:
+        cell = baseline.labs.get(code)
+        if cell is not None and cell.text and cell.text[0].isdigit():
+            yield Fact(subject.subject_id, code, day, cell.text, cell.unit)
+    if subject.diagnosis is Diagnosis.LIVER_FAILURE:
+        since = day - timedelta(days=int(random.integers(3, 21)))
+        yield Fact(subject.subject_id, "jaundice_on", since)
+        yield Fact(
+            subject.subject_id, "ascites_on", min(since + timedelta(days=int(random.integers(0, 15))), day)
+        )

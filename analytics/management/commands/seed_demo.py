@@ -15,7 +15,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from analytics import demonstration, demonstration_ward, synthetic, synthetic_ward
+from analytics import (
+    demonstration,
+    demonstration_ward,
+    demonstration_work,
+    synthetic,
+    synthetic_ward,
+)
 from analytics.imports import KINDS
 from analytics.synthetic_files import infusion_rows, subject_rows, visit_rows
 from analytics.synthetic_study import SITES, Study
@@ -64,9 +70,12 @@ class Command(BaseCommand):
         demonstration.record_screenings(study, by=importer)
         demonstration.record_outcomes(study, by=importer)
         self._step("screenings and outcomes")
-        demonstration_ward.record_ward(synthetic_ward.generate(study), by=importer)
+        ward = synthetic_ward.generate(study)
+        demonstration_ward.record_facts(ward, by=importer)
+        demonstration_ward.record_ward(ward, by=importer)
         self._step("treatments, events and vital signs")
         demonstration.a_day_on_the_ward(study, people)
+        demonstration_work.recent_work(study, people)
         self._step(f"a day on the ward; {time.monotonic() - begun:.1f} s in all")
         self.stdout.write("The synthetic study is ready. No real patient is in it.")
 
