@@ -74,7 +74,10 @@ class Patient(models.Model):
     class Meta:
         ordering = ["subject_id"]
         triggers = [*trail(patient="id"), *locks(of="subject")]
-        indexes = [models.Index(fields=["site", "subject_id"], name="patient_by_site")]
+        indexes = [
+            models.Index(fields=["site", "subject_id"], name="patient_by_site"),
+            models.Index(fields=["locked_at"], name="locked_patient", condition=Q(locked_at__isnull=False)),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="subject_id_is_letters_digits_and_dashes",

@@ -40,6 +40,9 @@ class Visit(models.Model):
     class Meta:
         ordering = ["patient", "visited_on", "week", "id"]
         triggers = [*trail(patient="patient_id"), *locks(of="visit")]
+        indexes = [
+            models.Index(fields=["locked_at"], name="locked_visit", condition=Q(locked_at__isnull=False)),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="one_visit_per_week",
