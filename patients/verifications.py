@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.utils.translation import gettext as _
 
 from patients import casebook, upstairs
@@ -22,7 +22,7 @@ from patients.models import (
     Verification,
     Visit,
 )
-from trial import trail_words
+from trial import protocol, trail_words
 from trial.clock import zone
 from trial.models import User
 
@@ -62,6 +62,11 @@ def rows_of(table: str) -> QuerySet[Any]:
 TABLES = (LABS, *KINDS.values())
 
 
+def visits_of(patient: Patient) -> list[Visit]:
+    """Return the valid visits of a subject in the order of the days."""
+    return list(Visit.objects.valid().filter(patient=patient).order_by("visited_on", "week", "pk"))
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """That somebody compared a row with its source, and whether it is still that row."""
@@ -81,14 +86,18 @@ class Mark:
 Marks = Mapping[tuple[str, int], Mark]
 
 
-def marks(patient: Patient) -> Marks:
-    """Return the marks of a subject's rows by table and key, in one query per table that has some."""
-    stored = list(Verification.objects.valid().filter(patient=patient).select_related("verified_by"))
+def marks(patient: Patient, table: str = "") -> Marks:
+    """Return the marks of a subject's rows by table and key, in one query per table that has some.
+
+    With a table it is two queries: its marks, and its versions.
+    """
+    valid = Verification.objects.valid().filter(patient=patient).select_related("verified_by")
+    stored = list(valid.filter(table=table) if table else valid)
     versions: dict[tuple[str, int], int] = {}
-    for table in {mark.table for mark in stored} & set(TABLES):
-        keys = [mark.row for mark in stored if mark.table == table]
-        found = rows_of(table).filter(pk__in=keys).values_list("pk", "version")
-        versions |= {(table, pk): version for pk, version in found}
+    for each in {mark.table for mark in stored} & set(TABLES):
+        keys = [mark.row for mark in stored if mark.table == each]
+        found = rows_of(each).filter(pk__in=keys).values_list("pk", "version")
+        versions |= {(each, pk): version for pk, version in found}
     return {
         (mark.table, mark.row): Mark(
             mark.verified_by.shown_name,
@@ -148,14 +157,12 @@ def items(patient: Patient, *, visit: Visit | None = None, kind: str = "") -> Se
     rows = rows_of(table).filter(patient=patient)
     if visit is not None:
         rows = rows.filter(visit=visit).select_related("laboratory")
-    found = marks(patient)
+    found = marks(patient, table)
     ordered = sorted(rows, key=_panel_order) if visit is not None else list(rows)
     return [_item(table, row, found, patient) for row in ordered]
 
 
 def _panel_order(result: Any) -> int:
-    from trial import protocol
-
     return list(protocol.ANALYTES).index(result.analyte)
 
 
@@ -204,19 +211,29 @@ def _verified(table: str) -> Exists:
 
 
 def shares(patient: Patient, *, only_visit: Visit | None = None) -> Mapping[str | int, Share]:
-    """Return how much of a subject is verified: by visit key, and by kind."""
-    found: dict[str | int, Share] = {}
+    """Return how much of a subject is verified, by visit key and by kind, in one query."""
     results = rows_of(LABS).filter(patient=patient)
     if only_visit is not None:
-        results = results.filter(visit=only_visit)
-    for visit, verified, rows in _counted(results, LABS, "visit_id"):
-        found[int(visit)] = Share(verified, rows)
-    if only_visit is not None:
-        return found
-    for kind, table in KINDS.items():
-        for _patient, verified, rows in _counted(rows_of(table).filter(patient=patient), table, "patient_id"):
-            found[kind] = Share(verified, rows)
-    return found
+        rows = _parted(results.filter(visit=only_visit), LABS, "", "visit_id")
+    else:
+        kinds = (
+            _parted(rows_of(table).filter(patient=patient), table, kind, "patient_id")
+            for kind, table in KINDS.items()
+        )
+        rows = _parted(results, LABS, "", "visit_id").union(*kinds, all=True)
+    return {kind or visit: Share(verified, number) for kind, visit, verified, number in rows}
+
+
+def _parted(rows: QuerySet[Any], table: str, kind: str, by: str) -> QuerySet[Any]:
+    """Count one subject's rows of a table and the verified ones, in a form that joins with those of others."""
+    counted: QuerySet[Any] = (
+        rows.order_by()
+        .annotate(part=Value(kind), part_of=F(by), is_verified=_verified(table))
+        .values("part", "part_of")
+        .annotate(done=Count("pk", filter=Q(is_verified=True)), number=Count("pk"))
+        .values_list("part", "part_of", "done", "number")
+    )
+    return counted
 
 
 def total(parts: Iterable[Share]) -> Share:
@@ -235,6 +252,18 @@ def shares_by_site(user: User) -> Mapping[int, Share]:
         for site, verified, rows in _counted(visible, table, "patient__site_id"):
             found[site] = found.get(site, Share()) + Share(verified, rows)
     return found
+
+
+def next_visits(user: User) -> Mapping[int, tuple[str, int, int | None]]:
+    """Return by site the earliest visit with a result to compare: subject, key and week. One query."""
+    waiting = (
+        rows_of(LABS)
+        .filter(~_verified(LABS), patient__in=Patient.objects.visible_to(user))
+        .order_by("patient__site_id", "visit__visited_on", "patient__subject_id", "visit_id")
+        .distinct("patient__site_id")
+    )
+    found = waiting.values_list("patient__site_id", "patient__subject_id", "visit_id", "visit__week")
+    return {site: (code, visit, week) for site, code, visit, week in found}
 
 
 def _counted(rows: QuerySet[Any], table: str, by: str) -> list[tuple[Any, int, int]]:

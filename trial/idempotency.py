@@ -58,6 +58,12 @@ def request_id(request: HttpRequest) -> str:
     return f"{key}.{digest.hexdigest()[:32]}"
 
 
+def was_saved(request: HttpRequest, *, by: User) -> bool:
+    """Say whether this submission was saved before, for a page that must ask something else first."""
+    name = request_id(request)
+    return bool(name) and Revision.objects.filter(request_id=name, actor=by).exists()
+
+
 @contextmanager
 def once(request: HttpRequest, *, by: User, source: str = "") -> Iterator[Attempt]:
     """Run a save at most once per submission.

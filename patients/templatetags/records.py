@@ -48,6 +48,5 @@ def verified_rows(patient: Patient, table: str = verifications.LABS) -> Mapping[
     place = zone(patient.site)
     return {
         row: {"words": mark.words(place), "is_current": mark.is_current}
-        for (of, row), mark in verifications.marks(patient).items()
-        if of == table
+        for (_table, row), mark in verifications.marks(patient, table).items()
     }

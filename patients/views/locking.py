@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
-from django.db.models import Count, Q
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from patients import locks, marks, selectors, verifications
+from patients import locks, marks, selectors, site_progress
 from patients.actions import locking
 from patients.models import Patient, Visit
-from patients.views.verifying import visits_of
+from patients.verifications import visits_of
 from trial import clock, idempotency
-from trial.models import Site
 from trial.refusals import Refused
 from trial.roles import Permission, requires
 
@@ -94,15 +90,14 @@ def _page(
 @require_safe
 def sites(request: HttpRequest) -> HttpResponse:
     """List the sites with how far they are verified, signed and locked."""
-    return _sites(request)
+    context = {"place": "patients", "rows": site_progress.of_sites(request.user)}
+    return render(request, "patients/sites.html", context)
 
 
 @requires(Permission.LOCK)
 def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
     """Freeze a site, or open it again; asked for its reason on a page of its own."""
-    site = get_object_or_404(Site, code=site_code)
-    if not request.user.sees_all_sites and request.user.site_id != site.pk:
-        raise Http404
+    site = site_progress.site_or_404(request.user, site_code)
     problems: list[str] = []
     if request.method == "POST":
         act = locking.unfreeze_site if site.frozen_at else locking.freeze_site
@@ -119,7 +114,7 @@ def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
         "place": "patients",
         "site": site,
         "lock": locks.site_lock(site),
-        "patients": Patient.objects.filter(site=site).count(),
+        "patients": site_progress.subjects_at(request.user, site),
         "zone": clock.zone(site),
         "problems": problems,
         "reason": request.POST.get("reason", ""),
@@ -127,39 +122,3 @@ def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
         "key_field": idempotency.FIELD,
     }
     return render(request, "patients/freeze.html", context, status=422 if problems else 200)
-
-
-def _sites(request: HttpRequest) -> HttpResponse:
-    shares = verifications.shares_by_site(request.user)
-    patients = Patient.objects.visible_to(request.user).filter(merged_into__isnull=True)
-    counted = {
-        row["site"]: row
-        for row in patients.order_by()
-        .values("site")
-        .annotate(
-            subjects=Count("pk", distinct=True),
-            locked=Count("pk", filter=Q(locked_at__isnull=False), distinct=True),
-            signed=Count(
-                "pk", filter=Q(signatures__visit__isnull=True, signatures__isnull=False), distinct=True
-            ),
-        )
-    }
-    visits: dict[int, dict[str, Any]] = {
-        row["patient__site"]: row
-        for row in Visit.objects.valid()
-        .filter(patient__in=patients)
-        .order_by()
-        .values("patient__site")
-        .annotate(visits=Count("pk"), visits_locked=Count("pk", filter=Q(locked_at__isnull=False)))
-    }
-    rows = [
-        {
-            "share": shares.get(site.pk, verifications.Share()),
-            "subjects": 0, "locked": 0, "signed": 0, "visits": 0, "visits_locked": 0,
-            **counted.get(site.pk, {}),
-            **visits.get(site.pk, {}),
-            "site": site,
-        }
-        for site in selectors.sites_for(request.user)
-    ]
-    return render(request, "patients/sites.html", {"place": "patients", "rows": rows})

@@ -15,9 +15,9 @@ from patients import casebook, casebook_rows, locks, marks, selectors
 from patients import signatures as signed_by
 from patients.actions.signing import sign
 from patients.models import Patient, Visit
-from patients.views.verifying import key_in, visits_of
+from patients.verifications import visits_of
+from patients.views.verifying import key_in
 from trial import clock, idempotency, reauthentication, trail_words, vocabulary
-from trial.models import Revision
 from trial.refusals import Refused
 from trial.roles import Permission, allowed, requires
 
@@ -55,8 +55,7 @@ def sign_records(request: HttpRequest, subject_id: str) -> HttpResponse:
     visit = _visit(request, patient)
     if request.method != "POST":
         return _page(request, patient, visit)
-    name = idempotency.request_id(request)
-    if name and Revision.objects.filter(request_id=name, actor_id=request.user.pk).exists():
+    if idempotency.was_saved(request, by=request.user):
         return redirect("patients:signatures", subject_id)
     try:
         reauthentication.prove(

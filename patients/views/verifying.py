@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from patients import marks, selectors, verifications
 from patients.actions.verification import Claim, unverify, verify
 from patients.models import Patient, Visit
+from patients.verifications import visits_of
 from trial import clock, idempotency
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
@@ -63,11 +64,6 @@ def _write(request: HttpRequest, patient: Patient, shown: list[Claim], ticked: l
             done = verify(patient=patient, rows=ticked, by=request.user)
             text = ngettext("%(n)s verified.", "%(n)s verified.", done.marked)
     messages.success(request, text % {"n": done.marked})
-
-
-def visits_of(patient: Patient) -> list[Visit]:
-    """Return the valid visits of a subject in the order of the days."""
-    return list(Visit.objects.valid().filter(patient=patient).order_by("visited_on", "week", "pk"))
 
 
 def key_in(request: HttpRequest, name: str) -> int | None:
