@@ -7,12 +7,14 @@ from django.urls import path
 from patients.views import (
     events,
     grades,
+    grid,
     history,
     identity,
     laboratories,
     labs,
     listing,
     locking,
+    missed,
     outcome,
     queries,
     register,
@@ -27,8 +29,10 @@ from patients.views import (
 app_name = "patients"
 urlpatterns = [
     path("", today.today, name="today"),
+    path("take-back/", missed.take_back, name="take_back"),
     path("patients/", listing.patient_list, name="list"),
     path("patients/jump/", listing.jump, name="jump"),
+    path("patients/grid/", grid.sheet, name="grid"),
     path("patients/new/", register.register, name="register"),
     path("patients/screenings/", screening_log.screen_failures, name="screen_failures"),
     path("audit/identities/", identity.identity_views, name="identity_views"),
@@ -86,6 +90,7 @@ urlpatterns = [
         name="void_treatment",
     ),
     path("patients/<str:subject_id>/visits/<int:week>/", visit.enter_visit, name="enter_visit"),
+    path("patients/<str:subject_id>/visits/<int:week>/missed/", missed.mark_missed, name="mark_missed"),
     path("patients/<str:subject_id>/visits/<int:week>/not-done/", visit.mark_not_done, name="mark_not_done"),
     path("patients/<str:subject_id>/visits/new/", visit.enter_unscheduled, name="enter_unscheduled"),
     path("patients/<str:subject_id>/visits/<int:visit_id>/void/", labs.void_visit, name="void_visit"),
