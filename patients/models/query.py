@@ -12,7 +12,7 @@ from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from patients.models.visit import Visit
 from trial import vocabulary
-from trial.triggers import Calls, trail
+from trial.triggers import Calls, refuse_change, trail
 
 
 class DataQuery(models.Model):
@@ -108,7 +108,22 @@ class QueryMessage(models.Model):
 
     class Meta:
         ordering = ["query", "id"]
-        triggers = trail(patient="patient_id")
+        triggers = [
+            *trail(patient="patient_id"),
+            # what was said is only added to; a merge of two subjects may move it.
+            # Spelled as PostgreSQL prints it, so that the start-up check can compare
+            Calls(
+                name="said_stays",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "((OLD.* IS DISTINCT FROM NEW.*) AND (OLD.patient_id = NEW.patient_id))"
+                ),
+                execute="trial_refuse_change()",
+            ),
+            *(each for each in refuse_change() if each.operation == pgtrigger.Delete),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="query_step_is_known", condition=Q(step__in=vocabulary.codes(vocabulary.QUERY_STEPS))

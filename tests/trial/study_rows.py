@@ -322,7 +322,7 @@ SAMPLES: Mapping[str, Sample] = {
     "trial_user": Sample(lambda: User(username=f"u{next(_numbers)}", password="!"), "last_name", "Ma"),
 }
 
-ADDED_TO_ONLY = frozenset({"infusions_custodyevent"})
+ADDED_TO_ONLY = frozenset({"infusions_custodyevent", "patients_querymessage"})
 """Tables whose rows the database lets nobody change or delete."""
 
 MODELS = [
