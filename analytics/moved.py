@@ -217,22 +217,34 @@ def _cells(run: Run) -> list[MovedCell]:
     with connection.cursor() as cursor:
         cursor.execute(_CELLS, [run.pk, Population.TREATED.value])
         rows = cursor.fetchall()
-    cells = [
-        MovedCell(
-            population=population,
-            measure=measure,
-            group1=group1,
-            group2=group2,
-            analyte=analyte,
-            unit=protocol.unit_of(analyte),
-            decimals=protocol.decimals_of(analyte),
-            weeks=_weeks(week_from, week_to),
-            before=_numbers(before),
-            after=_numbers(after),
-        )
-        for population, measure, group1, group2, analyte, week_from, week_to, before, after in rows
-    ]
-    return sorted((cell for cell in cells if cell.shows), key=_by_interest)
+    cells = [cell_of(*row) for row in rows]
+    return sorted((cell for cell in cells if cell.shows), key=by_interest)
+
+
+def cell_of(
+    population: str,
+    measure: str,
+    group1: str,
+    group2: str,
+    analyte: str,
+    week_from: int,
+    week_to: int,
+    before: Any,
+    after: Any,
+) -> MovedCell:
+    """Return a comparison with its stored statistics before and after."""
+    return MovedCell(
+        population=population,
+        measure=measure,
+        group1=group1,
+        group2=group2,
+        analyte=analyte,
+        unit=protocol.unit_of(analyte),
+        decimals=protocol.decimals_of(analyte),
+        weeks=_weeks(week_from, week_to),
+        before=_numbers(before),
+        after=_numbers(after),
+    )
 
 
 def _numbers(stored: Any) -> tuple[float | None, ...]:
@@ -243,7 +255,8 @@ def _weeks(week_from: int, week_to: int) -> str:
     return f"W{week_from}" if week_from == week_to else f"W{week_from}\N{EN DASH}{week_to}"
 
 
-def _by_interest(cell: MovedCell) -> tuple[Any, ...]:
+def by_interest(cell: MovedCell) -> tuple[Any, ...]:
+    """Return a key that puts first what crossed 0.05, then the primary comparison, then the largest steps."""
     primary = (
         cell.group1,
         cell.group2,

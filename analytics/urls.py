@@ -13,6 +13,7 @@ urlpatterns = [
     path("analysis/rows/", contrast.rows, name="rows"),
     path("analysis/<str:contrast>/<str:analyte>/<str:measure>/", contrast.contrast, name="contrast"),
     path("results/freshness/", freshness.freshness, name="freshness"),
+    path("results/since/", freshness.since_last_look, name="since"),
     path("results/moved/<int:number>/", freshness.revision_moved, name="moved"),
     path("results/meld/<str:subject_id>/", meld.preview, name="meld_preview"),
     path("results/saved/<str:subject_id>/<int:visit_id>/<int:number>/", meld.read_back, name="read_back"),

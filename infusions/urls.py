@@ -22,6 +22,7 @@ urlpatterns = [
     path("patients/<str:subject_id>/lots.csv", views.patient_lots, name="patient_lots"),
     path("patients/<str:subject_id>/infusions/<int:number>/", views.give, name="give"),
     path("patients/<str:subject_id>/infusions/<int:number>/check/", views.check, name="check"),
+    path("patients/<str:subject_id>/infusions/<int:number>/missed/", views.mark_missed, name="mark_missed"),
     path("patients/<str:subject_id>/infusions/<int:number>/plan/", views.plan, name="plan"),
     path("patients/<str:subject_id>/infusions/<int:number>/void/", views.void, name="void"),
 ]

@@ -13,7 +13,7 @@ from trial import selectors as trail
 from trial.models import User
 from trial.story import Told
 
-NEWEST = 8
+NEWEST, MOST_COUNTED = 8, 1000
 MOST_TOLD = 2
 """Things of one revision that a line tells; its page tells the rest."""
 
@@ -38,10 +38,46 @@ class Line:
         return f"{here:%m-%d}"
 
 
-def latest(user: User, *, most: int = NEWEST) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was written since a person was last here; everything when they never were.
+
+    ``count`` stops at ``MOST_COUNTED``.
+    """
+
+    since: datetime | None
+    lines: tuple[Line, ...]
+    count: int
+    zone: ZoneInfo
+
+    @property
+    def is_counted_whole(self) -> bool:
+        return self.count < MOST_COUNTED
+
+    @property
+    def since_words(self) -> str:
+        """The moment the news begins, at the reader's site: ``03-18 17:20``."""
+        return f"{self.since.astimezone(self.zone):%m-%d %H:%M}" if self.since else ""
+
+
+def news(user: User, since: datetime | None) -> News:
+    """Return what this person may see of what was written since a moment, in words."""
+    eyes = trail.reader(user)
+    count = 0
+    if since is not None:
+        newer = trail.revisions(eyes).filter(made_at__gt=since)
+        count = newer.order_by()[:MOST_COUNTED].count()
+    lines = latest(user, since=since) if since is None or count else []
+    return News(since, tuple(lines), count, eyes.zone)
+
+
+def latest(user: User, *, most: int = NEWEST, since: datetime | None = None) -> list[Line]:
     """Return the newest revisions this person may see, with a constant number of queries."""
     eyes = trail.reader(user)
-    newest = list(trail.revisions(eyes).select_related("actor").order_by("-number")[:most])
+    found = trail.revisions(eyes)
+    if since is not None:
+        found = found.filter(made_at__gt=since)
+    newest = list(found.select_related("actor").order_by("-number")[:most])
     return [
         Line(
             number=each.revision.number,

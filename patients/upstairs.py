@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -39,11 +39,30 @@ def course_decisions() -> QuerySet[Any]:
     return _related("course_decisions")
 
 
-def planned_infusions(patients: Iterable[int]) -> list[tuple[int, int, str, str]]:
-    """Return patient, number, why not given (empty while it is planned) and the lot set aside, one row a plan."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is planned for an infusion: why it was not given (empty while it waits), the lot set aside, the hour."""
+
+    patient_id: int
+    number: int
+    not_done: str
+    lot: str
+    planned_on: date | None
+    planned_at: time | None
+
+
+def planned_infusions(patients: Iterable[int]) -> list[Plan]:
+    """Return what is planned or called off for these subjects, in one query."""
     plans = _related("planned_infusions").filter(patient__in=list(patients), voided_at__isnull=True)
-    rows = plans.order_by().values_list("patient", "number", "not_done", "lot__code")
-    return [(patient, number, not_done, code or "") for patient, number, not_done, code in rows]
+    rows = plans.order_by().values_list(
+        "patient", "number", "not_done", "lot__code", "planned_on", "planned_at"
+    )
+    return [Plan(patient, number, why, lot or "", day, hour) for patient, number, why, lot, day, hour in rows]
+
+
+def lots_to_decide() -> list[str]:
+    """Return the codes of the lots whose release is not decided, the oldest first."""
+    return list(_lots().filter(release="pending").order_by("pk").values_list("code", flat=True))
 
 
 def decisions_by_patient(patients: Iterable[int]) -> dict[int, str]:

@@ -8,7 +8,7 @@ was given lies a floor above, so it is reached through the reverse relation.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -56,7 +56,7 @@ class Record:
     today: date
     last_weight_kg: Decimal | None = None
     latest_week: int | None = None
-    reserved: Mapping[int, str] = field(default_factory=dict)
+    plans: Mapping[int, upstairs.Plan] = field(default_factory=dict)
 
     @property
     def given(self) -> int:
@@ -104,12 +104,12 @@ def records(patients: Sequence[Patient]) -> list[Record]:
         ended[pk] = min(happened_on, ended.get(pk, happened_on))
     decisions = upstairs.decisions_by_patient(ids)
     not_given: dict[int, set[int]] = defaultdict(set)
-    reserved: dict[int, dict[int, str]] = defaultdict(dict)
-    for pk, number, why_not, code in upstairs.planned_infusions(ids):
-        if why_not:
-            not_given[pk].add(number)
+    plans: dict[int, dict[int, upstairs.Plan]] = defaultdict(dict)
+    for plan in upstairs.planned_infusions(ids):
+        if plan.not_done:
+            not_given[plan.patient_id].add(plan.number)
         else:
-            reserved[pk][number] = code
+            plans[plan.patient_id][plan.number] = plan
     todays = {site.pk: today_at(site) for site in {patient.site for patient in patients}}
     return [
         Record(
@@ -128,7 +128,7 @@ def records(patients: Sequence[Patient]) -> list[Record]:
             todays[patient.site_id],
             weights.get(patient.pk),
             max(seen.get(patient.pk, {}), default=None),
-            reserved.get(patient.pk, {}),
+            plans.get(patient.pk, {}),
         )
         for patient in patients
     ]
@@ -171,6 +171,9 @@ class Section(StrEnum):
     TODAY = "today"
     WEEK = "week"
     UNFINISHED = "unfinished"
+    QUERIES = "queries"
+    DRAFTS = "drafts"
+    LOTS = "lots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,14 @@ class Task:
             "week": self.record.latest_week,
         }
 
+    @property
+    def lacks_decision(self) -> bool:
+        """Whether this infusion would change the group, and nobody has decided to prolong the course."""
+        if self.appointment is None or not self.is_infusion or not self.record.group:
+            return False
+        after = protocol.group_of(self.patient.diagnosis, self.record.given + 1)
+        return after != self.record.group and not self.record.facts.decision
+
     def _infusion_note(self, number: int) -> str:
         weight = self.record.last_weight_kg
         if number > 1 and not self.record.given:
@@ -253,21 +264,24 @@ class Task:
                 first = _("week 0 labs are missing")
         else:
             target = protocol.DOSE.target(weight) / 1_000_000
-            first = _("last weight %(weight)s kg · target %(target)s × 10⁶ cells") % {
+            first = _("%(weight)s kg · target %(target)s × 10⁶ cells") % {
                 "weight": weight,
                 "target": f"{target.normalize():f}",
             }
-        if lot := self.record.reserved.get(number):
-            first = _("%(first)s · lot %(lot)s reserved") % {"first": first, "lot": lot}
+        plan = self.record.plans.get(number)
+        if plan is not None and plan.lot:
+            first = _("%(first)s · lot %(lot)s reserved") % {"first": first, "lot": plan.lot}
+        else:
+            first = _("%(first)s · no lot reserved") % {"first": first}
         after = protocol.group_of(self.patient.diagnosis, self.record.given + 1)
-        if self.record.group and after != self.record.group:
-            if not self.record.facts.decision:
-                return _("%(first)s · decision to prolong missing, would become %(group)s") % {
-                    "first": first,
-                    "group": after,
-                }
-            return _("%(first)s · would become %(group)s") % {"first": first, "group": after}
-        return first
+        if not self.record.group or after == self.record.group:
+            return first
+        if self.lacks_decision:
+            return _("%(first)s · decision to prolong missing, would become %(group)s") % {
+                "first": first,
+                "group": after,
+            }
+        return _("%(first)s · would become %(group)s") % {"first": first, "group": after}
 
     @property
     def when(self) -> str:
@@ -278,6 +292,9 @@ class Task:
         if self.section is Section.OVERDUE:
             return _("%(days)s d past window") % {"days": appointment.days_past(today)}
         if self.section is Section.TODAY:
+            plan = self.record.plans.get(appointment.number) if self.is_infusion else None
+            if plan is not None and plan.planned_on == today and plan.planned_at is not None:
+                return _("today %(hour)s") % {"hour": f"{plan.planned_at:%H:%M}"}
             return _("today")
         days = (appointment.due_on - today).days
         if days > 0:
@@ -293,14 +310,17 @@ class Task:
 
 def tasks(user: User) -> list[Task]:
     """Return everything that waits within a week or should be finished, the most pressing first."""
-    return dated_tasks(user) + _unfinished_screenings(user)
+    return dated_tasks(user) + unfinished_screenings(user)
 
 
 def dated_tasks(user: User) -> list[Task]:
     """Return the visits and infusions that wait within a week, the most pressing first."""
-    found = [task for each in records(list(may_be_waiting(user))) for task in _scheduled(each)]
-    found.sort(key=_urgency)
-    return found
+    return tasks_of(records(list(may_be_waiting(user))))
+
+
+def tasks_of(subjects: Iterable[Record]) -> list[Task]:
+    """Return the visits and infusions of these subjects that wait within a week, the most pressing first."""
+    return sorted((task for each in subjects for task in _scheduled(each)), key=_urgency)
 
 
 def _urgency(task: Task) -> tuple[int, date, str, bool]:
@@ -330,7 +350,8 @@ def section_of(appointment: Appointment, today: date) -> Section | None:
     return Section.WEEK if appointment.due_on - today <= timedelta(days=WEEK_DAYS) else None
 
 
-def _unfinished_screenings(user: User) -> list[Task]:
+def unfinished_screenings(user: User) -> list[Task]:
+    """Return the subjects whose screening waits for answers or whose enrolment waits, the oldest first."""
     latest = (
         Screening.objects.valid()
         .filter(patient=OuterRef("pk"))

@@ -9,7 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from analytics import moved, selectors
+from analytics import crossings, moved, selectors
+from trial import last_look
+from trial.clock import zone
 from trial.roles import Permission, requires
 
 
@@ -39,3 +41,20 @@ def revision_moved(request: HttpRequest, number: int) -> HttpResponse:
     if found is None:
         raise Http404
     return render(request, "analytics/_moved.html", {"moved": found, "number": number})
+
+
+@requires(Permission.VIEW_ANALYSIS)
+@never_cache
+@require_safe
+def since_last_look(request: HttpRequest) -> HttpResponse:
+    """Show which comparisons crossed 0.05 since the reader was last at Today; a part of it, or a page."""
+    found = crossings.since(last_look.last(request.user))
+    site = request.user.site
+    context = {
+        "place": "today",
+        "found": found,
+        "zone": zone(site) if site else None,
+        "is_part": "HX-Request" in request.headers,
+    }
+    template = "analytics/_crossings.html" if context["is_part"] else "analytics/crossings.html"
+    return render(request, template, context)

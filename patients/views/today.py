@@ -1,36 +1,107 @@
-"""The home page: what waits, and how the study stands."""
+"""The home page: what waits, what is new, and how the study stands."""
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from patients import events_page, feed, overview, query_list, queue, selectors, upstairs, worklist
-from trial.roles import Permission, requires
+from patients import attention, feed, overview, query_list, queue, unfinished, upstairs, worklist
+from patients.models import Patient
+from trial import audit, drafts, idempotency, last_look, vocabulary
+from trial.models import User
+from trial.roles import Permission, Role, requires
+
+UNCHANGED = 204
+"""What a page that looks again is told when there is nothing new: keep what you show."""
+_CLOCK_MINUTES = 5
+"""How often the hours that are left to report an event are read again."""
 
 
 @requires(Permission.VIEW_CLINICAL)
 @require_safe
 def today(request: HttpRequest) -> HttpResponse:
-    """Show the work queue of a person's site, or of all sites, beside enrolment and completeness."""
+    """Show the work queue of a person's site, or of all sites, beside what their role looks after.
+
+    A page that is open looks again by itself: it is told at once when nothing
+    has changed, and does not count as a look.
+    """
     user = request.user
+    stamp = _stamp(user)
+    looks_again = "HX-Request" in request.headers
+    if looks_again and request.GET.get("as_of") == stamp:
+        return HttpResponse(status=UNCHANGED)
+    since = last_look.last(user) if looks_again else last_look.look(user)
     day = worklist.today_for(user)
     treated = overview.treated(user)
-    visible = selectors.patients(user)
+    subjects = worklist.records(list(worklist.may_be_waiting(user)))
+    beside = unfinished.of(user, day)
+    shown = request.GET.get("show", "")
     context = {
         "place": "today",
         "today": day,
-        "queue": queue.arrange(worklist.tasks(user), user, today=day, shown=request.GET.get("show", "")),
+        "queue": queue.arrange(
+            worklist.tasks_of(subjects) + worklist.unfinished_screenings(user),
+            user,
+            today=day,
+            shown=shown,
+            undated=beside.undated,
+            serious=beside.serious,
+            draft_notes=beside.draft_notes,
+        ),
         "enrolment": overview.enrolment(treated, day),
         "completeness": overview.completeness(user, treated),
-        "feed": feed.latest(user),
-        "serious": events_page.running_clocks(user),
-        "failed_lots": upstairs.failed_lots(visible),
-        "expiring_lots": upstairs.expiring_lots(visible, day),
+        "news": feed.news(user, since),
+        "failed_lots": upstairs.failed_lots(Patient.objects.visible_to(user)),
         "queries_on_me": query_list.number_on_me(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),
+        "may_enter": user.may(Permission.ENTER_CLINICAL_DATA),
         "sees_audit": user.may(Permission.VIEW_AUDIT),
+        "causes": list(enumerate(vocabulary.NOT_DONE_REASONS, start=1)),
+        "key": idempotency.key_of(request),
+        "key_field": idempotency.FIELD,
+        "again_url": f"?{urlencode({'show': shown, 'as_of': stamp})}",
+        **_of_role(user, subjects),
     }
     return render(request, "patients/today.html", context)
+
+
+def _of_role(user: User, subjects: list[worklist.Record]) -> dict[str, Any]:
+    match Role(user.role):
+        case Role.HEPATOLOGIST:
+            return {
+                "rises": attention.rises(user, worklist.today_for(user)),
+                "severe": attention.severe_grades(user),
+                "visits_to_sign": attention.visits_to_sign(user),
+                "casebooks_to_sign": attention.casebooks_to_sign(user),
+                "decisions": attention.decisions_due(subjects),
+            }
+        case Role.MONITOR:
+            return {"answered": attention.answered(user), "verified": attention.verified_by_site(user)}
+        case Role.DATA_MANAGER:
+            return {"housekeeping": attention.housekeeping(user)}
+        case Role.STATISTICIAN:
+            return {"sees_crossings": True}
+        case _:
+            return {}
+
+
+def _stamp(user: User) -> str:
+    """Return what changes with everything this page shows: data, results, own drafts, the day, the clocks."""
+    own = drafts.of(user)
+    newest = max((draft.saved_at for draft in own), default=None)
+    parts = (
+        audit.latest_revision(),
+        upstairs.scores().aggregate(newest=Max("run_id"))["newest"] or 0,
+        len(own),
+        int(newest.timestamp() * 1000) if newest else 0,
+        f"{worklist.today_for(user):%y%m%d}",
+        int(timezone.now().timestamp()) // (60 * _CLOCK_MINUTES),
+    )
+    return ".".join(str(part) for part in parts)

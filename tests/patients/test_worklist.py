@@ -79,7 +79,7 @@ def test_the_queue_of_a_subject_under_treatment(sites: dict[str, Site], coordina
             "6 analytes · last labs week 0",
         )
         second = worklist.tasks(coordinator)[1]
-        assert second.note == "last weight 60.0 kg · target 60 × 10⁶ cells"
+        assert second.note == "60.0 kg · target 60 × 10⁶ cells · no lot reserved"
 
 
 def test_the_fifth_says_what_it_would_do(sites: dict[str, Site], coordinator: User) -> None:
@@ -99,10 +99,10 @@ def test_before_the_first_infusion_the_labs_of_week_0_are_named(
     with at(7):
         patient = a_patient(site=sites["GE"])
         first = next(task for task in worklist.tasks(coordinator) if task.is_infusion)
-        assert (first.note, first.record.group) == ("week 0 labs are missing", "")
+        assert (first.note, first.record.group) == ("week 0 labs are missing · no lot reserved", "")
         a_visit(patient, 0, RECRUITED_ON + timedelta(days=6), tbil="171")
         first = next(task for task in worklist.tasks(coordinator) if task.is_infusion)
-        assert first.note == "week 0 labs are in"
+        assert first.note == "week 0 labs are in · no lot reserved"
 
 
 def test_what_is_voided_waits_again(sites: dict[str, Site], coordinator: User) -> None:
@@ -200,18 +200,21 @@ def test_tiles_count_everything_and_sections_show_a_few(hepatologist: User) -> N
         ("3", 0),
         ("4", 1),
         ("5", 0),
+        ("6", 0),
+        ("7", 0),
+        ("8", 0),
     ]
-    assert [(part.section, len(part.rows), part.hidden) for part in arranged.parts] == [
-        (Section.OVERDUE, queue.FEW, 5),
-        (Section.WEEK, 1, 0),
+    assert [(part.code, len(part.rows), [left.count for left in part.hidden]) for part in arranged.parts] == [
+        ("overdue", queue.FEW, [5]),
+        ("week", 1, []),
     ]
 
 
 def test_a_section_looked_at_alone_shows_more_of_itself_and_nothing_else(hepatologist: User) -> None:
     many = tasks_of(Section.OVERDUE, queue.FEW + 5) + tasks_of(Section.WEEK, 1)
     arranged = queue.arrange(many, hepatologist, today=TODAY, shown="overdue")
-    assert [(part.section, len(part.rows), part.hidden) for part in arranged.parts] == [
-        (Section.OVERDUE, queue.FEW + 5, 0)
+    assert [(part.code, len(part.rows), part.hidden) for part in arranged.parts] == [
+        ("overdue", queue.FEW + 5, ())
     ]
     assert arranged.tiles[3].count == 1
     assert queue.arrange(many, hepatologist, today=TODAY, shown="nonsense").shown == ""
