@@ -21,6 +21,7 @@ def patient_list(request: HttpRequest) -> HttpResponse:
         "place": "patients",
         "page": listing.page(request.user, request.GET),
         "sorts": listing.SORTS,
+        "may_enter": request.user.may(Permission.ENTER_CLINICAL_DATA),
         "may_register": request.user.may(Permission.REGISTER_SUBJECTS),
     }
     return render(request, "patients/list.html", context)
