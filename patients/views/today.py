@@ -62,7 +62,6 @@ def today(request: HttpRequest) -> HttpResponse:
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),
         "may_enter": user.may(Permission.ENTER_CLINICAL_DATA),
-        "may_enter": user.may(Permission.ENTER_CLINICAL_DATA),
         "sees_audit": user.may(Permission.VIEW_AUDIT),
         "causes": list(enumerate(vocabulary.NOT_DONE_REASONS, start=1)),
         "key": idempotency.key_of(request),
