@@ -16,11 +16,11 @@ from django.views.decorators.http import require_POST, require_safe
 from patients import actions, ctcae_terms, events_page, selectors
 from patients.actions import rows
 from patients.actions.treatments import overlapping
-from patients.forms import VoidForm
 from patients.forms.event import EventForm, texts_of
 from patients.forms.treatment import TreatmentForm
 from patients.forms.treatment import texts_of as treatment_texts
 from patients.models import AdverseEvent, Patient, Treatment
+from patients.views import voiding
 from trial import clock, idempotency, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
@@ -212,28 +212,24 @@ def report_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpRe
 @requires(Permission.ENTER_CLINICAL_DATA)
 def void_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResponse:
     """Strike an adverse event that did not happen."""
+    if voiding.was_struck(request):
+        return _after(subject_id, "events")
     event = selectors.event_or_404(request.user, subject_id, event_id)
     return _void(request, event, f"{event.term}, {event.onset_on.isoformat()}", "events")
 
 
 def _void(request: HttpRequest, row: AdverseEvent | Treatment, what: str, part: str) -> HttpResponse:
-    subject_id = row.patient.subject_id
-    form = VoidForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                if isinstance(row, AdverseEvent):
-                    actions.void_event(event=row, by=request.user, reason=form.reason_given())
-                else:
-                    actions.void_treatment(treatment=row, by=request.user, reason=form.reason_given())
-            except Refused as refused:
-                form.add_problems(refused)
-            else:
-                return _after(subject_id, part)
-    context = _around(request, row.patient) | {"what": what, "form": form, "part": part}
-    return render(request, "patients/void_row.html", context, status=status)
+    def strike(why: str) -> None:
+        if isinstance(row, AdverseEvent):
+            actions.void_event(event=row, by=request.user, reason=why)
+        else:
+            actions.void_treatment(treatment=row, by=request.user, reason=why)
+
+    form = voiding.form_of(request)
+    if voiding.strikes(request, form, strike):
+        return _after(row.patient.subject_id, part)
+    context = _around(request, row.patient) | {"what": what, "part": part} | voiding.about(request, form)
+    return render(request, "patients/void_row.html", context, status=422 if form.is_bound else 200)
 
 
 # --- treatments -----------------------------------------------------------------------------
@@ -328,6 +324,8 @@ def _treatment_page(
 @requires(Permission.ENTER_CLINICAL_DATA)
 def void_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> HttpResponse:
     """Strike a treatment that was not given."""
+    if voiding.was_struck(request):
+        return _after(subject_id, "treatments")
     treatment = selectors.treatment_or_404(request.user, subject_id, treatment_id)
     what = f"{treatment.get_kind_display()} {treatment.agent}".strip()
     return _void(request, treatment, f"{what}, {treatment.started_on.isoformat()}", "treatments")

@@ -7,9 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from patients import actions, lab_matrix, query_marks, selectors
-from patients.forms import VoidForm
-from trial import protocol
-from trial.refusals import Refused
+from patients.views import voiding
 from trial.roles import Permission, requires
 
 
@@ -34,18 +32,14 @@ def labs(request: HttpRequest, subject_id: str) -> HttpResponse:
 @requires(Permission.ENTER_CLINICAL_DATA)
 def void_visit(request: HttpRequest, subject_id: str, visit_id: int) -> HttpResponse:
     """Strike a visit that did not take place or belongs to somebody else."""
+    if voiding.was_struck(request):
+        return redirect("patients:labs", subject_id)
     visit = selectors.any_visit_or_404(request.user, subject_id, visit_id)
-    form = VoidForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                actions.void_visit(visit=visit, by=request.user, reason=form.reason_given())
-            except Refused as refused:
-                form.add_problems(refused)
-            else:
-                return redirect("patients:labs", subject_id)
+    form = voiding.form_of(request)
+    if voiding.strikes(
+        request, form, lambda why: actions.void_visit(visit=visit, by=request.user, reason=why)
+    ):
+        return redirect("patients:labs", subject_id)
     context = {
         "place": "patients",
         "tab": "labs",
@@ -53,7 +47,6 @@ def void_visit(request: HttpRequest, subject_id: str, visit_id: int) -> HttpResp
         "header": selectors.header(visit.patient, request.user),
         "visit": visit,
         "results": len(selectors.results_of(visit)),
-        "form": form,
-        "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
     }
-    return render(request, "patients/void_visit.html", context, status=status)
+    context |= voiding.about(request, form)
+    return render(request, "patients/void_visit.html", context, status=422 if form.is_bound else 200)

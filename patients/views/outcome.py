@@ -7,8 +7,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from patients import actions, selectors
-from patients.forms import OutcomeForm, VoidForm
+from patients.forms import OutcomeForm
 from patients.models import Outcome, Patient
+from patients.views import voiding
 from trial import idempotency, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
@@ -60,28 +61,23 @@ def record(request: HttpRequest, subject_id: str) -> HttpResponse:
 @requires(Permission.ENTER_CLINICAL_DATA)
 def void(request: HttpRequest, subject_id: str, outcome_id: int) -> HttpResponse:
     """Strike an outcome that did not happen."""
+    if voiding.was_struck(request):
+        return redirect("patients:outcomes", subject_id)
     outcome = selectors.outcome_or_404(request.user, subject_id, outcome_id)
-    form = VoidForm(request.POST if request.method == "POST" else None)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                actions.void_outcome(outcome=outcome, by=request.user, reason=form.reason_given())
-            except Refused as refused:
-                form.add_problems(refused)
-            else:
-                return redirect("patients:outcomes", subject_id)
+    form = voiding.form_of(request)
+    if voiding.strikes(
+        request, form, lambda why: actions.void_outcome(outcome=outcome, by=request.user, reason=why)
+    ):
+        return redirect("patients:outcomes", subject_id)
     context = {
         "place": "patients",
         "tab": "events",
         "patient": outcome.patient,
         "header": selectors.header(outcome.patient, request.user),
         "outcome": outcome,
-        "form": form,
-        "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
     }
-    return render(request, "patients/void_outcome.html", context, status=status)
+    context |= voiding.about(request, form)
+    return render(request, "patients/void_outcome.html", context, status=422 if form.is_bound else 200)
 
 
 def _page(
