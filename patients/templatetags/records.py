@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.template.base import FilterExpression, Parser, Token
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from patients import locks, marks, signatures, verifications
 from patients.locks import Lock
@@ -21,6 +24,38 @@ register = template.Library()
 def lock_on(patient: Patient, visit: Visit | None = None) -> Lock | None:
     """Return the lock on a visit or on a subject's other records; a visit not saved yet has that of the subject."""
     return locks.lock_on(patient, visit if visit is not None and visit.pk else None)
+
+
+class LockedFields(template.Node):
+    """What is typed into a record; of a locked one nothing can be."""
+
+    def __init__(
+        self, fields: template.NodeList, patient: FilterExpression, visit: FilterExpression | None
+    ) -> None:
+        self.nodelist, self.patient, self.visit = fields, patient, visit
+
+    def render(self, context: template.Context) -> SafeString:
+        """Render the fields, inside a disabled fieldset when the record is locked."""
+        fields = self.nodelist.render(context)
+        visit = self.visit.resolve(context, ignore_failures=True) if self.visit else None
+        if not locks.rule_of(self.patient.resolve(context), visit or None):
+            return fields
+        return format_html('<fieldset class="locked-form" disabled>{}</fieldset>', fields)
+
+
+@register.tag
+def locked_fields(parser: Parser, token: Token) -> LockedFields:
+    """Disable the fields up to ``{% end_locked_fields %}`` while ``{% locked_fields patient visit %}`` is locked.
+
+    The head of the page says who locked it and why. The visit is left out for
+    records of the subject that belong to none.
+    """
+    _name, patient, *visit = token.split_contents()
+    fields = parser.parse(("end_locked_fields",))
+    parser.delete_first_token()
+    return LockedFields(
+        fields, parser.compile_filter(patient), parser.compile_filter(visit[0]) if visit else None
+    )
 
 
 @register.inclusion_tag("patients/_marks.html")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, models, transaction
+from django.urls import reverse
 
 from infusions.models import Infusion
 from patients import actions, locks
@@ -306,3 +307,30 @@ def test_imports_of_infusions_and_subjects_are_refused_too(
     assert str(new).count("The site GE is frozen.") == 2
     assert not Infusion.objects.exists()
     assert not Patient.objects.filter(subject_id="GE-777").exists()
+
+
+# --- forms ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("patients:screen", ()),
+        ("patients:new_event", ()),
+        ("patients:outcomes", ()),
+        ("patients:mark_not_done", (4,)),
+        ("infusions:plan", (1,)),
+        ("infusions:give", (1,)),
+    ],
+)
+def test_a_locked_form_says_why_before_anybody_types(
+    sites: dict[str, Site], signed_in: Any, coordinator: User, name: str, more: tuple[int, ...]
+) -> None:
+    patient = factories.a_patient(site=sites["GE"], subject_id="GE-001", recruited_on=date(2024, 1, 10))
+    browser, address = signed_in(coordinator), reverse(name, args=["GE-001", *more])
+    page = browser.get(address, follow=True).content.decode()
+    assert 'method="post"' in page and 'class="locked-form" disabled' not in page
+    lock(patient)
+    page = browser.get(address, follow=True).content.decode()
+    assert 'class="locked-form" disabled' in page
+    assert "data base lock" in page and "The casebook of this subject is locked." in page
