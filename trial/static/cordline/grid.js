@@ -442,4 +442,5 @@ if (form) {
     form.querySelector(".change-reason.is-wrong input") ??
     [...form.querySelectorAll("[data-cell]:not([data-column=day], [readonly])")].find((input) => !input.value);
   first?.focus({ preventScroll: true });
+  if (first?.matches("[data-cell]")) first.select();
 }
