@@ -40,11 +40,13 @@ class Unfinished:
     serious: tuple[Row, ...]
     undated: Mapping[Section, Sequence[Row]]
     draft_notes: Mapping[str, str]
+    failed_lots: Sequence[upstairs.LotNews]
 
 
 def of(user: User, today: date, *, now: datetime | None = None) -> Unfinished:
     """Return the serious events, queries, drafts and lots that wait for a person."""
     moment = now or timezone.now()
+    visible = Patient.objects.visible_to(user)
     clocks = events_page.running_clocks(user, now=moment)
     asked = DataQuery.objects.visible_to(user).filter(query_list.on_me(user))
     waiting = list(
@@ -65,12 +67,10 @@ def of(user: User, today: date, *, now: datetime | None = None) -> Unfinished:
             if waiting
             else [],
             Section.DRAFTS: [_draft_row(draft, codes, user, moment) for draft in own],
-            Section.LOTS: [
-                _lot_row(lot, today)
-                for lot in upstairs.expiring_lots(Patient.objects.visible_to(user), today)
-            ],
+            Section.LOTS: [_lot_row(lot, today) for lot in upstairs.expiring_lots(visible, today)],
         },
         draft_notes={draft.place: _draft_note(draft, user, moment) for draft in own},
+        failed_lots=upstairs.failed_lots(visible),
     )
 
 

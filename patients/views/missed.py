@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.http import Http404, HttpRequest, JsonResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from patients import selectors
+from patients import missed, selectors
 from patients.actions import visits as actions
-from patients.models import Patient
 from trial import idempotency, protocol
-from trial.models import Revision, User
+from trial.models import User
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
 from trial.undo import undo
 
-TAKEN_BACK_WITHIN = timedelta(hours=1)
-"""How long the notice's own way back is open; later, a correction with its reason is."""
-_MARKED = frozenset({"patients_visit", "infusions_plannedinfusion"})
 _SLIP = protocol.CHANGE_REASONS[0].label
 
 
@@ -59,7 +52,7 @@ def mark_missed(request: HttpRequest, subject_id: str, week: int) -> JsonRespons
 
 def recorded(by: User, attempt: idempotency.Attempt, said: str) -> JsonResponse:
     """Answer what was done, with the address and the revision that take it back."""
-    written = Revision.objects.filter(request_id=attempt.request_id, actor=by).last()
+    written = missed.written(by, attempt.request_id)
     way_back = {"url": reverse("patients:take_back"), "revision": written.pk} if written else None
     return JsonResponse({"said": said, "undo": way_back})
 
@@ -73,7 +66,7 @@ def refused(said: str, *, status: int = 422) -> JsonResponse:
 @require_POST
 def take_back(request: HttpRequest) -> JsonResponse:
     """Take back what this person marked as not done a moment ago."""
-    revision = _own_mark(request.user, request.POST.get("revision", ""))
+    revision = missed.own_mark(request.user, request.POST.get("revision", ""))
     if revision is None:
         raise Http404
     try:
@@ -83,22 +76,3 @@ def take_back(request: HttpRequest) -> JsonResponse:
     except Refused as problem:
         return refused(" ".join(each.in_words for each in problem.problems), status=409)
     return JsonResponse({"said": _("Taken back. It waits again.")})
-
-
-def _own_mark(user: User, text: str) -> Revision | None:
-    """Return a recent revision of this person that did nothing but mark something of theirs as not done."""
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        return None
-    revision = Revision.objects.filter(
-        pk=int(text), actor=user, made_at__gt=timezone.now() - TAKEN_BACK_WITHIN
-    ).first()
-    if revision is None:
-        return None
-    entries = list(revision.entries.all()[:3])
-    subjects = {entry.patient_id for entry in entries}
-    is_mark = len(entries) == 1 and all(
-        entry.table in _MARKED and entry.new is not None and entry.new.get("not_done") for entry in entries
-    )
-    if not is_mark or Patient.objects.visible_to(user).filter(pk__in=subjects).count() != len(subjects):
-        return None
-    return revision

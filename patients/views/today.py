@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients import attention, feed, overview, query_list, queue, unfinished, upstairs, worklist
-from patients.models import Patient
 from trial import audit, drafts, idempotency, last_look, vocabulary
 from trial.models import User
 from trial.roles import Permission, Role, requires
@@ -57,7 +56,7 @@ def today(request: HttpRequest) -> HttpResponse:
         "enrolment": overview.enrolment(treated, day),
         "completeness": overview.completeness(user, treated),
         "news": feed.news(user, since),
-        "failed_lots": upstairs.failed_lots(Patient.objects.visible_to(user)),
+        "failed_lots": beside.failed_lots,
         "queries_on_me": query_list.number_on_me(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),
