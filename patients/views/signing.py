@@ -139,10 +139,15 @@ def _shown(table: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _in_order(table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows as a person reads them: results by the day of their visit."""
-    if table != trail_words.LABS:
-        return rows
-    return sorted(rows, key=lambda row: (row["visit"][1] or "", row["visit"][0] or 0))
+    """Return rows as a person reads them: in the order in which they happened."""
+    if table == trail_words.LABS:
+        return sorted(rows, key=lambda row: (row["visit"][1] or "", row["visit"][0] or 0))
+    if table == "infusions_infusion":
+        return sorted(rows, key=lambda row: row["number"])
+    if table == "infusions_vitalsigns":
+        moments = [term.code for term in vocabulary.VITAL_MOMENTS]
+        return sorted(rows, key=lambda row: (row["infusion"], moments.index(row["moment"])))
+    return rows
 
 
 def _column(table: str, field: str) -> str:

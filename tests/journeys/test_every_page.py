@@ -16,6 +16,7 @@ from trial.roles import PERMISSIONS, Role
 FRAGMENTS = {
     "analytics:freshness",
     "analytics:meld_preview",
+    "analytics:read_back",
     "analytics:moved",
     "patients:check_visit",
     "patients:verdict",
@@ -84,10 +85,18 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         " entry=actions.EventEntry(term='Fever', grade=2, onset_on=day));"
         "t = actions.record_treatment(patient=v.patient, by=by,"
         " entry=actions.TreatmentEntry(kind='plasma', started_on=day));"
-        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk)",
+        "from infusions.models import Infusion;"
+        "from patients.models import LabResult, ReferenceRange;"
+        "i = Infusion.objects.filter(lot__site__code='GE', voided_at=None).order_by('-id').first();"
+        "r = ReferenceRange.objects.filter(laboratory__site__code='GE').order_by('id').first();"
+        "g = LabResult.objects.filter(visit=v, analyte='tbil').get();"
+        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk,"
+        " i.lot.code, r.laboratory.code, r.pk, g.pk)",
     ).stdout
     found = output[output.index("FOUND") :].split()
-    subject, visit, drawn, outcome, ended, query, event, treatment = found[1:9]
+    subject, visit, drawn, outcome, ended, query, event, treatment, lot, laboratory, span, result = found[
+        1:13
+    ]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
@@ -97,6 +106,12 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "query_id": int(query),
         "event_id": int(event),
         "treatment_id": int(treatment),
+        "lot_code": lot,
+        "laboratory_code": laboratory,
+        "range_id": int(span),
+        "result_id": int(result),
+        "site_code": "GE",
+        "code": "GE-900",
         "week": 4,
         "number": 1,
         "trial:revision.number": 5,
@@ -135,6 +150,8 @@ def test_page_is_accessible_and_whole(
     page = visitor(WHO[role_for(route)])
     address = address_of(route, example)
     wrong: list[str] = []
+    # tall enough to show the whole page: what a sticky foot covers is not smaller for it
+    page.set_viewport_size({"width": 1280, "height": 2400})
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         answer = page.goto(address)

@@ -75,6 +75,31 @@ const selectFirst = () => {
 
 const dialog = document.getElementById("shortcuts");
 
+// what a key does is written on what it presses; the foot of a page need not repeat every one
+const meaningOf = (element) => {
+  const copy = element.cloneNode(true);
+  for (const cap of copy.querySelectorAll(".key, svg")) cap.remove();
+  const said = element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? copy.textContent;
+  return said.trim().replace(/\s+/g, " ");
+};
+
+const unlisted = (entries) => {
+  const listed = new Set();
+  for (const entry of entries) {
+    const caps = [...entry.querySelectorAll(".key")].map((cap) => cap.textContent.trim().toLowerCase());
+    for (const cap of caps) listed.add(cap);
+    listed.add(caps.join("+"));
+    if (/^\d$/.test(caps.at(-1) ?? "")) listed.add("digits");
+  }
+  const found = new Map();
+  for (const element of document.querySelectorAll("[data-key]")) {
+    const name = element.dataset.key;
+    const known = listed.has(name.toLowerCase()) || (/^\d$/.test(name) && listed.has("digits"));
+    if (!known && !found.has(name) && shown(element) && meaningOf(element)) found.set(name, element);
+  }
+  return found;
+};
+
 const openShortcuts = () => {
   if (!dialog || dialog.open) return;
   const keys = document.querySelectorAll(".footer-keys .footer-key:not([data-shortcuts-open])");
@@ -89,7 +114,19 @@ const openShortcuts = () => {
       else meaning.append(part.cloneNode(true));
     list.append(term, meaning);
   }
-  section.hidden = !keys.length;
+  for (const [name, element] of unlisted(keys)) {
+    const term = document.createElement("dt");
+    const meaning = document.createElement("dd");
+    for (const part of name.split("+")) {
+      const cap = document.createElement("kbd");
+      cap.className = "key";
+      cap.textContent = name.includes("+") && part.length === 1 ? part.toUpperCase() : part;
+      term.append(cap, " ");
+    }
+    meaning.textContent = meaningOf(element);
+    list.append(term, meaning);
+  }
+  section.hidden = !list.children.length;
   dialog.showModal();
 };
 
@@ -171,3 +208,11 @@ for (const box of document.querySelectorAll("[data-letters-switch]")) {
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 selectFirst();
 document.addEventListener("htmx:afterSettle", selectFirst);
+
+// a form that was refused: the focus stands in the first field that is wrong, or on the reason that is asked for
+const firstOf = (names) => [...document.querySelectorAll(names)].find(shown);
+const start =
+  firstOf("main [aria-invalid=true], main .change-reason.is-wrong input[type=radio]") ??
+  firstOf("[data-focus-first] input:not([type=hidden])");
+const focused = document.activeElement;
+if (start && (!focused || focused === document.body || focused.autofocus)) start.focus();
