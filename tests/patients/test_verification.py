@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from patients import actions, casebook_rows, signatures, verifications
 from patients.actions.signing import sign
@@ -268,3 +273,19 @@ def test_queries_of_the_pages_do_not_grow(
     client.get("/patients/GE-001/signatures/")
     with django_assert_max_num_queries(75):
         client.get("/patients/GE-001/signatures/")
+
+
+def test_tables_of_a_subject_show_what_is_verified_in_as_many_questions(
+    patient: Patient, signed_in: SignedIn, coordinator: User, monitor: User
+) -> None:
+    browser = signed_in(coordinator)
+    address, asked = reverse("patients:events", args=["GE-001"]), []
+    browser.get(address)  # the session is written once
+    for number in (1, 2, 3):
+        treatment = factories.a_treatment(patient, started_on=date(2024, 1, 10 + number))
+        verify(patient=patient, rows=[Claim("patients_treatment", treatment.pk, 1)], by=monitor)
+        with CaptureQueriesContext(connection) as captured:
+            page = browser.get(address).content.decode()
+        asked.append(len(captured))
+        assert len(re.findall(r'record-mark" title="verified \d\d-\d\d by', page)) == number
+    assert asked[1] == asked[2]

@@ -28,6 +28,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
         "page": page,
         "zone": eyes.zone,
         "sees_all": eyes.sees_all,
+        "may_lock": request.user.may(Permission.LOCK),
         "is_narrowed": any(request.GET.get(name) for name in form.fields if name not in {"before", "after"}),
     }
     return render(request, "trial/audit.html", context, status=200 if is_valid else 422)
