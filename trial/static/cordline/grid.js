@@ -164,10 +164,10 @@ reasons?.addEventListener("click", (event) => {
 
 // the question of this cell; from an empty cell the first one that is open
 const way = (input, kind) => {
-  const name = kind === "u" ? "data-use-unit" : "data-confirm";
+  const name = kind === "u" ? "data-use-unit" : "data-keep-cell";
   const own = partOf(input).querySelector(`[${name}="${input.dataset.column}"]`);
   if (own || input.value) return own;
-  return form.querySelector(kind === "u" ? "[data-use-unit]" : "[data-confirm]:not(:checked)");
+  return form.querySelector(kind === "u" ? "[data-use-unit]" : "[data-keep-cell]:not(:checked)");
 };
 
 const useUnit = (button) => {
@@ -247,7 +247,7 @@ const presetUnits = (laboratory) => {
 form?.addEventListener("change", (event) => {
   const { target } = event;
   if (target.matches("[data-laboratory]")) presetUnits(target);
-  else if (target.matches("[data-confirm]")) check([partOf(target)]);
+  else if (target.matches("[data-keep-cell]")) check([partOf(target)]);
   else if (target.matches("[data-cell]")) {
     if (target.value !== before) remember([{ input: target, text: before }]);
     before = target.value;
