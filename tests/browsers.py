@@ -85,8 +85,11 @@ def new_page(browser: Any) -> Iterator[NewPage]:
 
 
 @pytest.fixture
-def open_page(new_page: NewPage, address: str) -> OpenPage:
-    """Open a page of the test's own server, as somebody or as nobody: ``open_page("/", by=coordinator)``."""
+def open_page(address: str, new_page: NewPage) -> OpenPage:
+    """Open a page of the test's own server, as somebody or as nobody: ``open_page("/", by=coordinator)``.
+
+    The server comes first, so that it outlives the pages, which ask it until they are closed.
+    """
 
     def open_at(path: str, *, by: User | None = None, **options: Any) -> Any:
         page = new_page(base_url=address, **options)

@@ -15,7 +15,7 @@ from django.db import connection, models, transaction
 from infusions.models import CellLot, Infusion
 from patients.models import LabResult, Outcome, Patient, Visit
 from tests import factories
-from tests.trial.study_rows import MODELS, SAMPLES, sample, saved
+from tests.trial.study_rows import ADDED_TO_ONLY, MODELS, SAMPLES, sample, saved
 from trial import audit, protocol, replay
 from trial.models import AuditEntry, Site, User
 
@@ -43,6 +43,8 @@ def study(coordinator: User) -> Iterator[Patient]:
     rows: dict[str, models.Model] = {}
     for model in MODELS:
         rows[model._meta.db_table] = row = saved(sample(model).make())
+        if model._meta.db_table in ADDED_TO_ONLY:
+            continue
         with audit.revision(by=coordinator, reason="changed"):
             model._default_manager.filter(pk=row.pk).update(**{sample(model).column: sample(model).value})
         factories.settle()
