@@ -36,6 +36,8 @@ KEPT_FOR = timedelta(days=30)
 LARGEST = 512 * 1024
 _LONGEST_PLACE, _LONGEST_PATH, _LONGEST_TITLE = 200, 500, 200
 _MOST_FIELDS = 1000
+MOST_OF_A_PERSON = 200
+"""Forms that one person can have open and unsaved; one more is refused, so that none of them is lost for it."""
 _NEVER = frozenset({"csrfmiddlewaretoken", "password", "code", "hospital_number", "phone", FIELD})
 _WITH_IDENTITY = frozenset({"name"})
 _OWN_FORM = "form:"
@@ -59,7 +61,7 @@ def read_fields(text: str) -> Fields:
         raise Unfit
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unfit from error
     if not isinstance(found, dict) or len(found) > _MOST_FIELDS:
         raise Unfit
@@ -79,9 +81,7 @@ def _fit_to_keep(fields: Mapping[str, list[str]]) -> Fields:
     """Leave out what must not lie in a draft: secrets, and who a subject is."""
     never = _NEVER | _WITH_IDENTITY if "hospital_number" in fields else _NEVER
     return {
-        name: list(values)
-        for name, values in fields.items()
-        if name not in never and not name.endswith("password")
+        name: list(values) for name, values in fields.items() if name not in never and "password" not in name
     }
 
 
@@ -89,7 +89,12 @@ def keep(
     *, person: User, place: str, path: str, fields: Fields, title: str = "", parked: bool = False
 ) -> Draft:
     """Keep what changed, field by field, beside what the draft of this place holds already."""
-    if not 0 < len(place) <= _LONGEST_PLACE or not path.startswith("/") or len(path) > _LONGEST_PATH:
+    if not 0 < len(place) <= _LONGEST_PLACE or len(path) > _LONGEST_PATH:
+        raise Unfit
+    # a page of ours: "//elsewhere" and "/\\elsewhere" are addresses of other hosts
+    if not path.startswith("/") or not url_has_allowed_host_and_scheme(path, None):
+        raise Unfit
+    if _is_too_much(fields):
         raise Unfit
     purge()
     kept = {
@@ -103,15 +108,21 @@ def keep(
             person=person, place=place, defaults={**kept, "fields": fields}
         )
         if made:
+            if Draft.objects.visible_to(person).count() > MOST_OF_A_PERSON:
+                raise Unfit
             return draft
         merged = fields if parked else {**draft.fields, **fields}
-        if len(merged) > _MOST_FIELDS or len(json.dumps(merged)) > LARGEST:
+        if _is_too_much(merged):
             raise Unfit
         for name, value in kept.items():
             setattr(draft, name, value)
         draft.fields = merged
         draft.save()
     return draft
+
+
+def _is_too_much(fields: Fields) -> bool:
+    return len(fields) > _MOST_FIELDS or len(json.dumps(fields)) > LARGEST
 
 
 def load(person: User, place: str) -> Draft | None:

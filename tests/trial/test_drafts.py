@@ -82,6 +82,7 @@ def test_secrets_and_the_persons_behind_a_subject_are_never_kept() -> None:
         "csrfmiddlewaretoken": ["x"],
         "password": ["x"],
         "sign-password": ["x"],
+        "password1": ["x"],
         "name": ["Wang"],
         "hospital_number": ["1"],
         "phone": ["1"],
@@ -104,7 +105,45 @@ def test_what_is_no_draft_is_refused(coordinator: User, signed_in: SignedIn, fie
     assert not Draft.objects.exists()
 
 
-@pytest.mark.parametrize(("place", "path"), [("", PAGE), ("x" * 201, PAGE), (PLACE, "javascript:alert(1)")])
+def test_a_draft_nested_without_end_is_refused(coordinator: User, signed_in: SignedIn) -> None:
+    fields = '{"a":' + "[" * 200_000
+    answer = signed_in(coordinator).post("/account/draft/", {"place": PLACE, "path": PAGE, "fields": fields})
+    assert answer.status_code == 400
+
+
+def test_nobody_keeps_forms_without_end(
+    coordinator: User, hepatologist: User, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_OF_A_PERSON", 3)
+    browser = signed_in(coordinator)
+    answers = [keep(browser, f"visit:GE-001:{week}", alt="44").status_code for week in range(4)]
+    assert answers == [200, 200, 200, 400]
+    assert keep(browser, "visit:GE-001:0", alt="45").status_code == 200
+    assert keep(signed_in(hepatologist), alt="44").status_code == 200
+    assert Draft.objects.filter(person=coordinator).count() == 3
+
+
+def test_a_parked_form_has_a_size_too(coordinator: User) -> None:
+    with pytest.raises(drafts.Unfit):
+        drafts.keep(
+            person=coordinator,
+            place=PLACE,
+            path=PAGE,
+            fields={"note": ["x" * drafts.LARGEST]},
+            parked=True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [
+        ("", PAGE),
+        ("x" * 201, PAGE),
+        (PLACE, "javascript:alert(1)"),
+        (PLACE, "//elsewhere.example/"),
+        (PLACE, "/\\\\elsewhere.example/"),
+    ],
+)
 def test_a_draft_names_its_place_and_page(
     coordinator: User, signed_in: SignedIn, place: str, path: str
 ) -> None:
