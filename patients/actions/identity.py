@@ -6,7 +6,7 @@ from patients.actions.rules import clean_text, demand_reason
 from patients.models import IdentityView, Patient, PatientIdentity
 from trial import audit
 from trial.models import User
-from trial.refusals import refuse
+from trial.refusals import Refused, refuse
 from trial.sentences import Sentence
 
 
@@ -15,6 +15,8 @@ def _(message: str) -> str:
     return message
 
 
+KNOWN_PERSON = "known_person"
+"""Rule of a refusal that names the subjects a person is registered as; its sentence holds their codes."""
 FIELDS: tuple[tuple[str, int], ...] = (("name", 120), ("hospital_number", 40), ("phone", 40))
 
 
@@ -24,6 +26,18 @@ def see_identity(
     """Return who a subject is, and log that this person looked."""
     IdentityView.objects.create(patient=patient, viewer=by, purpose=purpose)
     return PatientIdentity.objects.filter(patient=patient).first()
+
+
+def see_known_persons(*, refused: Refused, by: User) -> None:
+    """Log a look at every subject that a refusal gave away: whose number, or whose name, was typed."""
+    codes = {
+        code
+        for problem in refused.problems
+        if problem.rule == KNOWN_PERSON
+        for code in str(problem.sentence.values["subject"]).split(", ")
+    }
+    for patient in Patient.objects.visible_to(by).filter(subject_id__in=codes).order_by("subject_id"):
+        IdentityView.objects.create(patient=patient, viewer=by, purpose=IdentityView.Purpose.CHECK)
 
 
 def change_identity(
@@ -56,7 +70,7 @@ def change_identity(
             raise refuse(
                 "hospital_number",
                 number,
-                "known_person",
+                KNOWN_PERSON,
                 Sentence(
                     _("This hospital number belongs to %(subject)s."), {"subject": known.patient.subject_id}
                 ),

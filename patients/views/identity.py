@@ -37,7 +37,7 @@ def identity(request: HttpRequest, subject_id: str) -> HttpResponse:
     known = identities.stored(request.user, patient)
     form = IdentityForm(request.POST, identity=known)
     if not form.is_valid():
-        return _identity_page(request, patient, form, status=422)
+        return _refused_page(request, patient, form)
     try:
         with idempotency.once(request, by=request.user) as attempt:
             if not attempt.is_repeated:
@@ -49,9 +49,16 @@ def identity(request: HttpRequest, subject_id: str) -> HttpResponse:
                 )
     except Refused as refused:
         form.add_problems(refused)
-        return _identity_page(request, patient, form, status=422)
+        actions.see_known_persons(refused=refused, by=request.user)
+        return _refused_page(request, patient, form)
     messages.success(request, _("Saved."))
     return redirect("patients:identity", subject_id)
+
+
+def _refused_page(request: HttpRequest, patient: Patient, form: IdentityForm) -> HttpResponse:
+    """Show the page again with what is wrong: it says who a subject is as much as before, so it is logged."""
+    actions.see_identity(patient=patient, by=request.user, purpose=IdentityView.Purpose.CHECK)
+    return _identity_page(request, patient, form, status=422)
 
 
 def _identity_page(

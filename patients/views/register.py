@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from patients import actions, selectors
+from patients.actions.identity import see_known_persons
 from patients.forms import RegistrationForm
 from patients.models import Patient
 from trial import idempotency
@@ -47,6 +48,7 @@ def register(request: HttpRequest) -> HttpResponse:
                 )
     except Refused as refused:
         form.add_problems(refused)
+        see_known_persons(refused=refused, by=request.user)
         return _page(request, form, status=422)
     return redirect("patients:screen", patient.subject_id)
 

@@ -179,10 +179,28 @@ def test_every_look_at_an_identity_is_logged(
     assert [v.viewer for v in IdentityView.objects.filter(patient=patient)] == [coordinator]
     assert "王丽" not in client.get("/patients/GE-007/history/").content.decode()
     assert client.post(page, {"name": "王莉", "hospital_number": "", "phone": ""}).status_code == 422
+    assert IdentityView.objects.filter(patient=patient, purpose="check").count() == 1
     changed = {"name": "王莉", "hospital_number": "", "phone": "", "reason": "typing_slip"}
     assert client.post(page, changed).status_code == 302
     assert "王莉" in client.get(page).content.decode()
     assert "GE-007" in signed_in(data_manager).get("/audit/identities/").content.decode()
+
+
+def test_finding_out_whose_a_hospital_number_is_is_a_look(
+    sites: Sites, coordinator: User, signed_in: Callable[[User], Client]
+) -> None:
+    known = factories.a_patient(site=sites["GE"], subject_id="GE-008", identity={"hospital_number": "4711"})
+    factories.a_patient(site=sites["GE"], subject_id="GE-009")
+    typed = {"name": "", "hospital_number": "4711", "phone": ""}
+    answer = signed_in(coordinator).post("/patients/GE-009/identity/", typed)
+    assert answer.status_code == 422 and "GE-008" in answer.content.decode()
+    assert IdentityView.objects.filter(patient=known, viewer=coordinator, purpose="check").exists()
+    answer = signed_in(coordinator).post(
+        "/patients/new/",
+        {"sex": "M", "diagnosis": "LIVER_FAILURE", "age": "40", "hospital_number": "4711", "name": "x"},
+    )
+    assert answer.status_code == 422
+    assert IdentityView.objects.filter(patient=known).count() == 1 + ("GE-008" in answer.content.decode())
 
 
 def test_the_log_of_looks_is_only_added_to(sites: Sites, coordinator: User) -> None:
