@@ -31,14 +31,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   kept = { row: row?.id, place: all.indexOf(row), focused: focused?.id };
 });
 
-document.addEventListener("htmx:afterSwap", (event) => {
+// settling gives old attributes back, so the row is chosen only after it
+document.addEventListener("htmx:afterSettle", () => {
   if (!kept || !document.getElementById("today")) return;
   const all = [...document.querySelectorAll("#today [data-row]")];
-  if (!all.length || all.some((row) => row.classList.contains("is-selected"))) return;
   // a row that is done leaves its place to the next one
   const row = document.getElementById(kept.row) ?? all[Math.min(Math.max(kept.place, 0), all.length - 1)];
-  row.classList.add("is-selected");
-  if (kept.focused) {
+  for (const other of all) other.classList.toggle("is-selected", other === row);
+  if (row && kept.focused) {
     const same = document.getElementById(kept.focused) ?? row.querySelector("[data-row-open]");
     same?.focus({ preventScroll: true });
   }
