@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from patients.forms import VoidForm
 from trial import idempotency, protocol
@@ -28,6 +30,7 @@ def strikes(request: HttpRequest, form: VoidForm, strike: Callable[[str], object
     except Refused as refused:
         form.add_problems(refused)
         return False
+    messages.success(request, _("Voided; it stays in the history"))
     return True
 
 

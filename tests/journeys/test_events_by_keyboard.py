@@ -66,3 +66,23 @@ def test_an_event_and_a_treatment_by_keyboard(
         date(2024, 1, 16),
         "19:00",
     )
+
+
+def test_a_row_is_voided_by_keyboard(open_page: OpenPage, sites: dict[str, Site], coordinator: User) -> None:
+    event = factories.an_event(factories.a_patient(site=sites["GE"], subject_id="GE-001"))
+    page = open_page(f"/patients/GE-001/events/{event.pk}/void/", by=coordinator)
+    keys = page.keyboard
+    expect(page.locator("#reason_1")).to_be_focused()
+    keys.press("6")
+    expect(page.locator("#reason_6")).to_be_checked()
+    keys.press("Control+s")
+    expect(page.locator("#id_note")).to_have_attribute("aria-describedby", "reason-errors")
+    expect(page.locator("#reason-errors")).not_to_be_empty()
+    keys.press("Tab")
+    # in the note a digit is a digit
+    keys.type("page 3 of the other file")
+    keys.press("Control+s")
+    page.wait_for_url("**/events/#events")
+    expect(page.get_by_text("Voided; it stays in the history")).to_be_visible()
+    event.refresh_from_db()
+    assert event.voided_at is not None

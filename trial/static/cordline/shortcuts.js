@@ -212,7 +212,9 @@ document.addEventListener("htmx:afterSettle", selectFirst);
 // a form that was refused: the focus stands in the first field that is wrong, or on the reason that is asked for
 const firstOf = (names) => [...document.querySelectorAll(names)].find(shown);
 const start =
-  firstOf("main [aria-invalid=true], main .change-reason.is-wrong input[type=radio]") ??
+  firstOf(
+    "main [aria-invalid=true], main .fact:has(.fact-note .danger) input, main .change-reason.is-wrong input[type=radio]",
+  ) ??
   firstOf("[data-focus-first] input:not([type=hidden])");
 const focused = document.activeElement;
 if (start && (!focused || focused === document.body || focused.autofocus)) start.focus();
