@@ -44,6 +44,7 @@ def test_a_block_of_a_spreadsheet_becomes_a_week_of_a_site(open_page: OpenPage, 
             site=coordinator.site, subject_id=f"GE-00{number}", recruited_on=today - timedelta(days=35)
         )
         factories.an_infusion(patient, 1, today - timedelta(days=28))
+        factories.a_visit(patient, 1, today - timedelta(days=20), tbil="152.8")
     page = open_page("/patients/grid/", by=coordinator)
     page.wait_for_url("**/patients/grid/")
     assert focused(page) == "GE-001 TBIL"
@@ -55,6 +56,17 @@ def test_a_block_of_a_spreadsheet_becomes_a_week_of_a_site(open_page: OpenPage, 
     page.keyboard.press("Control+z")
     expect(page.get_by_text("4 values taken back")).to_be_visible()
     assert [value(page, s, c) for s in ("GE-001", "GE-002") for c in ("tbil", "alt")] == [""] * 4
+
+    # a question about a unit is answered from the next cell, while it is empty
+    page.keyboard.type("8.2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("did you mean mg/dL?")).to_be_visible(timeout=SOON)
+    page.keyboard.press("u")
+    assert value(page, "GE-001", "tbil") == "8.2 mg/dL"
+    expect(page.get_by_text("did you mean mg/dL?")).to_have_count(0, timeout=SOON)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Escape")
+    assert (focused(page), value(page, "GE-001", "tbil")) == ("GE-001 TBIL", "")
 
     # with a head and subjects it finds its cells, and says what does not fit
     page.evaluate(PASTE, BLOCK)

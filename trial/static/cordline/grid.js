@@ -125,7 +125,7 @@ const write = (input, text) => {
   const was = input.value;
   if (!put(input, text)) return;
   remember([{ input, text: was }]);
-  before = text;
+  if (input === document.activeElement) before = text;
   input.dispatchEvent(new Event("input", { bubbles: true }));
   check([partOf(input)]);
 };
