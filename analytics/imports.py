@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from analytics.exports.csv_files import FORMULA_STARTS
 from infusions.imports import Infusions
+from patients.edit_checks import DAY_FIELD
 from patients.imports import report
 from patients.imports.importing import Busy, Import, Outcome, opened
 from patients.imports.kinds import Context, Kind, Pile
@@ -80,6 +81,7 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
     if source is None or path is None:
         raise jobs.JobRefused(_("The uploaded file is gone; files are kept for 24 hours. Choose it again."))
     consents = frozenset((int(line), str(field)) for line, field in parameters.get("consents", ()))
+    left_out = frozenset((int(line), str(field)) for line, field in parameters.get("left_out", ()))
     try:
         with _opened(source, path, progress, by=job.started_by) as staged:
             if staged.facts.sha256 != source.result["facts"]["sha256"]:
@@ -88,6 +90,7 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
                 reason=parameters["reason"],
                 overwrite=bool(parameters.get("overwrite")),
                 consents=consents,
+                left_out=left_out,
                 progress=progress,
                 say=_,
                 request_id=f"job {job.pk}",
@@ -129,6 +132,8 @@ def _result(job: Job, staged: Import, outcome: Outcome, path: Path, *, dry_run: 
     result = report.head(staged, outcome, dry_run=dry_run, say=_)
     result["facts"] = result.pop("file")  # a job's "file" is the one it offers for download
     result["refused"] = [report.refusal(problem, letters, _) for problem in staged.problems(MOST_SHOWN)]
+    headers = report.headers_of(staged)
+    result["warned"] = [report.warning(each, headers, letters, _) for each in staged.warned(MOST_SHOWN)]
     for name, pile in (("conflict", Pile.CONFLICT), ("changed_cells", Pile.CHANGED)):
         result[name] = [found.as_json() for found in staged.differences(pile, MOST_SHOWN)]
     if outcome.rows.refused:
@@ -204,13 +209,16 @@ def piles(job: Job) -> list[PileShown]:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What of a file asks for a person: conflicts and refusals, as far as the page lists them."""
+    """What of a file asks for a person, as far as the page lists it: conflicts, refusals, values to look at."""
 
     conflicts: list[dict[str, Any]]
     refused: list[dict[str, Any]]
     changed: list[dict[str, Any]]
     more_conflicts: int
     more_refused: int
+    warned: list[dict[str, Any]]
+    to_look_at: int
+    more_to_look_at: int
 
 
 def needs(job: Job) -> Needs:
@@ -221,12 +229,20 @@ def needs(job: Job) -> Needs:
     )
     refused = result.get("refused", [])
     values = result.get("values", {})
+    warned = [
+        found | {"label": _field_label(found["field"]), "may_stay_out": found["field"] in protocol.ANALYTES}
+        for found in result.get("warned", [])
+    ]
+    to_look_at = result.get("to_look_at", 0)
     return Needs(
         conflicts,
         refused,
         changed,
         max(0, values.get("conflict", 0) - len(conflicts)),
         max(0, values.get("refused", 0) - len(refused)),
+        warned,
+        to_look_at,
+        max(0, to_look_at - len(warned)),
     )
 
 
@@ -243,6 +259,7 @@ def _field_label(field: str) -> str:
         return protocol.ANALYTES[field].label
     labels = {
         "visit_date": _("visit date"),
+        DAY_FIELD: _("visit date"),
         "site": _("site"),
         "sex": _("sex"),
         "birth_date": _("date of birth"),

@@ -10,12 +10,15 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.db import connection
 
 from infusions import dosing
+from infusions.actions.agreement import ask_about_courses
 from patients.actions.rules import LONGEST_NOTE
 from patients.imports import cells
 from patients.imports.columns import Field
 from patients.imports.kinds import (
+    CELLS,
     SUBJECT,
     Context,
+    Pile,
     header_of,
     refuse_twins,
     refuse_unknown_subjects,
@@ -39,6 +42,7 @@ FEWEST_CELLS_PER_KG = Decimal(1000)
 """Below this a dose per kg is surely written in millions."""
 MOST_CELLS = Decimal(10) ** 13
 MOST_VOLUME = Decimal(10_000)
+_SUBJECTS_PER_PAGE = 2000
 
 
 class Infusions(RecordKind):
@@ -127,6 +131,17 @@ class Infusions(RecordKind):
                 " ORDER BY lot ON CONFLICT DO NOTHING"
             )
         super().write(context)
+
+    def ask(self, context: Context) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id FROM patients_patient WHERE subject_id IN (SELECT subject FROM {CELLS} WHERE pile IN (%s, %s))"
+                " ORDER BY id",
+                [Pile.CHANGED.value, Pile.NEW.value],
+            )
+            patients = [patient for (patient,) in cursor.fetchall()]
+        for start in range(0, len(patients), _SUBJECTS_PER_PAGE):
+            ask_about_courses(patients[start : start + _SUBJECTS_PER_PAGE], by=context.by)
 
 
 def _refuse_impossible_days(table: Table) -> None:

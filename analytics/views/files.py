@@ -19,6 +19,7 @@ from trial.roles import Permission, requires
 
 IMPORT_JOBS = ("import_preview", "import_commit")
 _TAKE = "take:"
+_LEAVE = "leave:"
 
 
 @requires(Permission.EXPORT_FILES)
@@ -91,6 +92,7 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
                 "reason": form.cleaned_data["reason"],
                 "overwrite": form.cleaned_data["overwrite"],
                 "consents": _consents(request, job),
+                "left_out": _left_out(request, job),
             },
         )
         return redirect("analytics:import_preview", job_id=commit.pk)
@@ -143,6 +145,12 @@ def _consents(request: HttpRequest, job: Job) -> list[tuple[int, str]]:
     """Return the conflicts for which the file was chosen; only those that were shown count."""
     shown = [(found["line"], found["field"]) for found in job.result.get("conflict", [])]
     return [(line, field) for line, field in shown if request.POST.get(f"{_TAKE}{line}:{field}") == "file"]
+
+
+def _left_out(request: HttpRequest, job: Job) -> list[tuple[int, str]]:
+    """Return the values in doubt that stay out of the import; only those that were shown count."""
+    shown = [(found["line"], found["field"]) for found in job.result.get("warned", [])]
+    return [(line, field) for line, field in shown if request.POST.get(f"{_LEAVE}{line}:{field}") == "out"]
 
 
 def _own(user: User, job_id: UUID) -> Job:

@@ -62,7 +62,7 @@ class About:
         return {"topic": self.topic, "visit": self.visit, "number": self.number, "row": self.row}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What an edit check asks of one field.
 
@@ -283,7 +283,7 @@ def sync_check_queries(
             rule=doubt.rule,
             sentence=doubt.sentence,
             detail=doubt.detail,
-            entered=_entered(results.get(doubt.analyte), doubt),
+            entered=rests_on(results.get(doubt.analyte), doubt),
         )
         for doubt in doubts
     ]
@@ -292,7 +292,7 @@ def sync_check_queries(
     )
 
 
-def _entered(result: LabResult | None, doubt: Doubt) -> str:
+def rests_on(result: LabResult | None, doubt: Doubt) -> str:
     """Return what a doubt rests on: the result, and the other values that its sentence names."""
     own = "" if result is None else f"{result.comparator}{result.typed_text} {result.typed_unit}"
     named = {name: str(value) for name, value in doubt.sentence.values.items() if name not in _PASSING}
@@ -326,12 +326,13 @@ def sync_queries(
         wanted = [each for each in asked if confirmed is None or each.field in confirmed]
         if not wanted:
             return
-        said = _last_said(known)
-        settled = _settled(known)
+        said = last_said(known)
+        closed = settled(known)
+        key = (patient.pk, about.visit.pk if about.visit else None)
         for each in wanted:
             place = (each.field, each.rule)
             stands = standing_now.get(place)
-            if stands is None and (each.field, each.rule, each.entered) not in settled:
+            if stands is None and (*key, each.field, each.rule, each.entered) not in closed:
                 query = _opened(patient, about, each.field, each.rule, by, None)
                 _say(query, Step.OPENED, by, **each.message())
             elif stands is not None and said.get(stands.pk, each.entered) != each.entered:
@@ -348,29 +349,29 @@ def close_queries_of_voided(*, patient: Patient, about: About, by: User) -> None
             _follow(query, Step.CLOSED, by, VOIDED)
 
 
-def _last_said(known: Any) -> dict[int, str]:
+def last_said(known: Any) -> dict[int, str]:
     """Return by query what the newest question of its check rests on."""
     asked = QueryMessage.objects.filter(
         query__in=known, step__in=[Step.OPENED, Step.REOPENED], values__gt=""
     ).order_by("id")
-    return {message.query_id: _rests_on(message) for message in asked}
+    return {message.query_id: _entered(message) for message in asked}
 
 
-def _settled(known: Any) -> set[tuple[str, str, str]]:
-    """Return field, rule and values of every question that a person closed."""
-    rests_on = _last_said(known)
+def settled(known: Any) -> set[tuple[int, int | None, str, str, str]]:
+    """Return subject, visit, field, rule and values of every question that a person closed."""
+    entered = last_said(known)
     closed_by = {
         message.query_id: not message.values
         for message in QueryMessage.objects.filter(query__in=known, step=Step.CLOSED).order_by("id")
     }
     return {
-        (query.field, query.check_code, rests_on.get(query.pk, ""))
+        (query.patient_id, query.visit_id, query.field, query.check_code, entered.get(query.pk, ""))
         for query in known.filter(state=State.CLOSED)
         if closed_by.get(query.pk)
     }
 
 
-def _rests_on(message: QueryMessage) -> str:
+def _entered(message: QueryMessage) -> str:
     return str(json.loads(message.values).get("entered", ""))
 
 

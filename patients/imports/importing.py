@@ -16,7 +16,17 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 
 from patients.imports import cells
-from patients.imports.kinds import CELLS, CONSENTS, Context, Kind, Moved, Pile, stage_consents
+from patients.imports.kinds import (
+    CELLS,
+    CONSENTS,
+    LEFT_OUT,
+    Context,
+    Kind,
+    Moved,
+    Pile,
+    Warned,
+    stage_choices,
+)
 from patients.imports.locked import refuse_locked
 from patients.imports.options import Options
 from patients.imports.problems import Problem
@@ -86,11 +96,17 @@ class Counts:
 
 @dataclass(slots=True)
 class Outcome:
-    """What an import did, or would do."""
+    """What an import did, or would do.
+
+    ``to_look_at`` counts what soft checks ask about, ``left_out`` what a person
+    took out of the import because of it.
+    """
 
     rows: Counts
     values: Counts
     subjects: int = 0
+    to_look_at: int = 0
+    left_out: int = 0
     written: audit.Written | None = None
 
     @property
@@ -124,6 +140,8 @@ class Import:
         reason: str,
         overwrite: bool = False,
         consents: frozenset[tuple[int, str]] = frozenset(),
+        left_out: frozenset[tuple[int, str]] = frozenset(),
+        asks: bool = True,
         progress: Progress = lambda done, total, text: None,
         say: Say = str,
         request_id: str = "",
@@ -136,6 +154,11 @@ class Import:
             Why; stands in the trail.
         overwrite, consents
             Whether everything, or which single cells, may replace what is here.
+        left_out
+            Single cells that stay out of the import.
+        asks
+            Whether a data query opens for every value to be looked at; a study made up
+            for a demonstration asks nobody.
         request_id
             Ties the revision to the job that made it, in the same transaction.
 
@@ -144,7 +167,7 @@ class Import:
         Busy
             If others kept changing the same rows.
         """
-        self.context = replace(self.context, overwrite=overwrite, consents=consents)
+        self.context = replace(self.context, overwrite=overwrite, consents=consents, left_out=left_out)
         total = self.facts.rows + _STEPS_AFTER_READING
         source = f"import {self.facts.name} sha256:{self.facts.sha256[:16]}"
         for _attempt in range(MOST_ATTEMPTS):
@@ -157,9 +180,11 @@ class Import:
                         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [IMPORTS_LOCK])
                     progress(self.facts.rows + 1, total, say(_("Checking against the study")))
                     self._judge()
-                    outcome = self._outcome()
+                    outcome = self._outcome(looks=asks)
                     progress(self.facts.rows + 2, total, say(_("Writing")))
                     self.kind.write(self.context)
+                    if asks:
+                        self.kind.ask(self.context)
             # the database refuses what was locked since it was judged; judged again, its rows are refused by line
             except (Moved, IntegrityError, Refused):
                 continue
@@ -170,7 +195,7 @@ class Import:
     def _judge(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {PROBLEMS} WHERE by_check")
-            stage_consents(self.context.consents)
+            stage_choices(self.context)
             self.kind.check(self.table, self.context)
             cursor.execute(f"ANALYZE {PROBLEMS}")
             self.kind.judge(self.context)
@@ -178,7 +203,7 @@ class Import:
             # a line that is refused takes no part in any comparison
             self.kind.judge(self.context)
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self, *, looks: bool = True) -> Outcome:
         rows, values = Counts(), Counts()
         with connection.cursor() as cursor:
             cursor.execute(
@@ -194,11 +219,15 @@ class Import:
                 [Pile.CHANGED.value, Pile.NEW.value],
             )
             (subjects,) = cursor.fetchone()
-        return Outcome(rows, values, subjects)
+        return Outcome(rows, values, subjects, self.kind.look() if looks else 0, len(self.context.left_out))
 
     def problems(self, most: int | None = None) -> Iterator[Problem]:
         """Yield why rows are refused."""
         return problems(most)
+
+    def warned(self, most: int | None = None) -> Iterator[Warned]:
+        """Yield what soft checks ask to look at."""
+        return self.kind.warned(most)
 
     def differences(self, pile: Pile, most: int) -> list[Difference]:
         """Return cells in which file and study differ, with who wrote what is here."""
@@ -337,4 +366,4 @@ def _forget(kind: Kind, stage: Stage) -> None:
     with connection.cursor() as cursor:
         for view in views:
             cursor.execute(f"DROP VIEW IF EXISTS pg_temp.{view}")
-    stage.drop([*(name for name in kind.judged if name != CELLS), CONSENTS])
+    stage.drop([*(name for name in kind.judged if name != CELLS), CONSENTS, LEFT_OUT])

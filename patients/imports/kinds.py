@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
@@ -51,6 +51,7 @@ in_row (where ``here`` is stored), pile. The row itself is a cell without a fiel
 """
 
 CONSENTS = "import_consent"
+LEFT_OUT = "import_left_out"
 
 
 SUBJECT = Field(
@@ -64,6 +65,20 @@ SUBJECT = Field(
 """The column that every kind needs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One value of a file that a soft check asks to look at, as a preview and a report list it."""
+
+    line: int
+    subject: str
+    place: str
+    field: str
+    value: str
+    rule: str
+    sentence: Sentence
+    suggestion: Sentence
+
+
 class Moved(Exception):
     """Somebody wrote to the same rows between the judgement and the write."""
 
@@ -73,7 +88,8 @@ class Context:
     """Under what conditions rows are read and judged.
 
     ``overwrite`` lets every value of the file replace what is here;
-    ``consents`` names single cells as ``(line, field)``.
+    ``consents`` names single cells as ``(line, field)``, ``left_out`` those
+    that stay out of the import.
     """
 
     by: User
@@ -81,6 +97,7 @@ class Context:
     site: str = ""
     overwrite: bool = False
     consents: frozenset[tuple[int, str]] = field(default_factory=frozenset)
+    left_out: frozenset[tuple[int, str]] = field(default_factory=frozenset)
 
     @property
     def scope(self) -> int | None:
@@ -131,6 +148,17 @@ class Kind(ABC):
 
     def after_staging(self, table: Table) -> None:  # noqa: B027 - most kinds have nothing to look at
         """Look at the staged file as a whole, and refuse it if need be."""
+
+    def look(self) -> int:
+        """Hold the judged rows against the soft checks; return how many values ask to be looked at."""
+        return 0
+
+    def warned(self, most: int | None = None) -> Iterator[Warned]:
+        """Yield the values that ask to be looked at, in the order of the file."""
+        yield from ()
+
+    def ask(self, context: Context) -> None:  # noqa: B027 - most kinds ask nothing
+        """Let the data queries follow what was written, in the revision of the import."""
 
 
 # --- what kinds share -----------------------------------------------------------------------
@@ -267,15 +295,16 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
             )
 
 
-def stage_consents(consents: Iterable[tuple[int, str]]) -> None:
-    """Write down which single cells of the file may replace what is here."""
+def stage_choices(context: Context) -> None:
+    """Write down which single cells of the file may replace what is here, and which stay out."""
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{CONSENTS} CASCADE")
-        cursor.execute(f"CREATE TEMPORARY TABLE {CONSENTS} (line integer, field text)")
-        with cursor.copy(f"COPY {CONSENTS} FROM STDIN") as copy:
-            for line, name in consents:
-                copy.write_row((line, name))
-        cursor.execute(f"ANALYZE {CONSENTS}")
+        for table, chosen in ((CONSENTS, context.consents), (LEFT_OUT, context.left_out)):
+            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table} CASCADE")
+            cursor.execute(f"CREATE TEMPORARY TABLE {table} (line integer, field text)")
+            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for line, name in chosen:
+                    copy.write_row((line, name))
+            cursor.execute(f"ANALYZE {table}")
 
 
 def pile_sql(here: str, there: str, equal: str, field_sql: str, line: str) -> str:

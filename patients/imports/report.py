@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from patients.imports.columns import letter_of
+from patients.edit_checks import DAY_FIELD
+from patients.imports.columns import Role, letter_of
 from patients.imports.importing import Import, Outcome
-from patients.imports.kinds import Pile
+from patients.imports.kinds import Pile, Warned, header_of
 from patients.imports.problems import FileRefused, Problem
 from patients.imports.tables import SEPARATORS, Facts
+from trial import protocol
 
 MOST_DIFFERENCES = 100_000
 Say = Callable[[str], str]
@@ -30,6 +32,8 @@ def head(staged: Import, outcome: Outcome, *, dry_run: bool, say: Say = str) -> 
         "counts": outcome.rows.as_json(),
         "values": outcome.values.as_json(),
         "subjects": outcome.subjects,
+        "to_look_at": outcome.to_look_at,
+        "left_out": outcome.left_out,
         "revision": outcome.revision,
         "file": file_facts(staged.facts, say),
     }
@@ -54,6 +58,35 @@ def refusal(problem: Problem, letters: dict[str, str], say: Say = str) -> dict[s
         "rule": problem.sentence.said(say),
         "suggestion": problem.remedy.said(say),
     }
+
+
+def warning(
+    found: Warned, headers: dict[str, str], letters: dict[str, str], say: Say = str
+) -> dict[str, Any]:
+    """Return one value that a soft check asks to look at."""
+    header = headers.get(found.field, found.field)
+    return {
+        "line": found.line,
+        "subject": found.subject,
+        "place": found.place,
+        "column": header,
+        "letter": letters.get(header, ""),
+        "field": found.field,
+        "value": found.value,
+        "code": found.rule,
+        "rule": found.sentence.said(say),
+        "suggestion": found.suggestion.said(say),
+    }
+
+
+def headers_of(staged: Import) -> dict[str, str]:
+    """Return under which header a file holds what a soft check looks at."""
+    long = staged.table.of(Role.FIELD, "analyte") is not None
+    headers = {
+        code: header_of(staged.table, "value" if long else code, Role.FIELD if long else Role.VALUE)
+        for code in protocol.ANALYTES
+    }
+    return headers | {DAY_FIELD: header_of(staged.table, "visit_date")}
 
 
 def letters_of(staged: Import) -> dict[str, str]:
@@ -88,11 +121,12 @@ def refused_file(
 
 def write(out: TextIO, staged: Import, outcome: Outcome, *, dry_run: bool, say: Say = str) -> None:
     """Write the report; refused rows are streamed, however many there are."""
-    letters = letters_of(staged)
+    letters, headers = letters_of(staged), headers_of(staged)
     text = json.dumps(head(staged, outcome, dry_run=dry_run, say=say), indent=1, ensure_ascii=False)
     out.write(text.removesuffix("\n}"))
     for name, entries in (
         ("refused", (refusal(problem, letters, say) for problem in staged.problems())),
+        ("to_look_at_cells", (warning(found, headers, letters, say) for found in staged.warned())),
         ("conflicts", _differences(staged, Pile.CONFLICT)),
         ("changed", _differences(staged, Pile.CHANGED)),
     ):

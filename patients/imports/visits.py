@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from django.db import connection
 
-from patients.imports import cells
+from patients.imports import cells, doubts
 from patients.imports.columns import Field, Role
 from patients.imports.kinds import (
     CELLS,
+    LEFT_OUT,
     SUBJECT,
     Context,
     Kind,
     Pile,
+    Warned,
     header_of,
     pile_sql,
     refuse_twins,
@@ -79,7 +81,7 @@ class Visits(Kind):
         VALUES: "line integer, analyte text, value numeric, comparator text, typed_text text, typed_unit text,"
         " missing_reason text, assumed boolean",
     }
-    judged = (CELLS, JUDGED_VALUES, JUDGED)
+    judged = (CELLS, *doubts.TABLES, JUDGED_VALUES, JUDGED)
 
     def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
         return _VisitReader(table, stage, context).read
@@ -146,7 +148,8 @@ class Visits(Kind):
                 " j.visited_on, s.analyte, s.value, s.comparator, s.typed_text, s.typed_unit, s.missing_reason,"
                 f" l.id AS lab_id, l.version AS lab_version, l.comparator || {here} AS here, {value_pile} AS pile"
                 f" FROM {VALUES} s JOIN {JUDGED} j USING (line)"
-                " LEFT JOIN patients_labresult l ON l.visit_id = j.visit_id AND l.analyte = s.analyte",
+                " LEFT JOIN patients_labresult l ON l.visit_id = j.visit_id AND l.analyte = s.analyte"
+                f" WHERE NOT EXISTS (SELECT FROM {LEFT_OUT} o WHERE o.line = s.line AND o.field = s.analyte)",
                 context.parameters,
             )
             cursor.execute(f"ANALYZE {JUDGED_VALUES}")
@@ -173,6 +176,15 @@ class Visits(Kind):
                     cursor.execute(statement)
                     written_all(cursor, rows)
 
+    def look(self) -> int:
+        return doubts.look(JUDGED, JUDGED_VALUES)
+
+    def warned(self, most: int | None = None) -> Iterator[Warned]:
+        yield from doubts.warned(most)
+
+    def ask(self, context: Context) -> None:
+        doubts.ask(context.by)
+
 
 _NEW, _WRITTEN = Pile.NEW.value, (Pile.CHANGED.value, Pile.NEW.value)
 _NEW_VISITS = (
@@ -186,6 +198,9 @@ _TOUCHED_VISITS = (
 )
 _NEW_VALUES = f"{JUDGED_VALUES} n WHERE n.lab_id IS NULL AND n.pile = {_NEW}"
 _REPLACED_VALUES = f"{JUDGED_VALUES} n WHERE n.lab_id IS NOT NULL AND n.pile IN {_WRITTEN}"
+# results are stored in the order of the panel, as those of a form are
+_PANEL = ", ".join(f"'{code}'" for code in protocol.ANALYTES)
+_PANEL_PLACE = f"array_position(ARRAY[{_PANEL}], n.analyte)"
 _WRITES = (
     (
         _NEW_VISITS,
@@ -210,7 +225,7 @@ _WRITES = (
             f" n.missing_reason, v.version FROM (SELECT * FROM {_NEW_VALUES}) n"
             " JOIN patients_visit v ON v.patient_id = n.patient_id AND v.voided_at IS NULL"
             " AND v.week IS NOT DISTINCT FROM n.week AND (n.week IS NOT NULL OR v.visited_on = n.visited_on)"
-            " ORDER BY n.line ON CONFLICT DO NOTHING"
+            f" ORDER BY n.line, {_PANEL_PLACE} ON CONFLICT DO NOTHING"
         ),
     ),
     (

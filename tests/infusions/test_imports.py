@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from infusions.actions.agreement import ask_about_course
 from infusions.imports import Infusions
 from infusions.models import CellLot, Infusion
 from patients import actions
 from patients.imports.importing import Counts, Outcome, opened
 from patients.imports.kinds import Context
 from patients.imports.problems import Problem
-from patients.models import Patient
+from patients.models import DataQuery, Patient
 from tests import factories
 from trial import audit
-from trial.models import Site, User
+from trial.models import AuditEntry, Site, User
 from trial.protocol import OutcomeKind
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +159,32 @@ def test_days_that_cannot_be_and_numbers_twice(run: Run, patient: Patient, data_
         (5, "twice"),
     }
     assert "given_on 2024-01-15 / 2024-01-16" in str(problems[0].sentence)
+
+
+def test_a_file_whose_count_and_time_disagree_opens_one_query(run: Run, patient: Patient) -> None:
+    first = date(2015, 1, 5)
+    rows = [f"S001,{k + 1},{first + timedelta(days=d)}" for k, d in enumerate((0, 7, 14, 70))]
+    outcome, _problems = run(*rows)
+    query = DataQuery.objects.get()
+    assert (query.topic, query.field, query.check_code, query.state) == (
+        "infusion",
+        "course",
+        "count_short_time_long",
+        "open",
+    )
+    entry = AuditEntry.objects.get(table=DataQuery._meta.db_table, row=query.pk)
+    assert outcome.written is not None and entry.revision_id == outcome.written.id
+    run(*rows)
+    assert DataQuery.objects.count() == 1
+    ask_about_course_again(patient)
+    run(*rows[:3], f"S001,4,{first + timedelta(days=21)}", overwrite=True)
+    query.refresh_from_db()
+    assert query.state == "closed"
+    assert [message.step for message in query.messages.all()] == ["opened", "closed"]
+
+
+def ask_about_course_again(patient: Patient) -> None:
+    """A form that comes after the file finds its question asked."""
+    with audit.revision(by=audit.service_account(), reason="test", source="test"):
+        ask_about_course(patient, by=audit.service_account())
+    assert DataQuery.objects.filter(state="open").count() == 1

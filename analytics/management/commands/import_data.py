@@ -74,6 +74,8 @@ class Command(BaseCommand):
                     with options["report"].open("w", encoding="utf-8") as out:
                         report.write(out, staged, outcome, dry_run=options["dry_run"])
                 self._say(name, outcome.rows, outcome.values, outcome.revision, options["dry_run"])
+                if outcome.to_look_at:
+                    self.stdout.write(f"  {outcome.to_look_at} values to look at.")
                 for notice in staged.facts.notices:
                     self.stdout.write(f"  note: {notice}")
                 for problem in staged.problems(_SHOWN_ON_TERMINAL):

@@ -95,7 +95,7 @@ class Command(BaseCommand):
                 _write(path, rows)
                 context = Context(by=by, today=max(today, timezone.localdate()))
                 with opened(path, name=name, kind=KINDS[kind], context=context) as staged:
-                    outcome = staged.commit(reason=f"synthetic study, {name}")
+                    outcome = staged.commit(reason=f"synthetic study, {name}", asks=False)
                     if not outcome.all_accepted:
                         problem = next(staged.problems(1), None)
                         raise CommandError(f"{name}: {outcome.rows}; {problem}")
