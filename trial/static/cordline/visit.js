@@ -159,15 +159,6 @@ form.addEventListener("keydown", (event) => {
 });
 
 form.addEventListener("keydown", (event) => {
-  const choice = event.target.closest?.("[data-change-reason]");
-  if (!choice || !/^[1-6]$/.test(event.key)) return;
-  event.preventDefault();
-  const other = form.querySelector(`[data-change-reason="${event.key}"]`);
-  other.checked = true;
-  other.focus();
-});
-
-form.addEventListener("keydown", (event) => {
   const unit = event.target.closest?.("select[data-unit]");
   if (!unit) return;
   if (event.key === "Enter" || (event.altKey && event.key === "ArrowLeft")) {
