@@ -218,6 +218,7 @@ def lot(user: User, found: CellLot) -> dict[str, Any]:
             for to in release.STEPS[found.release]
         },
         "may_record": user.may(Permission.RECORD_INFUSIONS),
+        "may_change": user.may(Permission.RECORD_INFUSIONS) and selectors.may_change(user, found),
         "may_release": user.may(Permission.RELEASE_LOTS),
         "sees_donor": selectors.may_see_donor(user),
     }

@@ -143,7 +143,7 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "calendar": days,
         "planned_count": sum(len(day.plans) for day in days),
         "alarms": [row for row in lots if row.is_alarm and row.lot.release in release.GIVABLE],
-        "lot": selectors.lot_with_code(lot) if lot else None,
+        "lot": selectors.lots_visible_to(user).filter(code=lot).first() if lot else None,
         "lot_asked": lot,
         "site": site,
         "sites": sites if user.sees_all_sites else [],

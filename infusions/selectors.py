@@ -27,7 +27,7 @@ from infusions.vitals import Vitals
 from patients import selectors as patient_selectors
 from patients.models import Patient
 from trial.models import AuditEntry, User
-from trial.roles import Permission
+from trial.roles import sees_donor
 
 Row = TypeVar("Row", bound=Model)
 
@@ -197,9 +197,11 @@ def open_plans() -> QuerySet[PlannedInfusion]:
     return found
 
 
-def lots_to_choose(today: date, *, and_also: CellLot | None = None) -> QuerySet[CellLot]:
-    """Return the lots a form offers: those still good or expired lately, soonest to expire first."""
-    offered = Q(expires_on__isnull=True) | Q(expires_on__gte=today - timedelta(days=LOT_STAYS_DAYS))
+def lots_to_choose(patient: Patient, today: date, *, and_also: CellLot | None = None) -> QuerySet[CellLot]:
+    """Return the lots a form offers: those of the subject's site still good or expired lately, soonest to expire first."""
+    offered = _of_site(patient.site_id) & (
+        Q(expires_on__isnull=True) | Q(expires_on__gte=today - timedelta(days=LOT_STAYS_DAYS))
+    )
     if and_also is not None:
         offered |= Q(pk=and_also.pk)
     return CellLot.objects.filter(offered).order_by("expires_on", "code")
@@ -224,8 +226,12 @@ def lots_visible_to(user: User) -> QuerySet[CellLot]:
     """Return the lots a person may see: those of no site in particular, of their site, or given to their subjects."""
     if user.sees_all_sites:
         return CellLot.objects.all()
-    theirs = Infusion.objects.filter(lot=OuterRef("pk"), patient__site=user.site_id)
-    return CellLot.objects.filter(Q(site__isnull=True) | Q(site=user.site_id) | Exists(theirs))
+    return CellLot.objects.filter(_of_site(user.site_id))
+
+
+def _of_site(site_id: int | None) -> Q:
+    theirs = Infusion.objects.filter(lot=OuterRef("pk"), patient__site=site_id)
+    return Q(site__isnull=True) | Q(site=site_id) | Q(Exists(theirs))
 
 
 def lot_or_404(user: User, code: str) -> CellLot:
@@ -234,6 +240,11 @@ def lot_or_404(user: User, code: str) -> CellLot:
     if found is None:
         raise Http404
     return found
+
+
+def may_change(user: User, lot: CellLot) -> bool:
+    """Return whether a lot is a person's to describe: a bag that came from another site makes it visible, no more."""
+    return user.sees_all_sites or lot.site_id in (None, user.site_id)
 
 
 def with_bags(found: QuerySet[CellLot]) -> QuerySet[CellLot]:
@@ -356,7 +367,7 @@ def _with_recipients(user: User, found: QuerySet[CellLot]) -> QuerySet[CellLot]:
 
 def may_see_donor(user: User) -> bool:
     """Return whether a person needs the donor code: who enters lots, and who releases them."""
-    return bool(user.may(Permission.RECORD_INFUSIONS) or user.may(Permission.RELEASE_LOTS))
+    return sees_donor(user)
 
 
 # --- the place ------------------------------------------------------------------------------

@@ -50,7 +50,12 @@ class TableDiff:
 
 
 def build(
-    entries: Iterable[AuditEntry], names: Names, *, sees_identity: bool, zone: ZoneInfo | None = None
+    entries: Iterable[AuditEntry],
+    names: Names,
+    *,
+    sees_identity: bool,
+    sees_donor: bool = False,
+    zone: ZoneInfo | None = None,
 ) -> list[TableDiff]:
     """Return what a revision wrote, table by table.
 
@@ -62,12 +67,14 @@ def build(
         What the rows are called that these point to.
     sees_identity
         Whether the reader may see who a subject is; otherwise such values are kept back.
+    sees_donor
+        Whether the reader may see whose cells a lot is made of.
     zone
         Time zone in which moments are shown.
     """
     order = {table: place for place, table in enumerate(TABLES)}
     ordered = sorted(entries, key=lambda entry: (order.get(entry.table, len(order)), entry.table, entry.pk))
-    how = _How(names, sees_identity, zone)
+    how = _How(names, sees_identity, sees_donor, zone)
     return [
         TableDiff(table, words.table_label(table), tuple(_rows(table, list(of_table), how)))
         for table, of_table in groupby(ordered, key=lambda entry: entry.table)
@@ -80,6 +87,7 @@ class _How:
 
     names: Names
     sees_identity: bool
+    sees_donor: bool
     zone: ZoneInfo | None
 
 
@@ -141,7 +149,7 @@ def _one_sided(label: str, text: str, op: str, note: str) -> Line:
 def _value(table: str, column: str, row: Row, how: _How) -> str:
     """Return a value with its unit, kept back from those who may not see it."""
     value = row.get(column)
-    if value not in (None, "") and words.is_hidden(table, column, how.sees_identity):
+    if value not in (None, "") and words.is_hidden(table, column, how.sees_identity, how.sees_donor):
         return _("hidden")
     text = words.value_text(table, column, value, how.names, row=row, zone=how.zone)
     return f"{text} {words.lab_unit(row)}" if text and (table, column) == (LABS, "value") else text
@@ -184,7 +192,7 @@ def _line(entry: AuditEntry, column: str, how: _How) -> Line:
     is_same = bool(entry.old and entry.new) and str(old.get(column)) == str(new.get(column))
     state = "same" if is_same else {"I": "entered", "D": "deleted"}.get(entry.op, "changed")
     before, after = _value(table, column, old, how), _value(table, column, new, how)
-    if words.is_hidden(table, column, how.sees_identity):
+    if words.is_hidden(table, column, how.sees_identity, how.sees_donor):
         return Line(label, before, after, state, _("identifies a person"))
     if not is_same and before == after and before:
         # a difference that the reader's form does not show, such as a trailing zero

@@ -180,6 +180,11 @@ def allowed(user: Any, permission: Permission) -> bool:
     return permission in PERMISSIONS[Role(user.role)]
 
 
+def sees_donor(user: Any) -> bool:
+    """Return whether a person needs to know a lot's donor: who enters lots, and who releases them."""
+    return allowed(user, Permission.RECORD_INFUSIONS) or allowed(user, Permission.RELEASE_LOTS)
+
+
 def requires(permission: Permission) -> Callable[[View], View]:
     """Let a view run only for users who hold ``permission``.
 

@@ -46,11 +46,12 @@ SHARED = (LOTS,)
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Whose eyes: which site's rows, and whether names of people."""
+    """Whose eyes: which site's rows, and whether names of people and codes of donors."""
 
     user: User
     site_id: int | None
     sees_identity: bool
+    sees_donor: bool
     zone: ZoneInfo
 
     @property
@@ -61,11 +62,12 @@ class Reader:
 def reader(user: User) -> Reader:
     """Return what a person may see of the trail."""
     sees_identity = user.may(roles.Permission.VIEW_IDENTITY)
+    sees_donor = roles.sees_donor(user)
     if user.sees_all_sites:
-        return Reader(user, None, sees_identity, ZoneInfo(settings.TIME_ZONE))
+        return Reader(user, None, sees_identity, sees_donor, ZoneInfo(settings.TIME_ZONE))
     site = user.site
     assert site is not None, "a constraint gives every site role a site"
-    return Reader(user, site.pk, sees_identity, ZoneInfo(site.time_zone))
+    return Reader(user, site.pk, sees_identity, sees_donor, ZoneInfo(site.time_zone))
 
 
 # --- what may be seen -----------------------------------------------------------------------
@@ -282,7 +284,7 @@ def _listed(
     eyes: Reader, revision: Revision, tally: _Tally, written: Sequence[AuditEntry], names: Names
 ) -> Listed:
     if tally.is_small:
-        told = story.tell(written, names, sees_identity=eyes.sees_identity)
+        told = story.tell(written, names, sees_identity=eyes.sees_identity, sees_donor=eyes.sees_donor)
     else:
         told = [story.tell_in_numbers(tally.counts, at_least=tally.rows >= MOST_COUNTED)]
     why, note = words.reason_parts(revision.reason)
@@ -380,7 +382,15 @@ def revision_or_404(eyes: Reader, number: int, *, patient: int | None = None, ro
         revision=revision,
         why=why,
         note=note,
-        tables=tuple(build(some, names_of(some), sees_identity=eyes.sees_identity, zone=eyes.zone)),
+        tables=tuple(
+            build(
+                some,
+                names_of(some),
+                sees_identity=eyes.sees_identity,
+                sees_donor=eyes.sees_donor,
+                zone=eyes.zone,
+            )
+        ),
         rows=rows,
         rows_elsewhere=AuditEntry.objects.filter(revision=revision).count() - rows,
         counts=tuple((table, by_table[table]) for table in sorted(by_table)),

@@ -71,7 +71,9 @@ class Told:
         return " ".join(filter(None, (self.text, self.before or "–", "→", self.after or "–", self.unit)))
 
 
-def tell(entries: Iterable[AuditEntry], names: Names, *, sees_identity: bool = False) -> list[Told]:
+def tell(
+    entries: Iterable[AuditEntry], names: Names, *, sees_identity: bool = False, sees_donor: bool = False
+) -> list[Told]:
     """Return what a small revision did.
 
     Meant for the rows of one subject, or of none; a larger revision is counted
@@ -86,7 +88,7 @@ def tell(entries: Iterable[AuditEntry], names: Names, *, sees_identity: bool = F
         if by_op["I"]:
             told += _ADDED.get(table, _added)(by_op["I"], by_table, names)
         if by_op["U"] and not (table == QUERIES and QUERY_MESSAGES in by_table):
-            told += _changed(table, by_op["U"], names, sees_identity)
+            told += _changed(table, by_op["U"], names, (sees_identity, sees_donor))
         if by_op["D"]:
             told.append(_gone(table, by_op["D"], names))
     return told
@@ -314,13 +316,11 @@ _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]
 # --- changed --------------------------------------------------------------------------------
 
 
-def _changed(table: str, entries: Sequence[AuditEntry], names: Names, sees_identity: bool) -> list[Told]:
+def _changed(table: str, entries: Sequence[AuditEntry], names: Names, sees: tuple[bool, bool]) -> list[Told]:
     told = [
         line
         for entry in entries
-        for line in (
-            _changed_result(entry, names) if table == LABS else _changed_row(entry, names, sees_identity)
-        )
+        for line in (_changed_result(entry, names) if table == LABS else _changed_row(entry, names, sees))
     ]
     told = list(dict.fromkeys(told))  # a time of draw that moved is told once, not per analyte
     if len(told) <= MOST_LINES:
@@ -356,7 +356,7 @@ def _changed_result(entry: AuditEntry, names: Names) -> list[Told]:
     return [_one_value(entry, which, column, names) for column in sorted(columns)]
 
 
-def _changed_row(entry: AuditEntry, names: Names, sees_identity: bool) -> list[Told]:
+def _changed_row(entry: AuditEntry, names: Names, sees: tuple[bool, bool]) -> list[Told]:
     old, new = entry.old or {}, entry.new or {}
     columns = changed_columns(entry)
     which = _which(entry, names)
@@ -367,7 +367,7 @@ def _changed_row(entry: AuditEntry, names: Names, sees_identity: bool) -> list[T
     told = []
     for column in columns:
         label = words.column_label(entry.table, column)
-        if words.is_hidden(entry.table, column, sees_identity):
+        if words.is_hidden(entry.table, column, *sees):
             text = _("%(what)s: %(column)s changed") % {"what": which, "column": label}
             told.append(Told("pencil", text, note=_("hidden"), is_correction=True))
         elif not old.get(column) and column == "visited_on":

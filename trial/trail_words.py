@@ -105,6 +105,9 @@ IDENTIFYING: Mapping[str, frozenset[str]] = {
 }
 """Columns whose values are seen only with the right to see who a subject is."""
 
+DONOR = (LOTS, "donor_code")
+"""Whose cells a lot is made of: seen by who enters lots and who releases them."""
+
 _OF_THE_TITLE: Mapping[str, frozenset[str]] = {
     LABS: frozenset({"visit_id", "analyte"}),
     VISITS: frozenset({"week"}),
@@ -200,8 +203,10 @@ def columns_of(table: str, old: Row | None, new: Row | None) -> list[str]:
     return [column for column in ordered if column not in HOUSEKEEPING | said | {"patient_id"}]
 
 
-def is_hidden(table: str, column: str, sees_identity: bool) -> bool:
+def is_hidden(table: str, column: str, sees_identity: bool, sees_donor: bool = False) -> bool:
     """Return whether a value is kept from a reader."""
+    if (table, column) == DONOR:
+        return not sees_donor
     if table == IDENTITIES and column in IDENTIFYING[IDENTITIES]:
         return True  # only on the page whose every view is logged
     return not sees_identity and column in IDENTIFYING.get(table, frozenset())

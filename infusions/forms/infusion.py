@@ -162,7 +162,9 @@ class InfusionForm(Refusing):
             ("", "–"),
             *((str(grade), str(grade)) for grade in range(1, 6)),
         ]
-        self.fields["lot"].queryset = selectors.lots_to_choose(around.today, and_also=lot)  # type: ignore[attr-defined]
+        self.fields["lot"].queryset = selectors.lots_to_choose(  # type: ignore[attr-defined]
+            around.patient, around.today, and_also=lot
+        )
         self.fields["deviation"].choices = [  # type: ignore[attr-defined]
             ("", _("no deviation")),
             *((deviation.code, _(deviation.label)) for deviation in dosing.DEVIATIONS),

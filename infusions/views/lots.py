@@ -84,6 +84,8 @@ def lot(request: HttpRequest, lot_code: str) -> HttpResponse:
 def release_tests(request: HttpRequest, lot_code: str) -> HttpResponse:
     """Record the release tests of a lot."""
     found = selectors.lot_or_404(request.user, lot_code)
+    if not selectors.may_change(request.user, found):
+        raise PermissionDenied
     stored = selectors.release_tests([found]).get(found.pk, {})
     form = ReleaseTestsForm(request.POST or None, stored=stored)
     written, conflict = None, None
@@ -125,6 +127,8 @@ def release_tests(request: HttpRequest, lot_code: str) -> HttpResponse:
 def edit_lot(request: HttpRequest, lot_code: str) -> HttpResponse:
     """Change what is known of a lot."""
     found = selectors.lot_or_404(request.user, lot_code)
+    if not selectors.may_change(request.user, found):
+        raise PermissionDenied
     form = LotEditForm(request.POST or None, lot=found)
     form.for_user(request.user)
     saved, conflict = None, None

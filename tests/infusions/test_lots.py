@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import ProgrammingError
 from django.test import Client
@@ -22,7 +23,7 @@ from patients.models import Patient
 from tests import factories
 from tests.factories import RECRUITED_ON, a_lot, a_patient, an_infusion, settle
 from trial import audit, vocabulary
-from trial.models import Site, User
+from trial.models import AuditEntry, Site, User
 from trial.refusals import Conflict
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +185,12 @@ def test_a_lot_of_another_site_looks_like_none_until_ones_own_subject_got_it(
     assert client.get(address).status_code == 404
     an_infusion(a_patient(site=sites["GE"]), 1, lot=lot)
     assert client.get(address).status_code == 200
+    # seen, because a bag of it came here; what it is stays with the site it belongs to
+    for page in ("edit_lot", "release_tests"):
+        change = reverse(f"infusions:{page}", args=["UC-GS-1"])
+        assert change not in client.get(address).content.decode()
+        assert client.get(change).status_code == client.post(change, {"bags": "9"}).status_code == 403
+    assert client.get(reverse("infusions:custody", args=["UC-GS-1"])).status_code == 200
 
 
 def test_the_donor_code_is_for_who_enters_and_releases_lots(
@@ -195,6 +202,34 @@ def test_the_donor_code_is_for_who_enters_and_releases_lots(
         for user in (coordinator, data_manager, monitor, hepatologist)
     }
     assert seen == {"coordinator": True, "data_manager": True, "monitor": False, "hepatologist": False}
+    with audit.revision(by=data_manager, reason="copied wrong"):
+        CellLot.objects.filter(pk=lot.pk).update(donor_code="D-8/secret")
+    settle()
+    entry = AuditEntry.objects.filter(table=CellLot._meta.db_table, row=lot.pk).latest("id")
+    number = entry.revision.number
+    for user in (coordinator, data_manager, monitor, hepatologist):
+        client = signed_in(user)
+        for page in (f"/audit/{number}/", "/audit/"):
+            text = client.get(page).content.decode()
+            assert user.role in ("coordinator", "data_manager") or "D-8/secret" not in text
+    assert "D-8/secret" in signed_in(data_manager).get(f"/audit/{number}/").content.decode()
+
+
+def test_a_form_lists_no_lot_of_another_site_and_the_place_names_none(
+    sites: dict[str, Site], coordinator: User, signed_in: SignIn
+) -> None:
+    patient = a_patient(site=sites["GE"], subject_id="GE-001")
+    for code in ("GE", "GS"):
+        a_lot(f"UC-{code}-1", RECRUITED_ON + timedelta(days=60), site=sites[code])
+    client = signed_in(coordinator)
+    with time_machine.travel(f"{RECRUITED_ON + timedelta(days=7)}T02:00:00Z", tick=True):
+        form = client.get(reverse("infusions:give", args=[patient.subject_id, 1])).content.decode()
+        assert "UC-GE-1" in form and "UC-GS-1" not in form
+        place, nothing = (
+            client.get(reverse("infusions:list"), {"lot": code}).content.decode().replace(code, "")
+            for code in ("UC-GS-1", "UC-XX-1")
+        )
+    assert place.count("<a ") == nothing.count("<a ")
 
 
 # --- custody --------------------------------------------------------------------------------
