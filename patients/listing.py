@@ -33,7 +33,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from patients import schedule, upstairs, worklist
-from patients.models import Outcome, Patient, Visit
+from patients.models import DataQuery, Outcome, Patient, Visit
+from patients.query_life import State
 from patients.schedule import Appointment
 from trial import protocol
 from trial.models import Site, User
@@ -188,10 +189,16 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
         empty_label=gettext_lazy("any time"),
         method="is_due",
     )
+    queries = django_filters.ChoiceFilter(
+        label=gettext_lazy("Queries"),
+        choices=[("open", gettext_lazy("has an open query"))],
+        empty_label=gettext_lazy("with or without"),
+        method="has_query",
+    )
 
     class Meta:
         model = Patient
-        fields = ("q", "site", "diagnosis", "group", "status", "overdue")
+        fields = ("q", "site", "diagnosis", "group", "status", "overdue", "queries")
 
     def __init__(self, data: Mapping[str, Any] | None, *, user: User, queryset: QuerySet[Patient]) -> None:
         self.user = user
@@ -220,6 +227,10 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
         if status == Patient.Status.ENROLLED:
             return found.filter(~ended, status=status)
         return found.filter(status=status)
+
+    def has_query(self, found: QuerySet[Patient], _name: str, _state: str) -> QuerySet[Patient]:
+        asked = DataQuery.objects.filter(patient=OuterRef("pk")).exclude(state=State.CLOSED)
+        return found.filter(Exists(asked))
 
     def is_due(self, found: QuerySet[Patient], _name: str, what: str) -> QuerySet[Patient]:
         wanted = {worklist.Section.OVERDUE} if what == "1" else set(worklist.Section)

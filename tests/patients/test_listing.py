@@ -19,7 +19,7 @@ from infusions.models import Infusion
 from patients import listing
 from patients.models import Outcome, Patient, Visit
 from tests.corpus import TEXTS
-from tests.factories import RECRUITED_ON, a_patient, a_visit, an_infusion
+from tests.factories import RECRUITED_ON, a_patient, a_query, a_visit, an_infusion
 from trial import audit
 from trial.models import Site, User
 
@@ -340,3 +340,12 @@ def test_hostile_parameters(
     client = signed_in(statistician)
     for text in TEXTS[::20]:
         assert client.get(reverse("patients:list"), {name: text}).status_code in {200, 400}, text
+
+
+def test_the_list_can_be_narrowed_to_open_queries(
+    five: dict[str, Patient], coordinator: User, monitor: User
+) -> None:
+    asked = next(iter(five.values()))
+    a_query(asked, by=monitor)
+    found = listing.page(coordinator, QueryDict("queries=open"))
+    assert [row.patient for row in found.rows] == [asked]
