@@ -20,7 +20,7 @@ from analytics import imports
 from analytics.imports import KINDS
 from infusions.models import Infusion
 from patients.imports.importing import Import
-from patients.models import LabResult, Patient, Visit
+from patients.models import DataQuery, LabResult, Patient, Visit
 from tests import factories
 from trial import audit, jobs
 from trial.models import Job, Revision, Site, User
@@ -253,6 +253,22 @@ def test_taking_the_file_everywhere(browser: Browser) -> None:
     commit = browser.commit(browser.upload("subject_id,week,alt\nS001,0,300\nS002,0,150\n"), overwrite="on")
     assert commit.result["counts"]["changed"] == 2
     assert set(LabResult.objects.values_list("value", flat=True)) == {300, 150}
+
+
+def test_what_is_to_be_looked_at_can_stay_out(browser: Browser) -> None:
+    """An ALT of 8000 U/L is possible and rare: one is kept and asked about, the other left out."""
+    preview = browser.upload("subject_id,week,alt,albumin\nS001,0,7900,32\nS002,0,8000,32\n")
+    assert preview.result["to_look_at"] == len(preview.result["warned"]) == 2
+    page = browser.page(preview)
+    assert "2 values to look at" in page
+    assert 'name="leave:2:alt"' in page
+    assert 'name="leave:3:alt"' in page
+    commit = browser.commit(preview, **{"leave:2:alt": "out", "leave:9:alt": "out"})
+    assert (commit.result["to_look_at"], commit.result["left_out"]) == (1, 1)
+    assert not LabResult.objects.filter(analyte="alt", patient__subject_id="S001").exists()
+    query = DataQuery.objects.get()
+    assert (query.patient.subject_id, query.field) == ("S002", "alt")
+    assert "A data query was opened on each." in browser.page(commit)
 
 
 def test_a_reason_is_needed_and_nothing_typed_is_lost(browser: Browser) -> None:
