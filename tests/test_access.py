@@ -15,9 +15,9 @@ from django.test import Client
 
 from tests import factories
 from tests.routes import Route, guarded, is_open, routes
-from tests.world import World
+from tests.world import DONOR, PERSON, World
 from trial.models import User
-from trial.roles import PERMISSIONS, SITE_ROLES, Permission, Role, allowed
+from trial.roles import PERMISSIONS, SITE_ROLES, Permission, Role, allowed, sees_donor
 
 PEOPLE = (
     "coordinator",
@@ -110,7 +110,9 @@ def _pages(
     # a job is its owner's alone, whatever the site
     own_job = "job_id" not in route.parameters or user.role == Role.DATA_MANAGER
     for htmx in (False, True):
-        home = ask(client, route.url(**at_home), htmx=htmx).status_code
+        answer = ask(client, route.url(**at_home), htmx=htmx)
+        home = answer.status_code
+        yield from _told(answer, user, route)
         if not may:
             if home != 403:
                 yield "without permission", htmx, home
@@ -121,9 +123,26 @@ def _pages(
             lost = ask(client, route.url(**missing), htmx=htmx).status_code
             if lost not in {404, 405}:
                 yield "missing", htmx, lost
-            other = ask(client, route.url(**away), htmx=htmx).status_code
+            found = ask(client, route.url(**away), htmx=htmx)
+            yield from _told(found, user, route)
+            other = found.status_code
             if (Role(user.role) in SITE_ROLES or not own_job) and other != lost:
                 yield "other site", htmx, other
+
+
+def _told(answer: Any, user: User, route: Route) -> Iterator[tuple[Any, ...]]:
+    """Yield what an answer tells that this reader has no need of, and what it lacks to be kept private."""
+    text = answer.getvalue().decode(errors="replace") + str(answer.headers)
+    if route.name != "patients:identity" or not user.may(Permission.VIEW_IDENTITY):
+        for canary in PERSON:
+            if canary in text:
+                yield "tells who the subject is", canary
+    if DONOR in text and not sees_donor(user):
+        yield "tells the donor", DONOR
+    if "no-store" not in answer.headers.get("Cache-Control", ""):
+        yield "may be kept", answer.status_code
+    if "default-src" not in answer.headers.get("Content-Security-Policy", ""):
+        yield "no policy", answer.status_code
 
 
 def _methods(
@@ -134,7 +153,9 @@ def _methods(
     may = allowed(user, route.permission)
     hidden = bool(OBJECTS & set(route.parameters)) and Role(user.role) in SITE_ROLES
     for method in OTHER_METHODS:
-        status = ask(client, route.url(**at_home), method).status_code
+        answer = ask(client, route.url(**at_home), method)
+        yield from _told(answer, user, route)
+        status = answer.status_code
         if status >= 500 or (not may and status not in {403, 405}):
             yield method, status
         if may and hidden:

@@ -10,6 +10,11 @@ from tests import factories
 from trial import jobs
 from trial.models import Revision, User
 
+WHO = ("name", "hospital_number", "phone")
+PERSON = ("Canary Kanarienvogel", "CANARY-4711", "555-CANARY")
+"""Who the patients are: read nowhere but on the page whose every view is logged."""
+DONOR = "DONOR-CANARY"
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -22,9 +27,13 @@ class World:
 
 def a_world(sites: dict[str, Any], data_manager: User) -> World:
     def everything(site: str) -> dict[str, Any]:
-        patient = factories.a_patient(site=sites[site], subject_id=f"{site}-001")
+        patient = factories.a_patient(
+            site=sites[site],
+            subject_id=f"{site}-001",
+            identity=dict(zip(WHO, PERSON, strict=True)),
+        )
         factories.a_visit(patient, 0, tbil="171", inr="1.8", creatinine="81")
-        lot = factories.a_lot(f"UC-{site}", site=sites[site])
+        lot = factories.a_lot(f"UC-{site}", site=sites[site], donor_code=DONOR)
         factories.an_infusion(patient, 1, lot=lot)
         outcome = factories.an_outcome(patient)
         draw = factories.a_draw(patient, tbil="160")
