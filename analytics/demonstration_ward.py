@@ -117,13 +117,13 @@ def release_lots(study: Study, *, by: User) -> None:
     with audit.revision(by=by, reason="release of the lots of the synthetic study", source=SOURCE):
         ReleaseTest.objects.bulk_create(tests, batch_size=_AT_ONCE)
         CustodyEvent.objects.bulk_create(custody, batch_size=_AT_ONCE)
-        for place, made_up in enumerate(by_expiry):
+        for nth, made_up in enumerate(by_expiry):
             lot = lots[made_up.code]
             lot.bags = BAGS
             lot.site = sites[lot.code.rsplit("-", 1)[1]]
             lot.release = "released"
             if lot.code in unread:
-                lot.release = "conditional" if place % 2 else "quarantine"
+                lot.release = "conditional" if nth % 2 else "quarantine"
         CellLot.objects.bulk_update(lots.values(), ["bags", "site", "release"], batch_size=_AT_ONCE)
 
 

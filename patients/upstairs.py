@@ -62,7 +62,12 @@ def planned_infusions(patients: Iterable[int]) -> list[Plan]:
 
 def lots_to_decide() -> list[str]:
     """Return the codes of the lots whose release is not final, the oldest first."""
-    return list(_lots().filter(release__in=["quarantine", "conditional"]).order_by("pk").values_list("code", flat=True))
+    return list(
+        _lots()
+        .filter(release__in=["quarantine", "conditional"])
+        .order_by("pk")
+        .values_list("code", flat=True)
+    )
 
 
 def decisions_by_patient(patients: Iterable[int]) -> dict[int, str]:

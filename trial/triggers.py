@@ -150,7 +150,11 @@ def locks(*, of: str = "") -> list[Calls]:
         tables themselves; empty where rows belong to a subject alone.
     """
     execute = f"trial_refuse_locked{'_' if of else ''}{of}()"
-    statement = {"level": pgtrigger.Statement, "when": pgtrigger.After, "execute": execute}
+    statement: dict[str, Any] = {
+        "level": pgtrigger.Statement,
+        "when": pgtrigger.After,
+        "execute": execute,
+    }
     old, new = {"old": "old_rows"}, {"new": "new_rows"}
     return [
         Calls(name="lock_insert", operation=pgtrigger.Insert, referencing=_Referencing(**new), **statement),

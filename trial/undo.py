@@ -162,7 +162,7 @@ def _query(text: str, model: type[models.Model], kept: Trail) -> sql.Composed:
     return sql.SQL(text).format(
         table=sql.Identifier(model._meta.db_table),
         name=sql.Literal(model._meta.db_table),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=sql.SQL(", ").join([sql.Identifier(column) for column in columns]),
         counted=counted,
     )
 

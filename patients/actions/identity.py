@@ -77,7 +77,9 @@ def change_identity(
                 Sentence(_("Correct the number, or have the two subjects merged.")),
             )
         if stored is None:
-            return PatientIdentity.objects.create(patient=patient, **clean)
+            stored = PatientIdentity(patient=patient, **clean)
+            stored.save(force_insert=True)
+            return stored
         if any(getattr(stored, field) != value for field, value in clean.items()):
             demand_reason(reason)
             for field, value in clean.items():
