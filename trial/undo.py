@@ -153,7 +153,8 @@ def _take_back(cursor: object, model: type[models.Model], kept: Trail, undone: U
 
 
 def _query(text: str, model: type[models.Model], kept: Trail) -> sql.Composed:
-    columns = [f.column for f in model._meta.local_concrete_fields if f.column not in kept.hidden]
+    columns = [str(f.column) for f in model._meta.local_concrete_fields if f.column not in kept.hidden]
+    names: list[sql.Composable] = [sql.Identifier(column) for column in columns]
     is_counted = "version" in columns
     if text is _RESTORE:
         counted = sql.SQL("jsonb_build_object('version', t.version + 1)" if is_counted else "'{}'::jsonb")
@@ -162,7 +163,7 @@ def _query(text: str, model: type[models.Model], kept: Trail) -> sql.Composed:
     return sql.SQL(text).format(
         table=sql.Identifier(model._meta.db_table),
         name=sql.Literal(model._meta.db_table),
-        columns=sql.SQL(", ").join([sql.Identifier(column) for column in columns]),
+        columns=sql.SQL(", ").join(names),
         counted=counted,
     )
 

@@ -55,7 +55,7 @@ def change_identity(
     clean = {field: clean_text(field, given[field], most) for field, most in FIELDS}
     with audit.revision(by=by, reason=reason, source="identity"):
         Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-        stored = PatientIdentity.objects.filter(patient=patient).first()
+        stored: PatientIdentity | None = PatientIdentity.objects.filter(patient=patient).first()
         number = clean["hospital_number"]
         known = (
             PatientIdentity.objects.filter(patient__site_id=patient.site_id, hospital_number=number)

@@ -83,6 +83,8 @@ def test_queries_verifications_and_signatures_go_on(table: str) -> None:
     row = sample.make()
     lock(patient_of(row))
     study_rows.saved(row)
+    if table in study_rows.ADDED_TO_ONLY:
+        return
     with audit.revision(by=audit.service_account(), reason="x"):
         type(row)._default_manager.filter(pk=row.pk).update(**{sample.column: sample.value})
 
