@@ -19,7 +19,9 @@ from trial.roles import Role
 from trial.sentences import Sentence
 
 RULES: Mapping[str, Any] = {
-    "unit_slip": gettext_lazy("Perhaps another unit: far from the last value, and near it once converted."),
+    "unit_slip": gettext_lazy(
+        "Perhaps another unit: unlikely as typed, and in line with the last value or the usual ones once converted."
+    ),
     "outside_usual": gettext_lazy("Outside the range that values of this disease usually lie in."),
     "jump": gettext_lazy("A change against the last value that is rarely so large."),
     "pta_inr": gettext_lazy("PTA and INR come from one clotting time and should agree."),

@@ -48,3 +48,13 @@ def _row(name: str, patient: Patient) -> Any:
         case "void_event":
             return factories.an_event(patient)
     return factories.a_treatment(patient)
+
+
+def test_a_screen_failure_waits_for_nothing_and_says_why(
+    client: Client, sites: dict[str, Site], coordinator: User
+) -> None:
+    factories.a_patient(site=sites["GE"], subject_id="GE-001", status=Patient.Status.SCREEN_FAILED)
+    client.force_login(coordinator, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("patients:labs", args=["GE-001"])).content.decode()
+    assert "not eligible at screening" in page
+    assert "every planned visit and infusion is accounted for" not in page
