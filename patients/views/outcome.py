@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from patients import actions, selectors
@@ -55,6 +57,7 @@ def record(request: HttpRequest, subject_id: str) -> HttpResponse:
         return _page(request, patient, found, form, status=422)
     except Conflict as conflict:
         return _page(request, patient, found, form, status=409, conflict=conflict)
+    messages.success(request, _("Outcome recorded"))
     return redirect("patients:outcomes", subject_id)
 
 

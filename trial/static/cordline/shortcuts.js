@@ -215,6 +215,6 @@ const start =
   firstOf(
     "main [aria-invalid=true], main .fact:has(.fact-note .danger) input, main .change-reason.is-wrong input[type=radio]",
   ) ??
-  firstOf("[data-focus-first] input:not([type=hidden])");
+  firstOf("[data-focus-first] :is(input:not([type=hidden]), select, textarea)");
 const focused = document.activeElement;
 if (start && (!focused || focused === document.body || focused.autofocus)) start.focus();
