@@ -18,7 +18,11 @@ FRAGMENTS = {
     "analytics:meld_preview",
     "analytics:read_back",
     "analytics:moved",
+    "infusions:patient_lots",
+    "infusions:recipients",
     "patients:check_visit",
+    "patients:event_grades",
+    "patients:undo_merge",
     "patients:verdict",
     "infusions:check",
     "trial:draft",
@@ -31,7 +35,13 @@ FRAGMENTS = {
 }
 """Parts of pages and files: looked at on the pages that hold them."""
 
-WHO = {Role.COORDINATOR: "li.min", Role.DATA_MANAGER: "huang.lei", Role.ACCOUNT_ADMIN: "admin"}
+WHO = {
+    Role.COORDINATOR: "li.min",
+    Role.HEPATOLOGIST: "zhou.hui",
+    Role.DATA_MANAGER: "huang.lei",
+    Role.MONITOR: "chen.yu",
+    Role.ACCOUNT_ADMIN: "admin",
+}
 STANDARDS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
