@@ -161,6 +161,7 @@ class LotChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
 def text_field(label: Any, *, most: int = 300, **options: Any) -> forms.CharField:
     """Return a plain line of text that is not required."""
     options.setdefault("required", False)
+    options.setdefault("error_messages", {"required": gettext_lazy("It is empty. Say why in a few words.")})
     return forms.CharField(
         label=label, max_length=most, widget=forms.TextInput(attrs={"autocomplete": "off"}), **options
     )

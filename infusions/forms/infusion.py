@@ -380,7 +380,12 @@ class VoidForm(forms.Form):
     """Why an infusion is struck."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
-    reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=VOID_REASONS, widget=forms.RadioSelect)
+    reason = forms.ChoiceField(
+        label=gettext_lazy("Reason"),
+        choices=VOID_REASONS,
+        widget=forms.RadioSelect,
+        error_messages={"required": gettext_lazy("No reason is given. Choose one.")},
+    )
     note = forms.CharField(
         label=gettext_lazy("Note"),
         required=False,

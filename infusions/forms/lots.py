@@ -192,7 +192,11 @@ class ReleaseTestsForm(Refusing, ReasonFields):
 class ReleaseForm(Refusing):
     """The decision about a lot, and what it rests on."""
 
-    to = forms.ChoiceField(label=gettext_lazy("Decision"), widget=forms.RadioSelect)
+    to = forms.ChoiceField(
+        label=gettext_lazy("Decision"),
+        widget=forms.RadioSelect,
+        error_messages={"required": gettext_lazy("No decision is given. Choose one.")},
+    )
     reason = text_field(gettext_lazy("Reason"), required=True)
     version = version_field()
 

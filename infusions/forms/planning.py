@@ -77,7 +77,11 @@ class CallOffForm(Refusing):
 class DecisionForm(Refusing, ReasonFields):
     """The decision to prolong the course or to stop."""
 
-    decision = forms.ChoiceField(label=gettext_lazy("Decision"), widget=forms.RadioSelect)
+    decision = forms.ChoiceField(
+        label=gettext_lazy("Decision"),
+        widget=forms.RadioSelect,
+        error_messages={"required": gettext_lazy("No decision is given. Choose one.")},
+    )
     decided_on = DayField(label=gettext_lazy("Decided on"))
     decided_by = text_field(gettext_lazy("Decided by"), most=80)
     grounds = text_field(gettext_lazy("Grounds"), required=True)
