@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from patients import ctcae_terms, edit_checks, selectors
 from patients.actions import rows
-from patients.actions.rules import clean_text, demand_reason, end_problems, refuse_voided
+from patients.actions.rules import clean_text, demand_reason, end_problems, refuse_unseen, refuse_voided
 from patients.models import AdverseEvent, LabResult, Patient
 from trial import audit, clock, vocabulary
 from trial.models import User
@@ -119,13 +119,14 @@ def report_event(*, event: AdverseEvent, by: User, at: datetime | None = None) -
     return stored
 
 
-def void_event(*, event: AdverseEvent, by: User, reason: str) -> AdverseEvent:
+def void_event(*, event: AdverseEvent, by: User, reason: str, version: int | None = None) -> AdverseEvent:
     """Strike an adverse event that did not happen; it stays in the history."""
     demand_reason(reason)
     with audit.revision(by=by, reason=reason, source=SOURCE):
         selectors.locked(event.patient)
         stored: AdverseEvent = AdverseEvent.objects.get(pk=event.pk)
         refuse_voided(stored.voided_at is not None)
+        refuse_unseen(stored.version, version)
         rows.write(stored, {"voided_at": timezone.now()})
     return stored
 

@@ -7,7 +7,7 @@ from datetime import date
 from django.utils import timezone
 
 from patients import edit_checks, selectors
-from patients.actions.rules import clean_text, demand_reason, refuse_voided
+from patients.actions.rules import clean_text, demand_reason, refuse_unseen, refuse_voided
 from patients.models import Outcome, Patient
 from trial import audit
 from trial.models import User
@@ -90,13 +90,14 @@ def _refuse_outcome_day(patient: Patient, kind: OutcomeKind, day: date) -> None:
         )
 
 
-def void_outcome(*, outcome: Outcome, by: User, reason: str) -> Outcome:
+def void_outcome(*, outcome: Outcome, by: User, reason: str, version: int | None = None) -> Outcome:
     """Strike an outcome that did not happen; it stays in the history."""
     demand_reason(reason)
     with audit.revision(by=by, reason=reason, source="outcome"):
         selectors.locked(outcome.patient)
         stored = Outcome.objects.get(pk=outcome.pk)
         refuse_voided(stored.voided_at is not None)
+        refuse_unseen(stored.version, version)
         stored.voided_at = timezone.now()
         stored.version += 1
         stored.save(update_fields=["voided_at", "version"])

@@ -64,5 +64,17 @@ def end_problems(start: date, end: date, life: edit_checks.Life) -> list[Problem
     return [Problem("ended_on", end.isoformat(), breach.rule, breach.sentence, breach.remedy)]
 
 
+def refuse_unseen(version: int, seen: int | None) -> None:
+    """Refuse to strike a record that somebody changed after the page was opened; None: nobody looked at a page."""
+    if seen is not None and seen != version:
+        raise refuse(
+            "",
+            "",
+            "changed_since",
+            Sentence(_("Somebody changed this record after the page was opened.")),
+            Sentence(_("Look at it as it is now, then void it if it is still wrong.")),
+        )
+
+
 def violated_constraint(error: IntegrityError) -> str:
     return str(getattr(getattr(error.__cause__, "diag", None), "constraint_name", "") or "")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from patients import edit_checks, selectors
 from patients.actions import rows
-from patients.actions.rules import clean_text, demand_reason, end_problems, refuse_voided
+from patients.actions.rules import clean_text, demand_reason, end_problems, refuse_unseen, refuse_voided
 from patients.models import Patient, Treatment
 from trial import audit, clock, vocabulary
 from trial.models import User
@@ -86,13 +86,14 @@ def correct_treatment(
     return stored
 
 
-def void_treatment(*, treatment: Treatment, by: User, reason: str) -> Treatment:
+def void_treatment(*, treatment: Treatment, by: User, reason: str, version: int | None = None) -> Treatment:
     """Strike a treatment that was not given; it stays in the history."""
     demand_reason(reason)
     with audit.revision(by=by, reason=reason, source=SOURCE):
         selectors.locked(treatment.patient)
         stored: Treatment = Treatment.objects.get(pk=treatment.pk)
         refuse_voided(stored.voided_at is not None)
+        refuse_unseen(stored.version, version)
         rows.write(stored, {"voided_at": timezone.now()})
     return stored
 

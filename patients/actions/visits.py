@@ -12,7 +12,7 @@ from django.utils import timezone
 from patients import draws, edit_checks, selectors
 from patients.actions import panel_merge, queries
 from patients.actions.panel_merge import DAY
-from patients.actions.rules import clean_text, demand_reason, refuse_voided
+from patients.actions.rules import clean_text, demand_reason, refuse_unseen, refuse_voided
 from patients.entries import LabEntry
 from patients.models import DataQuery, Laboratory, LabResult, Patient, Visit
 from trial import audit, protocol, vocabulary
@@ -206,13 +206,14 @@ def mark_not_done(
     return visit
 
 
-def void_visit(*, visit: Visit, by: User, reason: str) -> Visit:
+def void_visit(*, visit: Visit, by: User, reason: str, version: int | None = None) -> Visit:
     """Strike a visit and what was measured at it; it stays in the history."""
     demand_reason(reason)
     with audit.revision(by=by, reason=reason, source=SOURCE):
         selectors.locked(visit.patient)
         stored = Visit.objects.get(pk=visit.pk)
         refuse_voided(stored.voided_at is not None)
+        refuse_unseen(stored.version, version)
         stored.voided_at = timezone.now()
         stored.version += 1
         stored.save(update_fields=["voided_at", "version"])

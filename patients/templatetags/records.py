@@ -45,13 +45,13 @@ class LockedFields(template.Node):
 
 @register.tag
 def locked_fields(parser: Parser, token: Token) -> LockedFields:
-    """Disable the fields up to ``{% end_locked_fields %}`` while ``{% locked_fields patient visit %}`` is locked.
+    """Disable the fields up to ``{% endlocked_fields %}`` while ``{% locked_fields patient visit %}`` is locked.
 
     The head of the page says who locked it and why. The visit is left out for
     records of the subject that belong to none.
     """
     _name, patient, *visit = token.split_contents()
-    fields = parser.parse(("end_locked_fields",))
+    fields = parser.parse(("endlocked_fields",))
     parser.delete_first_token()
     return LockedFields(
         fields, parser.compile_filter(patient), parser.compile_filter(visit[0]) if visit else None

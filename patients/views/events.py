@@ -219,16 +219,17 @@ def void_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResp
 
 
 def _void(request: HttpRequest, row: AdverseEvent | Treatment, what: str, part: str) -> HttpResponse:
-    def strike(why: str) -> None:
+    def strike(why: str, seen: int | None) -> None:
         if isinstance(row, AdverseEvent):
-            actions.void_event(event=row, by=request.user, reason=why)
+            actions.void_event(event=row, by=request.user, reason=why, version=seen)
         else:
-            actions.void_treatment(treatment=row, by=request.user, reason=why)
+            actions.void_treatment(treatment=row, by=request.user, reason=why, version=seen)
 
     form = voiding.form_of(request)
     if voiding.strikes(request, form, strike):
         return _after(row.patient.subject_id, part)
-    context = _around(request, row.patient) | {"what": what, "part": part} | voiding.about(request, form)
+    context = _around(request, row.patient) | {"what": what, "part": part}
+    context |= voiding.about(request, form, row.version)
     return render(request, "patients/void_row.html", context, status=422 if form.is_bound else 200)
 
 

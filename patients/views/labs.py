@@ -37,7 +37,9 @@ def void_visit(request: HttpRequest, subject_id: str, visit_id: int) -> HttpResp
     visit = selectors.any_visit_or_404(request.user, subject_id, visit_id)
     form = voiding.form_of(request)
     if voiding.strikes(
-        request, form, lambda why: actions.void_visit(visit=visit, by=request.user, reason=why)
+        request,
+        form,
+        lambda why, seen: actions.void_visit(visit=visit, by=request.user, reason=why, version=seen),
     ):
         return redirect("patients:labs", subject_id)
     context = {
@@ -48,5 +50,5 @@ def void_visit(request: HttpRequest, subject_id: str, visit_id: int) -> HttpResp
         "visit": visit,
         "results": len(selectors.results_of(visit)),
     }
-    context |= voiding.about(request, form)
+    context |= voiding.about(request, form, visit.version)
     return render(request, "patients/void_visit.html", context, status=422 if form.is_bound else 200)

@@ -69,7 +69,9 @@ def void(request: HttpRequest, subject_id: str, outcome_id: int) -> HttpResponse
     outcome = selectors.outcome_or_404(request.user, subject_id, outcome_id)
     form = voiding.form_of(request)
     if voiding.strikes(
-        request, form, lambda why: actions.void_outcome(outcome=outcome, by=request.user, reason=why)
+        request,
+        form,
+        lambda why, seen: actions.void_outcome(outcome=outcome, by=request.user, reason=why, version=seen),
     ):
         return redirect("patients:outcomes", subject_id)
     context = {
@@ -79,7 +81,7 @@ def void(request: HttpRequest, subject_id: str, outcome_id: int) -> HttpResponse
         "header": selectors.header(outcome.patient, request.user),
         "outcome": outcome,
     }
-    context |= voiding.about(request, form)
+    context |= voiding.about(request, form, outcome.version)
     return render(request, "patients/void_outcome.html", context, status=422 if form.is_bound else 200)
 
 

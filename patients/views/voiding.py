@@ -19,14 +19,17 @@ def was_struck(request: HttpRequest) -> bool:
     return request.method == "POST" and idempotency.was_saved(request, by=request.user)
 
 
-def strikes(request: HttpRequest, form: VoidForm, strike: Callable[[str], object]) -> bool:
-    """Strike with the reason of the form, at most once per submission; say whether it is done."""
+def strikes(request: HttpRequest, form: VoidForm, strike: Callable[[str, int | None], object]) -> bool:
+    """Strike with the reason of the form, at most once per submission; say whether it is done.
+
+    ``strike`` gets the reason, and the version of the record that was on screen.
+    """
     if not form.is_bound or not form.is_valid():
         return False
     try:
         with idempotency.once(request, by=request.user) as attempt:
             if not attempt.is_repeated:
-                strike(form.reason_given())
+                strike(form.reason_given(), form.cleaned_data["version"])
     except Refused as refused:
         form.add_problems(refused)
         return False
@@ -39,10 +42,11 @@ def form_of(request: HttpRequest) -> VoidForm:
     return VoidForm(request.POST if request.method == "POST" else None)
 
 
-def about(request: HttpRequest, form: VoidForm) -> dict[str, Any]:
+def about(request: HttpRequest, form: VoidForm, version: int) -> dict[str, Any]:
     """Return what every such page shows besides the row."""
     return {
         "form": form,
+        "version": version,
         "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from patients.models import Patient
 from tests import factories
+from trial import audit
 from trial.models import Revision, Site, User
 
 
@@ -37,6 +38,30 @@ def test_a_form_sent_twice_voids_once(
     row.refresh_from_db()
     assert row.voided_at is not None
     assert client.post(address, typed | {"submission_key": "another"}).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["void_visit", "void_outcome", "void_event", "void_treatment"])
+def test_what_somebody_changed_since_is_not_struck_unseen(
+    client: Client, sites: dict[str, Site], coordinator: User, name: str
+) -> None:
+    patient: Patient = factories.a_patient(site=sites["GE"], subject_id="GE-001")
+    row = _row(name, patient)
+    client.force_login(coordinator, backend="django.contrib.auth.backends.ModelBackend")
+    address = reverse(f"patients:{name}", args=["GE-001", row.pk])
+    page = client.get(address).content.decode()
+    assert f'name="version" value="{row.version}"' in page
+    with audit.revision(by=coordinator, reason="typing slip corrected"):
+        type(row).objects.filter(pk=row.pk).update(note="seen again", version=row.version + 1)
+    factories.settle()
+    typed = {"version": row.version, "reason": "wrong_subject"}
+    refused = client.post(address, typed | {"submission_key": "one"})
+    assert refused.status_code == 422
+    assert "Somebody changed this record after the page was opened." in refused.content.decode()
+    assert f'name="version" value="{row.version + 1}"' in refused.content.decode()
+    typed["version"] += 1
+    assert client.post(address, typed | {"submission_key": "two"}).status_code == 302
+    row.refresh_from_db()
+    assert row.voided_at is not None
 
 
 def _row(name: str, patient: Patient) -> Any:
