@@ -143,9 +143,8 @@ class Course:
         return self.decision is None and given >= protocol.PROLONGED_FROM - 1
 
 
-def course(patient: Patient) -> Course:
+def course(patient: Patient, record: worklist.Record) -> Course:
     """Return what the course tab shows of a subject."""
-    record = worklist.record(patient)
     around = selectors.circumstances(patient, 0)
     given = {infusion.number: infusion for infusion in around.others}
     voided = selectors.voided_infusions(patient)

@@ -143,9 +143,12 @@ class Header:
         return "" if self.next_due is None else _(schedule.STATE_LABELS[self.next_due.state])
 
 
-def header(patient: Patient, user: User) -> Header:
-    """Return the header of a subject for a person; the number of queries does not depend on the data."""
-    record = worklist.records([patient])[0]
+def header(patient: Patient, user: User, record: worklist.Record | None = None) -> Header:
+    """Return the header of a subject for a person; the number of queries does not depend on the data.
+
+    A page that has the subject's record already passes it on.
+    """
+    record = record or worklist.record(patient)
     facts, today = record.facts, record.today
     given = len(facts.given)
     outcomes = list(patient.outcomes.filter(voided_at__isnull=True).order_by("happened_on", "id"))

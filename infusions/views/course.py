@@ -19,7 +19,7 @@ from infusions.forms import CallOffForm, DecisionForm, PlanForm
 from infusions.lot_pages import shown_clashes, traced_rows
 from infusions.models import PlannedInfusion
 from infusions.views.shared import attempt, repeated
-from patients import query_marks
+from patients import query_marks, worklist
 from patients import selectors as patient_selectors
 from patients.models import Patient
 from trial import idempotency, protocol
@@ -33,12 +33,13 @@ from trial.roles import Permission, requires
 def course(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Show a subject's course: timeline, table, vital signs, lots, the decision."""
     patient = patient_selectors.patient_or_404(request.user, subject_id)
+    record = worklist.record(patient)
     return render(
         request,
         "infusions/course.html",
-        _page(request, patient)
+        _page(request, patient, record)
         | {
-            "course": course_of(patient),
+            "course": course_of(patient, record),
             "may_record": request.user.may(Permission.RECORD_INFUSIONS),
             "may_raise": request.user.may(Permission.RAISE_QUERIES),
             "marks": query_marks.open_by_infusion(patient),
@@ -205,10 +206,10 @@ def decide(request: HttpRequest, subject_id: str) -> HttpResponse:
     return render(request, "infusions/decide.html", context, status=status)
 
 
-def _page(request: HttpRequest, patient: Patient) -> dict[str, Any]:
+def _page(request: HttpRequest, patient: Patient, record: worklist.Record | None = None) -> dict[str, Any]:
     return {
         "place": "patients",
         "tab": "course",
         "patient": patient,
-        "header": patient_selectors.header(patient, request.user),
+        "header": patient_selectors.header(patient, request.user, record),
     }

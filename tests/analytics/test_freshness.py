@@ -277,7 +277,7 @@ def test_what_crossed_comes_first() -> None:
     assert cell(0.05, 0.04999).crossed, "0.05 itself is not below 0.05"
     assert not cell(0.04, 0.03).crossed
     assert not cell(None, 0.03).crossed
-    ordered = sorted([cell(0.8, 0.0005), cell(0.051, 0.049)], key=moved._by_interest)
+    ordered = sorted([cell(0.8, 0.0005), cell(0.051, 0.049)], key=moved.by_interest)
     assert ordered[0].crossed
 
 

@@ -25,6 +25,12 @@ FRAGMENTS = {
     "patients:undo_merge",
     "patients:verdict",
     "infusions:check",
+    "infusions:mark_missed",
+    "patients:enrol",
+    "patients:mark_missed",
+    "patients:new_treatment",
+    "patients:report_event",
+    "patients:take_back",
     "trial:draft",
     "trial:session",
     "trial:job",
@@ -33,7 +39,7 @@ FRAGMENTS = {
     "analytics:import_report",
     "patients:jump",
 }
-"""Parts of pages and files: looked at on the pages that hold them."""
+"""Parts of pages, files and what is only posted to: looked at on the pages that hold them."""
 
 WHO = {
     Role.COORDINATOR: "li.min",
@@ -47,7 +53,7 @@ STANDARDS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
 
 def pages() -> list[Route]:
     # routes that only take POST or stand for a part of a page have no look of their own
-    return [r for r in guarded() if r.name not in FRAGMENTS and not getattr(r.view, "only_posts", False)]
+    return [r for r in guarded() if r.name not in FRAGMENTS]
 
 
 PREVIEWED = """
@@ -100,13 +106,14 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "i = Infusion.objects.filter(lot__site__code='GE', voided_at=None).order_by('-id').first();"
         "r = ReferenceRange.objects.filter(laboratory__site__code='GE').order_by('id').first();"
         "g = LabResult.objects.filter(visit=v, analyte='tbil').get();"
-        "print('FOUND', v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk,"
+        "from trial.models import Revision;"
+        "n = Revision.objects.filter(entries__patient_id=v.patient_id).order_by('-number').first().number;"
+        "print('FOUND', n, v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk,"
         " i.lot.code, r.laboratory.code, r.pk, g.pk)",
     ).stdout
     found = output[output.index("FOUND") :].split()
-    subject, visit, drawn, outcome, ended, query, event, treatment, lot, laboratory, span, result = found[
-        1:13
-    ]
+    revision, *found = found[1:]
+    subject, visit, drawn, outcome, ended, query, event, treatment, lot, laboratory, span, result = found[:12]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
@@ -124,7 +131,7 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "code": "GE-900",
         "week": 4,
         "number": 1,
-        "trial:revision.number": 5,
+        "trial:revision.number": int(revision),
         "contrast": "C-D",
         "analyte": "tbil",
         "measure": "interval",

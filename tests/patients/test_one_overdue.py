@@ -69,7 +69,7 @@ def overdue_infusions(patient: Patient, user: User, moment: datetime) -> dict[st
         rows = listing.page(user, QueryDict("")).rows
         overdue_only = listing.page(user, QueryDict("overdue=1")).rows
         header = patient_header.header(patient, user)
-        found = course.course(patient)
+        found = course.course(patient, worklist.record(patient))
     first = found.rows[0].appointment
     return {
         "queue": any(task.section is Section.OVERDUE and task.is_infusion for task in queued),

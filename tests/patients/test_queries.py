@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 SignIn = Callable[[User], Client]
 
 BUDGETS = {
-    "patients:today": 24,
+    "patients:today": 30,  # the queue, and what each role can do: queries, grades, signatures, lots
     "patients:list": 14,
     "infusions:list": 16,
     "infusions:course": 28,
