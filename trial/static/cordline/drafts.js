@@ -209,7 +209,7 @@ class Draft {
   async flush() {
     clearTimeout(this.timer);
     this.timer = null;
-    if (this.sending || this.saved || this.submitting || this.ended) return this.sending;
+    if (this.sending || this.saved || this.submitting || this.discarding || this.ended) return this.sending;
     const fields = this.changed();
     if (!fields) return undefined;
     this.sending = this.#send(fields).finally(() => {
@@ -326,7 +326,12 @@ class Draft {
   }
 
   async discard(told, before) {
+    // what is on its way to the server would bring the draft back after it was thrown away
+    this.discarding = true;
+    clearTimeout(this.timer);
+    this.timer = null;
     try {
+      await this.sending;
       const answer = await this.throwAway();
       if (answer.status === 401) {
         document.dispatchEvent(new CustomEvent("session-ended"));
@@ -336,6 +341,8 @@ class Draft {
     } catch {
       this.say(words.waiting, words.waitingNote, true);
       return;
+    } finally {
+      this.discarding = false;
     }
     const filled = this.fill(Object.fromEntries(before)).filter((one) => one.type !== "hidden");
     this.known = this.read();
