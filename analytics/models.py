@@ -6,6 +6,7 @@ revision, so that any number can say what it was before and what moved it.
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -130,3 +131,48 @@ class Cell(models.Model):
 
     def __str__(self) -> str:
         return f"{self.measure} {self.group1}-{self.group2} {self.analyte} {self.week_from}-{self.week_to}"
+
+
+class Report(models.Model):
+    """What is worked out when somebody asks for it (:mod:`analytics.reports`), kept for the next reader.
+
+    ``key`` names what was asked within ``kind``. A row is never changed: another
+    revision of the data, or other code, is another row.
+    """
+
+    kind = models.CharField(max_length=24)
+    key = models.CharField(max_length=200, blank=True)
+    revision = models.BigIntegerField()
+    code_version = models.CharField(max_length=64)
+    made_at = models.DateTimeField()
+    body = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="one_report_per_revision", fields=["kind", "key", "revision", "code_version"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key} at r{self.revision}"
+
+
+class Look(models.Model):
+    """Somebody looked at results: a page, as of a revision; once per person and revision.
+
+    How often results were looked at while a study ran belongs to an honest report of it.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    page = models.CharField(max_length=120)
+    revision = models.BigIntegerField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="one_look_per_revision", fields=["page", "user", "revision"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.page} at r{self.revision}"

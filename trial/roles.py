@@ -38,6 +38,7 @@ class Permission(StrEnum):
     MANAGE_LABORATORIES = "manage_laboratories"
     MERGE_SUBJECTS = "merge_subjects"
     VIEW_ANALYSIS = "view_analysis"
+    FREEZE_RESULTS = "freeze_results"
     IMPORT_FILES = "import_files"
     EXPORT_FILES = "export_files"
     EXPORT_IDENTIFIED = "export_identified"
@@ -85,6 +86,7 @@ PERMISSION_LABELS: Mapping[Permission, Any] = MappingProxyType(
         Permission.MANAGE_LABORATORIES: _("manage laboratories and reference ranges"),
         Permission.MERGE_SUBJECTS: _("merge subjects registered twice"),
         Permission.VIEW_ANALYSIS: _("read the analysis"),
+        Permission.FREEZE_RESULTS: _("freeze snapshots"),
         Permission.IMPORT_FILES: _("import files"),
         Permission.EXPORT_FILES: _("export files"),
         Permission.EXPORT_IDENTIFIED: _("export with names"),
@@ -130,6 +132,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             {
                 P.VIEW_CLINICAL,
                 P.VIEW_ANALYSIS,
+                P.FREEZE_RESULTS,
                 P.EXPORT_FILES,
                 P.VIEW_AUDIT,
                 P.USE_ACCOUNT,
@@ -159,6 +162,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.MANAGE_LABORATORIES,
                 P.MERGE_SUBJECTS,
                 P.VIEW_ANALYSIS,
+                P.FREEZE_RESULTS,
                 P.IMPORT_FILES,
                 P.EXPORT_FILES,
                 P.EXPORT_IDENTIFIED,
