@@ -7,11 +7,12 @@ import uuid
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from trial import roles
 from trial.exact_json import ExactDecoder
-from trial.triggers import entry_triggers, revision_triggers, trail
+from trial.triggers import entry_triggers, refuse_change, revision_triggers, trail
 
 
 class Site(models.Model):
@@ -140,6 +141,61 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.op} {self.table} {self.row}"
+
+
+class AccountEvent(models.Model):
+    """What was done to an account, passwords and locks included: a log that is only ever added to.
+
+    Rights are study data and their changes are in the trail besides; a password
+    is not, and nothing of it ever stands here.
+    """
+
+    class Kind(models.TextChoices):
+        CREATED = "created", _("account created")
+        CHANGED = "changed", _("name, role or site changed")
+        DEACTIVATED = "deactivated", _("account deactivated")
+        REACTIVATED = "reactivated", _("account reactivated")
+        PASSWORD_RESET = "password_reset", _("password reset")
+        PASSWORD_CHANGED = "password_changed", _("own password changed")
+        CODES_ON = "codes_on", _("second factor set up")
+        CODES_OFF = "codes_off", _("second factor removed")
+        UNLOCKED = "unlocked", _("unlocked after failed logins")
+        SITE_OPENED = "site_opened", _("site opened")
+
+    account = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="account_events", verbose_name=_("account")
+    )
+    by = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("by"))
+    kind = models.CharField(_("what"), max_length=20, choices=Kind)
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    happened_at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-happened_at", "-id"]
+        triggers = refuse_change()
+        indexes = [models.Index(fields=["account", "-happened_at"], name="event_by_account")]
+        constraints = [
+            models.CheckConstraint(
+                name="account_event_kind_is_known",
+                condition=Q(
+                    kind__in=[
+                        "created",
+                        "changed",
+                        "deactivated",
+                        "reactivated",
+                        "password_reset",
+                        "password_changed",
+                        "codes_on",
+                        "codes_off",
+                        "unlocked",
+                        "site_opened",
+                    ]
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.account_id} by {self.by_id}"
 
 
 class LastLook(models.Model):
