@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models.scope import ScopedQuerySet
+from trial.triggers import refuse_change, refuse_truncate
 
 
 class Run(models.Model):
@@ -176,3 +177,56 @@ class Look(models.Model):
 
     def __str__(self) -> str:
         return f"{self.page} at r{self.revision}"
+
+
+class Snapshot(models.Model):
+    """Data, results, code and environment of one revision, frozen (:mod:`analytics.snapshots`).
+
+    ``manifest`` is the text that names every file with its SHA-256, ``sha256`` the hash
+    of that text: whoever knows it can tell whether one byte of anything has changed.
+    Who froze it, when and why stands beside it, so that freezing the same
+    data with the same software again gives the same hash. The database refuses
+    to change or delete a row; the blocks hold one archive of all files.
+    """
+
+    title = models.CharField(max_length=120)
+    purpose = models.CharField(max_length=500)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    revision = models.BigIntegerField()
+    run = models.BigIntegerField()
+    code_version = models.CharField(max_length=64)
+    manifest = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    size = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [*refuse_change(), refuse_truncate()]
+        constraints = [
+            models.CheckConstraint(
+                name="snapshot_names_a_hash", condition=Q(sha256__regex=r"^[0-9a-f]{64}$")
+            ),
+            models.CheckConstraint(name="snapshot_has_a_title", condition=~Q(title="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"snapshot {self.pk} at r{self.revision}"
+
+
+class SnapshotBlock(models.Model):
+    """A piece of the archive of a snapshot: the pieces in order are the file that is taken away."""
+
+    snapshot = models.ForeignKey(Snapshot, models.PROTECT, related_name="blocks")
+    place = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["snapshot", "place"]
+        triggers = [*refuse_change(), refuse_truncate()]
+        constraints = [
+            models.UniqueConstraint(name="one_block_per_place", fields=["snapshot", "place"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"block {self.place} of {self.snapshot_id}"
