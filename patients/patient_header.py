@@ -97,6 +97,7 @@ class Header:
     may_infuse: bool
     may_identify: bool = False
     may_merge: bool = False
+    may_correct: bool = False
     is_eligible: bool = False
     """Whether the newest screening says so."""
     serious: tuple[SeriousNow, ...] = ()
@@ -156,6 +157,7 @@ def header(patient: Patient, user: User, record: worklist.Record | None = None) 
         patient=patient,
         today=today,
         may_identify=roles.allowed(user, roles.Permission.VIEW_IDENTITY),
+        may_correct=roles.allowed(user, roles.Permission.REGISTER_SUBJECTS),
         may_merge=roles.allowed(user, roles.Permission.MERGE_SUBJECTS),
         age=patient.age_on(today),
         group=record.group,

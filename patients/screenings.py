@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.utils.translation import gettext
 
 from patients import eligibility, facts
+from patients.entries import AnswerEntry
 from patients.facts import FACT_AT, FactEntry, Kind
 from patients.models import LabResult, Patient, Screening, ScreeningAnswer, ScreeningFact
 from trial import protocol
@@ -142,6 +144,20 @@ def of(patient: Patient) -> list[Screening]:
         .prefetch_related("answers", "facts")
         .order_by("-screened_on", "-id")
     )
+
+
+def contradicted(patient: Patient) -> list[str]:
+    """Return the criteria of the newest screening whose tick says something else than the data, in words."""
+    found = of(patient)
+    if not found:
+        return []
+    newest = found[0]
+    subject = subject_of(patient, newest.screened_on, entries_of(newest), rule_set=newest.rule_set)
+    answers = {
+        a.criterion: AnswerEntry(Answer(a.answer), a.evidence, a.evidence_on) for a in newest.answers.all()
+    }
+    against = eligibility.disagreements(subject, answers)
+    return [gettext(protocol.CRITERION_AT[code].label) for code in against]
 
 
 def trail(patient: Patient) -> Mapping[int, list[Revision]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from patients.views import (
+    details,
     events,
     grades,
     grid,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("patients/new/", register.register, name="register"),
     path("patients/screenings/", screening_log.screen_failures, name="screen_failures"),
     path("audit/identities/", identity.identity_views, name="identity_views"),
+    path("patients/<str:subject_id>/details/", details.details, name="details"),
     path("patients/<str:subject_id>/identity/", identity.identity, name="identity"),
     path("patients/<str:subject_id>/merge/", identity.merge, name="merge"),
     path("patients/<str:subject_id>/merge/<str:code>/undo/", identity.undo_merge, name="undo_merge"),

@@ -23,7 +23,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from trial import protocol, units
+from trial import protocol, units, vocabulary
 from trial.sentences import Sentence
 
 Row = Mapping[str, Any]
@@ -402,7 +402,7 @@ def moment_text(value: Any, zone: ZoneInfo | None = None) -> str:
 
 def reason_parts(reason: str) -> tuple[str, str]:
     """Return the coded reason in the reader's language, and the note that was written beside it."""
-    for coded in protocol.CHANGE_REASONS:
+    for coded in (*protocol.CHANGE_REASONS, *vocabulary.VOID_REASONS, *vocabulary.MERGE_REASONS):
         if reason == coded.label or reason.startswith(f"{coded.label}: "):
             return _(coded.label), reason[len(coded.label) + 2 :]
     return _(reason) if reason else "", ""

@@ -112,6 +112,28 @@ RENAL_REPLACEMENT: frozenset[str] = frozenset({"dialysis", "cvvhd"})
 """Treatments by which MELD takes creatinine at its upper bound."""
 
 
+# --- voiding and merging --------------------------------------------------------------------
+
+VOID_REASONS: tuple[Term, ...] = (
+    Term("void_wrong_subject", _("entered for the wrong subject")),
+    Term("void_twice", _("entered twice")),
+    Term("void_not_done", _("did not take place after all")),
+    Term("void_wrong_place", _("entered in the wrong place")),
+    Term("void_source", _("not in the source")),
+    Term("other", _("other, said in the note")),
+)
+"""Why a record no longer counts. Those of a changed value stay readable where they were given before."""
+
+MERGE_REASONS: tuple[Term, ...] = (
+    Term("merge_same_number", _("same hospital number")),
+    Term("merge_same_person", _("same name and date of birth")),
+    Term("merge_ward", _("confirmed by the ward")),
+    Term("merge_patient", _("confirmed by the patient")),
+    Term("other", _("other, said in the note")),
+)
+"""Why two subjects are one person."""
+
+
 # --- screening ------------------------------------------------------------------------------
 
 SCREENING_FACTS: tuple[Term, ...] = (

@@ -240,7 +240,7 @@ def _problem(place: str, value: str, told: str) -> Problem:
         value,
         "not_one_person",
         Sentence(told, {"value": value}),
-        Sentence(_("Correct the record first, or choose another subject.")),
+        Sentence(_("Correct the details of the one that is wrong, or choose another subject.")),
     )
 
 

@@ -25,7 +25,7 @@ def _(message: str) -> str:
     return message
 
 
-_AGE_QUANTUM = Decimal("0.000001")
+AGE_QUANTUM = Decimal("0.000001")
 
 
 def enrol(
@@ -76,7 +76,7 @@ def enrol(
             site=site,
             sex=Sex(sex).value,
             birth_date=birth_date,
-            age_at_recruitment=None if age is None else Decimal(age).quantize(_AGE_QUANTUM, ROUND_HALF_EVEN),
+            age_at_recruitment=None if age is None else Decimal(age).quantize(AGE_QUANTUM, ROUND_HALF_EVEN),
             diagnosis=Diagnosis(diagnosis).value,
             recruited_on=recruited_on,
             planned_course=str(planned_course or ""),

@@ -126,7 +126,7 @@ def record_labs(
             demand_reason(reason)
         _write_visit(visit, changes, by, reason)
         _write_results(visit, stored, changes, by, reason)
-        _follow_checks(patient, visit, by, kept)
+        follow_checks(patient=patient, visit=visit, by=by, kept=kept)
     return WrittenLabs(written.id, visit, len(changes.new), len(changes.changed))
 
 
@@ -276,15 +276,21 @@ def _write_results(
         LabResult.objects.bulk_update(rows.values(), _WRITTEN_FIELDS)
 
 
-def _follow_checks(patient: Patient, visit: Visit, by: User, kept: Collection[str] | None) -> None:
-    """Open queries for what is kept in doubt; close those of this subject whose check no longer fires."""
+def follow_checks(
+    *, patient: Patient, by: User, visit: Visit | None = None, kept: Collection[str] | None = ()
+) -> None:
+    """Open queries for what is kept in doubt; close those of this subject whose check no longer fires.
+
+    In the caller's revision. ``visit`` is the one that was saved, ``kept`` its
+    fields whose value somebody keeps all the same; None for all.
+    """
     waiting = (
         DataQuery.objects.filter(patient=patient, topic="visit", visit__voided_at__isnull=True)
         .exclude(check_code="")
         .exclude(state="closed")
     )
     asked = set(waiting.values_list("visit_id", flat=True))
-    if kept is None or kept:
+    if visit is not None and (kept is None or kept):
         asked.add(visit.pk)
     for other in Visit.objects.filter(pk__in=asked).select_related("patient__site").order_by("pk"):
         queries.sync_check_queries(
@@ -292,7 +298,7 @@ def _follow_checks(patient: Patient, visit: Visit, by: User, kept: Collection[st
             visit=other,
             doubts=draws.standing_doubts(other),
             by=by,
-            confirmed=kept if other.pk == visit.pk else (),
+            confirmed=kept if visit is not None and other.pk == visit.pk else (),
         )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from patients import edit_checks
-from trial import protocol, typed
-from trial.refusals import Problem, Refused
+from trial import protocol, typed, vocabulary
+from trial.refusals import Conflict, Problem, Refused
 from trial.typed import Unreadable
 
 NOTE_LENGTH = 200
@@ -75,12 +77,24 @@ class CorrectionForm(TypedForm):
     """A form that may change what is stored: the version on screen, and a coded reason with a note."""
 
     version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
-    reason = forms.ChoiceField(
-        label=_("Reason for the change"),
-        required=False,
-        choices=[("", "")] + [(r.code, r.label) for r in protocol.CHANGE_REASONS],
-    )
+    REASONS: ClassVar[Sequence[protocol.ChangeReason | vocabulary.Term]] = protocol.CHANGE_REASONS
+    """The coded list that the form offers."""
+
+    reason = forms.ChoiceField(label=_("Reason for the change"), required=False)
     note = text_field(_("Note"))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["reason"].choices = [("", ""), *((code, label) for code, label in self._labels().items())]  # type: ignore[attr-defined]
+
+    @property
+    def reason_keys(self) -> list[tuple[int, Any]]:
+        """The offered reasons, each with its key."""
+        return list(enumerate(self.REASONS, start=1))
+
+    def _labels(self) -> dict[str, str]:
+        """Return every reason that is taken: those of a changed value too, which older drafts hold."""
+        return {r.code: r.label for r in (*protocol.CHANGE_REASONS, *self.REASONS)}
 
     def read_reason(self) -> None:
         """Read the reason and its note, to be called while cleaning."""
@@ -90,6 +104,22 @@ class CorrectionForm(TypedForm):
 
     def reason_given(self) -> str:
         """Return the coded reason and its note as one sentence; empty when none is given."""
-        labels = {r.code: r.label for r in protocol.CHANGE_REASONS}
+        labels = self._labels()
         code, note = self.cleaned_data.get("reason", ""), self.cleaned_data.get("note", "")
         return ": ".join(part for part in (labels.get(code, ""), note) if part)
+
+
+def with_theirs(
+    posted: QueryDict,
+    conflict: Conflict,
+    untouched: Iterable[str],
+    stored: Mapping[str, Any],
+    texts_of_field: Mapping[str, tuple[str, ...]],
+) -> QueryDict:
+    """Return the form as it was sent, on top of what the other person saved: mine stays where I typed."""
+    merged = posted.copy()
+    merged["version"] = str(conflict.version)
+    for field in untouched:
+        for name in texts_of_field.get(field, (field,)):
+            merged[name] = "" if stored.get(name) is None else str(stored[name])
+    return merged

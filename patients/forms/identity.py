@@ -12,6 +12,7 @@ from patients.actions.merge import FIRST, SECOND, Collision
 from patients.forms.fields import CorrectionForm, text_field
 from patients.forms.registration import IDENTITY
 from patients.models import PatientIdentity
+from trial import vocabulary
 
 
 class IdentityForm(CorrectionForm):
@@ -36,6 +37,8 @@ class IdentityForm(CorrectionForm):
 
 class MergeForm(CorrectionForm):
     """For every place that both subjects hold: whose record stays; and why the two are one."""
+
+    REASONS = vocabulary.MERGE_REASONS
 
     def __init__(self, data: Any = None, *, collisions: Sequence[Collision]) -> None:
         super().__init__(data)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from patients import edit_checks
 from patients.forms.fields import CorrectionForm, text_field
 from patients.models import Outcome
-from trial import protocol
+from trial import protocol, vocabulary
 
 NOTE_LENGTH = 300
 
@@ -46,6 +46,8 @@ class OutcomeForm(CorrectionForm):
 
 class VoidForm(CorrectionForm):
     """Why something that was recorded did not happen."""
+
+    REASONS = vocabulary.VOID_REASONS
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

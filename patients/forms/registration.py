@@ -58,7 +58,7 @@ class RegistrationForm(TypedForm):
         today = clock.today_at(site)
         cleaned["subject_id"] = self._subject_id(site)
         cleaned["birth_date"] = self.read_day("birth_date", today=today, needed=False)
-        cleaned["age"] = self._age()
+        cleaned["age"] = read_age(self, "age")
         if (
             cleaned["birth_date"] is None
             and cleaned["age"] is None
@@ -108,17 +108,19 @@ class RegistrationForm(TypedForm):
             )
         return code
 
-    def _age(self) -> Decimal | None:
-        text = self.posted("age")
-        if not text.strip():
-            return None
-        try:
-            number = typed.read_number(text)
-        except Unreadable as error:
-            self.add_error("age", said(error))
-            return None
-        low, high = _AGE_LIMITS
-        if number.comparator or number.unit or not low <= number.value <= high:
-            self.add_error("age", _("An age is a number from 0 to 120 without a sign. Type it in years."))
-            return None
-        return number.value
+
+def read_age(form: TypedForm, name: str) -> Decimal | None:
+    """Read the age in a field, or say beside it why it cannot be."""
+    text = form.posted(name)
+    if not text.strip():
+        return None
+    try:
+        number = typed.read_number(text)
+    except Unreadable as error:
+        form.add_error(name, said(error))
+        return None
+    low, high = _AGE_LIMITS
+    if number.comparator or number.unit or not low <= number.value <= high:
+        form.add_error(name, _("An age is a number from 0 to 120 without a sign. Type it in years."))
+        return None
+    return number.value

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -17,6 +16,7 @@ from patients import actions, ctcae_terms, events_page, selectors
 from patients.actions import rows
 from patients.actions.treatments import overlapping
 from patients.forms.event import EventForm, texts_of
+from patients.forms.fields import with_theirs
 from patients.forms.treatment import TreatmentForm
 from patients.forms.treatment import texts_of as treatment_texts
 from patients.models import AdverseEvent, Patient, Treatment
@@ -135,7 +135,7 @@ def edit_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResp
         form.add_problems(refused)
         return _event_page(request, patient, form, status=422)
     except Conflict as conflict:
-        merged = _with_theirs(
+        merged = with_theirs(
             request.POST,
             conflict,
             rows.untouched(event, asdict(form.entry()), form.cleaned_data["version"]),
@@ -146,22 +146,6 @@ def edit_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResp
         return _event_page(request, patient, form, status=409, conflict=conflict)
     messages.success(request, _("Adverse event saved"))
     return _after(subject_id, "events")
-
-
-def _with_theirs(
-    posted: QueryDict,
-    conflict: Conflict,
-    untouched: Iterable[str],
-    stored: Mapping[str, Any],
-    texts_of_field: Mapping[str, tuple[str, ...]],
-) -> QueryDict:
-    """Return the form as it was sent, on top of what the other person saved: mine stays where I typed."""
-    merged = posted.copy()
-    merged["version"] = str(conflict.version)
-    for field in untouched:
-        for name in texts_of_field.get(field, (field,)):
-            merged[name] = "" if stored.get(name) is None else str(stored[name])
-    return merged
 
 
 def _event_page(
@@ -290,7 +274,7 @@ def edit_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> 
         form.add_problems(refused)
         return _treatment_page(request, patient, form, status=422)
     except Conflict as conflict:
-        merged = _with_theirs(
+        merged = with_theirs(
             request.POST,
             conflict,
             rows.untouched(treatment, asdict(form.entry()), form.cleaned_data["version"]),

@@ -121,7 +121,7 @@ def merge(request: HttpRequest, subject_id: str) -> HttpResponse:
         "form": form,
         "collisions": [_shown(collision, form) for collision in found],
         "given_up": first.merged.order_by("subject_id"),
-        "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
+        "change_reasons": form.reason_keys,
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }

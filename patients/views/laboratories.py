@@ -203,7 +203,7 @@ def void_range(request: HttpRequest, laboratory_code: str, range_id: int) -> Htt
         "line": laboratory_page.line(stored, _today(found)),
         "analyte": protocol.ANALYTES[stored.analyte],
         "form": form,
-        "change_reasons": _change_reasons(),
+        "change_reasons": form.reason_keys,
     }
     status = 422 if form.errors else 200
     return render(request, "patients/void_range.html", context | _once(request), status=status)

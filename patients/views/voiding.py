@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from patients.forms import VoidForm
-from trial import idempotency, protocol
+from trial import idempotency
 from trial.refusals import Refused
 
 
@@ -47,7 +47,7 @@ def about(request: HttpRequest, form: VoidForm, version: int) -> dict[str, Any]:
     return {
         "form": form,
         "version": version,
-        "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
+        "change_reasons": form.reason_keys,
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }
