@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from patients import grading, query_list, upstairs, verifications
+from patients import casebook, grading, query_list, signatures, upstairs, verifications
 from patients.models import DataQuery, LabResult, Outcome, Patient, Signature, Visit
 from patients.query_life import State
 from patients.verifications import Share
 from patients.worklist import Record
 from trial import protocol
-from trial.models import Job, Site, User
+from trial.models import AuditEntry, Job, Site, User
 
 SHOWN = 6
 RISE_DAYS = 35
@@ -92,6 +92,56 @@ class ToSign:
     subject_id: str
     what: str
     url: str
+
+
+def to_sign_again(user: User, *, most: int = SHOWN) -> list[ToSign]:
+    """Return the visits and casebooks whose newest signature is void, the last signed first.
+
+    What was written after a signature makes it a candidate; whether the signed
+    values differ is then decided by the digest, as everywhere. Only the latest
+    candidates are looked at, so that the cost does not grow with the study;
+    what is locked can change no more and is left out.
+    """
+    newest = (
+        Signature.objects.visible_to(user)
+        .order_by("patient_id", "visit_id", "-signed_at", "-id")
+        .distinct("patient_id", "visit_id")
+    )
+    later = AuditEntry.objects.filter(id__gt=OuterRef("entry"))
+    own = AuditEntry.objects.filter(table=Signature._meta.db_table, row=OuterRef("pk"), op="I")
+    results = LabResult.objects.filter(visit=OuterRef(OuterRef("visit_id")))
+    of_visit = later.filter(table=Visit._meta.db_table, row=OuterRef("visit_id"))
+    of_results = later.filter(table=LabResult._meta.db_table, row__in=results.values("pk"))
+    of_book = later.filter(patient_id=OuterRef("patient_id"), table__in=list(casebook.SIGNED))
+    candidates = (
+        Signature.objects.annotate(entry=Subquery(own.values("id")[:1]))
+        .filter(
+            Q(visit__voided_at__isnull=True, visit__locked_at__isnull=True),
+            pk__in=newest.values("pk"),
+            patient__locked_at__isnull=True,
+            patient__merged_into__isnull=True,
+        )
+        .filter(
+            Q(visit__isnull=False) & (Exists(of_visit) | Exists(of_results))
+            | Q(visit__isnull=True) & Exists(of_book)
+        )
+        .select_related("patient", "visit")
+        .order_by("-signed_at", "-id")
+    )
+    found = []
+    for signature in candidates[:most]:
+        visit = signature.visit
+        states = signatures.signatures(signature.patient, visit=visit, only_casebook=visit is None)
+        if states[0].is_valid:
+            continue
+        code = signature.patient.subject_id
+        if visit is None:
+            found.append(ToSign(code, _("casebook, changed since"), reverse("patients:sign", args=[code])))
+            continue
+        place = _("week %(week)s") % {"week": visit.week} if visit.week is not None else f"{visit.visited_on}"
+        what = _("%(place)s, changed since") % {"place": place}
+        found.append(ToSign(code, what, f"{reverse('patients:sign', args=[code])}?visit={visit.pk}"))
+    return found
 
 
 def visits_to_sign(user: User, *, most: int = SHOWN) -> tuple[list[ToSign], int]:

@@ -37,6 +37,10 @@ RULES: Mapping[str, Any] = {
     "count_short_time_long": gettext_lazy(
         "The group counts infusions; the weeks they took would make it a prolonged course."
     ),
+    "age_outside": gettext_lazy("The protocol takes subjects of certain ages."),
+    "recruited_late_or_early": gettext_lazy(
+        "A subject is recruited once it is screened, and before its first infusion."
+    ),
     "after_stop": gettext_lazy("An infusion was given although the course was to stop."),
 }
 """What each soft check looks at. One that is not listed speaks for itself by its sentence."""
@@ -50,6 +54,7 @@ _TABLES: Mapping[str, str] = {
     "outcome": "patients_outcome",
     "subject": "patients_patient",
 }
+_FACTS = vocabulary.by_code(vocabulary.SCREENING_FACTS)
 _TOPICS = vocabulary.by_code(vocabulary.QUERY_TOPICS)
 _STEPS: Mapping[tuple[str, bool], Any] = {
     (Step.OPENED, False): gettext_lazy("asked"),
@@ -112,6 +117,8 @@ def field_text(query: DataQuery) -> str:
         return ""
     if query.field in protocol.ANALYTES:
         return words.analyte_label(query.field)
+    if query.topic == "screening" and query.field in _FACTS:
+        return _(_FACTS[query.field].label)
     return str(words.column_label(_TABLES.get(query.topic, ""), query.field))
 
 

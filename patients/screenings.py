@@ -146,6 +146,14 @@ def of(patient: Patient) -> list[Screening]:
     )
 
 
+def is_eligible(patient: Patient) -> bool:
+    """Return whether a subject waits for its enrolment: the newest screening found it eligible."""
+    if patient.status != Patient.Status.SCREENING:
+        return False
+    newest = Screening.objects.valid().filter(patient=patient).order_by("-screened_on", "-id").first()
+    return newest is not None and newest.verdict == VerdictState.ELIGIBLE
+
+
 def contradicted(patient: Patient) -> list[str]:
     """Return the criteria of the newest screening whose tick says something else than the data, in words."""
     found = of(patient)

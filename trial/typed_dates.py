@@ -183,8 +183,14 @@ def _day(original: str, year: int, month: int, day: int, today: date) -> date:
     )
     if FIRST_YEAR <= year - _BUDDHIST_OFFSET <= latest.year and not (month == 2 and day == 29):
         remedy = Sentence(
-            _("If the year is of the Buddhist calendar, type %(day)s."),
-            {"day": found.replace(year=year - _BUDDHIST_OFFSET).isoformat()},
+            _(
+                "A date of the study lies between %(first)s and %(last)s. If the year is of the Buddhist calendar, type %(day)s."
+            ),
+            {
+                "first": f"{FIRST_YEAR}-01-01",
+                "last": latest.isoformat(),
+                "day": found.replace(year=year - _BUDDHIST_OFFSET).isoformat(),
+            },
         )
     raise Unreadable(
         "date_out_of_range",

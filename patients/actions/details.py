@@ -12,6 +12,7 @@ from django.db.models import Min, Q
 
 from patients import edit_checks, selectors
 from patients.actions import rows
+from patients.actions.eligibility import follow_facts
 from patients.actions.queries import About, Asked, sync_queries
 from patients.actions.subjects import AGE_QUANTUM
 from patients.actions.visits import follow_checks
@@ -92,6 +93,8 @@ def correct_details(
         with audit.revision(by=by, reason=why):
             rows.write(stored, changes)
             follow_checks(patient=stored, by=by)
+            for screening in Screening.objects.valid().filter(patient=stored):
+                follow_facts(patient=stored, screening=screening, by=by)
             sync_queries(patient=stored, about=About(topic="subject"), asked=_asked(stored, result), by=by)
     return stored
 

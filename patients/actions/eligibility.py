@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from django.utils.translation import gettext
 
 from patients import edit_checks, eligibility, facts, screenings, selectors
+from patients.actions.queries import About, Asked, sync_queries
 from patients.actions.rules import clean_text, demand_reason
 from patients.entries import AnswerEntry
 from patients.facts import FACT_AT, FactEntry
@@ -52,12 +53,14 @@ def record_screening(
     facts: Mapping[str, FactEntry] | None = None,
     reason: str = "",
     version: int | None = None,
+    kept: Collection[str] | None = (),
 ) -> Screening:
     """Answer the criteria of a screening; its verdict sets the status of the subject.
 
     The screening of that day is made or corrected. A criterion or a fact that is
     absent keeps what is stored; a criterion never answered counts as unknown. A
-    fact that is empty is taken back.
+    fact that is empty is taken back. A fact of ``kept`` (None for all) that a soft
+    check doubts opens a query; a query whose check no longer fires closes.
 
     Raises
     ------
@@ -119,6 +122,7 @@ def record_screening(
                 screening.version += 1
                 screening.save(update_fields=["verdict", "rule_set", "version"])
         _follow_verdict(patient, by)
+        follow_facts(patient=patient, screening=screening, by=by, kept=kept)
     return screening
 
 
@@ -198,6 +202,30 @@ def enrol_screened(
         ):
             patient.save(update_fields=["recruited_on", "planned_course", "status", "version"])
     return patient
+
+
+def follow_facts(
+    *, patient: Patient, screening: Screening, by: User, kept: Collection[str] | None = ()
+) -> None:
+    """Let the queries of a screening follow the soft checks of its facts, in the caller's revision."""
+    stored = {row.fact: screenings.entry_of(row) for row in ScreeningFact.objects.filter(screening=screening)}
+    doubts = facts.doubts(
+        list(stored.values()),
+        earlier=selectors.labs_until(patient, screening.screened_on),
+        is_liver_failure=patient.diagnosis == protocol.Diagnosis.LIVER_FAILURE,
+    )
+    asked = [
+        Asked(
+            field=code,
+            rule=doubt.rule,
+            sentence=doubt.sentence,
+            detail=doubt.detail,
+            entered=fact_in_words(stored[code]),
+        )
+        for code, doubt in doubts.items()
+    ]
+    about = About(topic="screening", row=screening.pk)
+    sync_queries(patient=patient, about=about, asked=asked, by=by, confirmed=kept)
 
 
 # --- the steps ------------------------------------------------------------------------------

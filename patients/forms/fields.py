@@ -47,7 +47,11 @@ class TypedForm(forms.Form):
         text = self.posted(name)
         if not text.strip():
             if needed:
-                self.add_error(name, _("The date is empty. Type it as year-month-day."))
+                self.add_error(
+                    name,
+                    _("%(field)s: the date is empty. Type it as year-month-day.")
+                    % {"field": self.fields[name].label},
+                )
             return None
         try:
             day = typed.read_date(text, today=today)

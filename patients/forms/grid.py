@@ -357,7 +357,10 @@ class SheetForm(CorrectionForm):
             return
         if not text:
             if line.visit.visited_on is not None or not line.visit.pk:
-                row.day_errors.append(gettext("The date is empty. Type it as year-month-day."))
+                row.day_errors.append(
+                    gettext("%(field)s: the date is empty. Type it as year-month-day.")
+                    % {"field": gettext("Date of the visit")}
+                )
             return
         try:
             row.day = typed.read_date(text, today=line.record.today)

@@ -171,7 +171,11 @@ class RangeForm(CorrectionForm):
         text = self.posted(name)
         if not text.strip():
             if needed:
-                self.add_error(name, _("The date is empty. Type it as year-month-day."))
+                self.add_error(
+                    name,
+                    _("%(field)s: the date is empty. Type it as year-month-day.")
+                    % {"field": self.fields[name].label},
+                )
             return None
         try:
             return typed.read_date(text, today=self.today)

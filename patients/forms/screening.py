@@ -302,6 +302,10 @@ class ScreeningForm(CorrectionForm):
             if self.posted(f"sure_{code}") != _sure_key(entries[code]):
                 self.add_error(f"fact_{code}", _("Tick that the value is right, or correct it."))
 
+    def kept(self) -> frozenset[str]:
+        """Return the facts whose doubt was seen and whose value stays all the same."""
+        return frozenset(self.doubts) if self.is_bound else frozenset()
+
     # --- judging ----------------------------------------------------------------------------
 
     def answers(self) -> Mapping[str, AnswerEntry]:

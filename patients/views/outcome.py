@@ -101,6 +101,7 @@ def _page(
         "outcomes": found,
         "form": form,
         "may_enter": allowed(request.user, Permission.ENTER_CLINICAL_DATA),
+        "may_raise": allowed(request.user, Permission.RAISE_QUERIES),
         "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
         "conflict": conflict,
         "version": conflict.version if conflict else form.shown("version"),

@@ -81,6 +81,7 @@ def _eligibility_page(
         "header": selectors.header(patient, request.user),
         "screenings": [_as_shown(patient, each, life, written.get(each.pk, [])) for each in found],
         "enrol_form": form,
+        "may_raise": request.user.may(Permission.RAISE_QUERIES),
         "has_pending": bool(found) and found[0].verdict == VerdictState.PENDING,
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
@@ -132,7 +133,9 @@ def screen(request: HttpRequest, subject_id: str) -> HttpResponse:
                     facts=form.facts(),
                     by=request.user,
                     reason=form.reason_given(),
-                    version=form.cleaned_data["version"],
+                    # what was open on another day says nothing about a day without a screening
+                    version=form.cleaned_data["version"] if form.screening is not None else 0,
+                    kept=form.kept(),
                 )
     except Refused as refused:
         form.add_problems(refused)
@@ -174,7 +177,8 @@ def _form(request: HttpRequest, patient: Patient) -> ScreeningForm:
         with suppress(typed.Unreadable):
             day = typed.read_date(asked, today=today)
             screening = next((each for each in found if each.screened_on == day), None)
-    elif found and found[0].verdict == VerdictState.PENDING:
+    elif found and (found[0].verdict == VerdictState.PENDING or found[0].screened_on == today):
+        # there is one screening a day: to screen again on that day is to correct it
         screening = found[0]
         day = screening.screened_on
     return ScreeningForm(

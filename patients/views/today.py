@@ -77,6 +77,7 @@ def _of_role(user: User, subjects: list[worklist.Record]) -> dict[str, Any]:
             return {
                 "rises": attention.rises(user, worklist.today_for(user)),
                 "severe": attention.severe_grades(user),
+                "to_sign_again": attention.to_sign_again(user),
                 "visits_to_sign": attention.visits_to_sign(user),
                 "casebooks_to_sign": attention.casebooks_to_sign(user),
                 "decisions": attention.decisions_due(subjects),

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from patients import actions, draws, plasma, query_marks, reference, schedule, selectors, worklist
+from patients import actions, draws, plasma, query_marks, reference, schedule, screenings, selectors, worklist
 from patients.actions import panel_merge
 from patients.forms import LabPanelForm
 from patients.forms.not_done import NotDoneForm
@@ -215,6 +215,7 @@ class _Entry:
             "week": visit.week,
             "form": form,
             "group": self.group,
+            "is_eligible": screenings.is_eligible(self.patient),
             "age": self.patient.age_on(self.today),
             "appointment": self.appointment,
             "day": day,

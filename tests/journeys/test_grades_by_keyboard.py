@@ -21,7 +21,7 @@ def test_enter_confirms_and_a_digit_gives_another_grade_with_a_reason(
     factories.a_visit(patient, 1, date(2024, 1, 22), alt="260", tbil="50")
 
     page: Page = open_page("/patients/GE-001/labs/", by=hepatologist)
-    page.keyboard.press("g")
+    page.keyboard.press("c")
     page.wait_for_url("**/grades/")
     expect(page.locator("[data-grade-row]").first).to_contain_text("Alanine aminotransferase increased")
     page.keyboard.press("Enter")

@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from infusions.models import Infusion, PlannedInfusion
-from patients import attention, feed, missed, unfinished, worklist
+from patients import attention, casebook_rows, feed, missed, unfinished, worklist
+from patients.actions import signing
 from patients.models import AdverseEvent, DataQuery, Patient, Visit
 from patients.worklist import Section
 from tests import factories
@@ -242,6 +243,29 @@ def test_a_hepatologist_sees_who_rose_from_what_to_what(
     said = page(signed_in(hepatologist))
     assert "18 → 24" in said
     assert "To sign 4 visits" in said
+
+
+def test_a_void_signature_waits_for_another(
+    patient: Patient, hepatologist: User, hepatologist_elsewhere: User, signed_in: SignIn
+) -> None:
+    visit = factories.a_visit(patient, 0, tbil="171", alt="80")
+    for scope in (visit, None):
+        signing.sign(
+            patient=patient,
+            visit=scope,
+            meaning="reviewed",
+            digest=casebook_rows.read(patient).digest(scope.pk if scope else None),
+            by=hepatologist,
+        )
+    factories.settle()
+    assert attention.to_sign_again(hepatologist) == []
+    factories.a_visit(patient, 0, tbil="180")
+    assert {each.what for each in attention.to_sign_again(hepatologist)} == {
+        "week 0, changed since",
+        "casebook, changed since",
+    }
+    assert attention.to_sign_again(hepatologist_elsewhere) == []
+    assert "week 0, changed since" in page(signed_in(hepatologist))
 
 
 def test_a_course_is_to_be_decided_after_the_fourth(sites: dict[str, Site]) -> None:

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from patients import actions, verifications
 from patients.actions.verification import Claim, verify
-from patients.models import Outcome, Patient, PatientIdentity, Screening, Visit
+from patients.models import DataQuery, Outcome, Patient, PatientIdentity, Screening, Visit
 from tests import factories
 from tests.patients.scores import score
 from trial import audit, clock, protocol
@@ -284,6 +284,23 @@ def test_a_doubted_fact_is_saved_once_somebody_says_it_is_right(browser: Client,
     )
     assert other.status_code == 422
     assert browser.post(at("screen", "GE-001"), answers(**doubted, sure_albumin=sure[1])).status_code == 302
+    query = DataQuery.objects.get(patient=patient)
+    assert (query.topic, query.row, query.field, query.state) == (
+        "screening",
+        Screening.objects.get().pk,
+        "albumin",
+        "open",
+    )
+    mended = doubted | {"fact_albumin": "35", "reason": "typing_slip", "version": "1"}
+    assert browser.post(at("screen", "GE-001"), answers(**mended)).status_code == 302
+    query.refresh_from_db()
+    assert query.state == "closed"
+
+
+def test_screening_again_on_its_day_goes_on_with_it(browser: Client, patient: Patient) -> None:
+    today = clock.today_at(patient.site)
+    assert browser.post(at("screen", "GE-001"), answers(screened_on=today.isoformat())).status_code == 302
+    assert browser.get(at("screen", "GE-001")).context["form"].screening == Screening.objects.get()
 
 
 def test_known_labs_are_offered_and_used_only_when_taken(browser: Client, patient: Patient) -> None:
@@ -409,7 +426,7 @@ def test_the_pending_screening_is_opened_again(browser: Client, patient: Patient
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"screened_on": ""}, "The date is empty"),
+        ({"screened_on": ""}, "the date is empty"),
         ({"screened_on": "2999-01-01"}, "outside the dates"),
         ({"inclusion_a": "maybe"}, "yes, no or unknown"),
         ({"on_inclusion_a": "02/03/2020"}, "2020-02-03 or 2020-03-02"),
@@ -455,7 +472,7 @@ def test_an_outcome_is_recorded_corrected_and_voided(browser: Client, patient: P
     [
         ({"kind": ""}, "required"),
         ({"kind": "cured"}, "cured is not one of the available choices"),
-        ({"happened_on": ""}, "The date is empty"),
+        ({"happened_on": ""}, "the date is empty"),
         ({"happened_on": "31/02/2024"}, "does not exist"),
         ({"happened_on": "2024-01-07"}, "before the subject was recruited"),
         ({"what": "x" * 301}, "301 characters"),

@@ -191,7 +191,7 @@ def test_the_same_plasma_twice_is_asked_about_once(browser: Client, patient: Pat
     ("fields", "words"),
     [
         ({"kind": ""}, "No treatment is chosen"),
-        ({"started_on": ""}, "The date is empty"),
+        ({"started_on": ""}, "the date is empty"),
         ({"ended_on": "2024-01-01"}, "before the beginning"),
         ({"ended_at": "20:00"}, "The end has an hour and no day"),
     ],

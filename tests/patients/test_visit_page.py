@@ -222,7 +222,7 @@ def test_a_stored_text_that_no_reader_knows_does_not_stop_a_correction(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "The date is empty"),
+        ("", "the date is empty"),
         ("02/03/2024", "Type 2024-02-03 or 2024-03-02"),
         ("2024-02-31", "does not exist"),
         ("2999-01-01", "outside the dates"),
