@@ -241,7 +241,7 @@ def cell_of(
         analyte=analyte,
         unit=protocol.unit_of(analyte),
         decimals=protocol.decimals_of(analyte),
-        weeks=_weeks(week_from, week_to),
+        weeks=weeks_label(week_from, week_to),
         before=_numbers(before),
         after=_numbers(after),
     )
@@ -251,7 +251,8 @@ def _numbers(stored: Any) -> tuple[float | None, ...]:
     return tuple(None if x is None else float(x) for x in selectors.parsed(stored))
 
 
-def _weeks(week_from: int, week_to: int) -> str:
+def weeks_label(week_from: int, week_to: int) -> str:
+    """Return the weeks of a comparison as they are written: ``W4–12``, ``W4``."""
     return f"W{week_from}" if week_from == week_to else f"W{week_from}\N{EN DASH}{week_to}"
 
 

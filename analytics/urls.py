@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import contrast, export, files, freshness, meld, trend
+from analytics.views import contrast, export, files, flow, freshness, lineage, meld, paper, trend
 
 app_name = "analytics"
 urlpatterns = [
     path("patients/<str:subject_id>/", trend.trend, name="trend"),
+    path("patients/<str:subject_id>/trend.png", trend.download, {"form": "png"}, name="trend_png"),
+    path("patients/<str:subject_id>/trend.pdf", trend.download, {"form": "pdf"}, name="trend_pdf"),
+    path("patients/<str:subject_id>/trend.svg", trend.download, {"form": "svg"}, name="trend_svg"),
     path("analysis/", contrast.analysis, name="analysis"),
     path("analysis/rows/", contrast.rows, name="rows"),
+    path("analysis/history/", lineage.history, name="cell_history"),
+    path("analysis/moves/", lineage.feed, name="moves"),
+    path("results/values/<str:subject_id>/<int:week>/<str:analyte>/", lineage.value, name="value"),
+    path("analysis/paper/", paper.paper, name="paper"),
+    path("analysis/paper/all/", paper.everything, name="paper_all"),
+    path("analysis/paper/<str:paper_name>.<str:paper_form>", paper.file, name="paper_file"),
     path("analysis/<str:contrast>/<str:analyte>/<str:measure>/", contrast.contrast, name="contrast"),
+    path(
+        "analysis/<str:contrast>/<str:analyte>/<str:measure>/sensitivity/",
+        contrast.sensitivity,
+        name="sensitivity",
+    ),
+    path(
+        "analysis/<str:contrast>/<str:analyte>/<str:measure>/file.<str:kind>",
+        contrast.contrast_file,
+        name="contrast_file",
+    ),
+    path("analysis/flow/", flow.flow_diagram, name="flow"),
+    path("analysis/flow.<str:extension>", flow.flow_file, name="flow_file"),
+    path("analysis/flow/<str:box>/", flow.flow_box, name="flow_box"),
     path("results/freshness/", freshness.freshness, name="freshness"),
     path("results/since/", freshness.since_last_look, name="since"),
     path("results/moved/<int:number>/", freshness.revision_moved, name="moved"),

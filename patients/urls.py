@@ -23,6 +23,7 @@ from patients.views import (
     screening_log,
     signing,
     today,
+    value_history,
     verifying,
     visit,
 )
@@ -66,6 +67,11 @@ urlpatterns = [
     path("patients/<str:subject_id>/grades/<int:result_id>/", grades.grade, name="grade"),
     path("patients/<str:subject_id>/labs/", labs.labs, name="labs"),
     path("patients/<str:subject_id>/history/", history.history, name="history"),
+    path(
+        "patients/<str:subject_id>/history/<int:week>/<str:analyte>/",
+        value_history.value,
+        name="value_history",
+    ),
     path("patients/<str:subject_id>/eligibility/", screening.eligibility_of, name="eligibility"),
     path("patients/<str:subject_id>/screening/", screening.screen, name="screen"),
     path("patients/<str:subject_id>/screening/verdict/", screening.verdict, name="verdict"),

@@ -1,0 +1,39 @@
+"""What a page is asked for in its address."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.http import Http404, HttpRequest
+
+from analytics.contrasts import CellKey, all_keys
+
+LARGEST = 2**63 - 1
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[CellKey]:
+    return frozenset(all_keys())
+
+
+def cell_key(request: HttpRequest) -> CellKey:
+    """Return the cell that the query names.
+
+    Raises
+    ------
+    Http404
+        When the study has no such cell.
+    """
+    texts = [request.GET.get(name, "") for name in CellKey._fields]
+    if not all(text.isascii() and text.isdecimal() and len(text) < 5 for text in texts[5:]):
+        raise Http404
+    key = CellKey(*texts[:5], int(texts[5]), int(texts[6]))
+    if key not in _known():
+        raise Http404
+    return key
+
+
+def number(request: HttpRequest, name: str) -> int | None:
+    """Return a number of the query, None when it is absent or none."""
+    text = request.GET.get(name, "")
+    return min(int(text), LARGEST) if text.isascii() and text.isdecimal() and len(text) < 20 else None
