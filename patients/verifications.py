@@ -8,7 +8,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
 from django.utils.translation import gettext as _
 
 from patients import casebook, upstairs
@@ -24,9 +26,10 @@ from patients.models import (
 )
 from trial import protocol, trail_words
 from trial.clock import zone
-from trial.models import User
+from trial.models import AuditEntry, User
 
 LABS = LabResult._meta.db_table
+VISITS = Visit._meta.db_table
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -49,6 +52,7 @@ def rows_of(table: str) -> QuerySet[Any]:
         If rows of the table are not verified one by one.
     """
     sources: Mapping[str, QuerySet[Any]] = {
+        VISITS: Visit.objects.valid(),
         LABS: LabResult.objects.filter(visit__voided_at__isnull=True),
         "patients_screening": Screening.objects.valid(),
         "infusions_infusion": upstairs.infusions().filter(voided_at__isnull=True),
@@ -59,7 +63,7 @@ def rows_of(table: str) -> QuerySet[Any]:
     return sources[table]
 
 
-TABLES = (LABS, *KINDS.values())
+TABLES = (VISITS, LABS, *KINDS.values())
 
 
 def visits_of(patient: Patient) -> list[Visit]:
@@ -93,19 +97,22 @@ def marks(patient: Patient, *tables: str) -> Marks:
     """
     valid = Verification.objects.valid().filter(patient=patient).select_related("verified_by")
     stored = list(valid.filter(table__in=tables) if tables else valid)
-    versions: dict[tuple[str, int], int] = {}
-    for each in {mark.table for mark in stored} & set(TABLES):
-        keys = [mark.row for mark in stored if mark.table == each]
-        found = rows_of(each).filter(pk__in=keys).values_list("pk", "version")
-        versions |= {(each, pk): version for pk, version in found}
+    current = {
+        (each, pk)
+        for each in {mark.table for mark in stored} & set(TABLES)
+        for pk in current_rows(each, [mark.row for mark in stored if mark.table == each])
+    }
     return {
         (mark.table, mark.row): Mark(
-            mark.verified_by.shown_name,
-            mark.verified_at,
-            versions.get((mark.table, mark.row)) == mark.row_version,
+            mark.verified_by.shown_name, mark.verified_at, (mark.table, mark.row) in current
         )
         for mark in stored
     }
+
+
+def current_rows(table: str, keys: Iterable[int]) -> set[int]:
+    """Return which rows of a table are verified as they stand; one query."""
+    return set(rows_of(table).filter(_verified(table), pk__in=list(keys)).values_list("pk", flat=True))
 
 
 # --- the pages of the monitor ---------------------------------------------------------------
@@ -153,13 +160,14 @@ class Share:
 
 def items(patient: Patient, *, visit: Visit | None = None, kind: str = "") -> Sequence[Item]:
     """Return what there is to compare at a visit, or of a kind."""
-    table = LABS if visit is not None else KINDS[kind]
-    rows = rows_of(table).filter(patient=patient)
     if visit is not None:
-        rows = rows.filter(visit=visit).select_related("laboratory")
+        found = marks(patient, VISITS, LABS)
+        results = rows_of(LABS).filter(patient=patient, visit=visit).select_related("laboratory")
+        own = [_item(VISITS, row, found, patient) for row in rows_of(VISITS).filter(pk=visit.pk)]
+        return own + [_item(LABS, row, found, patient) for row in sorted(results, key=_panel_order)]
+    table = KINDS[kind]
     found = marks(patient, table)
-    ordered = sorted(rows, key=_panel_order) if visit is not None else list(rows)
-    return [_item(table, row, found, patient) for row in ordered]
+    return [_item(table, row, found, patient) for row in rows_of(table).filter(patient=patient)]
 
 
 def _panel_order(result: Any) -> int:
@@ -185,7 +193,7 @@ def facts(table: str, row: Any, patient: Patient) -> tuple[tuple[str, str], ...]
     """Return what a row says, in words: label and value of each signed field that holds something."""
     shown, said = image(row), []
     for field in casebook.SIGNED[table]:
-        if field in ("visit", "analyte", "lab_result"):
+        if field in ("visit", "week", "analyte", "lab_result"):
             continue
         column = row._meta.get_field(field).column
         value = shown.get(column)
@@ -205,23 +213,51 @@ def facts(table: str, row: Any, patient: Patient) -> tuple[tuple[str, str], ...]
 
 
 def _verified(table: str) -> Exists:
-    return Exists(
-        Verification.objects.valid().filter(table=table, row=OuterRef("pk"), row_version=OuterRef("version"))
-    )
+    """Return whether a row is verified as it stands.
+
+    The version of a visit moves with each of its results: its own row is held
+    against the trail, which says whether any of its signed fields changed since.
+    """
+    of_row = Verification.objects.valid().filter(table=table, row=OuterRef("pk"))
+    if table == VISITS:
+        return Exists(of_row.filter(Q(row_version=OuterRef("version")) | ~Exists(_visit_changes_since())))
+    return Exists(of_row.filter(row_version=OuterRef("version")))
+
+
+def _visit_changes_since() -> QuerySet[AuditEntry]:
+    """Return the entries after a verified version in which a signed field of the visit changed.
+
+    It asks in the database what :func:`patients.casebook.changed_fields` says of one entry.
+    """
+    changed = Q()
+    nothing = Value("", TextField())
+    entries = AuditEntry.objects.filter(table=VISITS, row=OuterRef("row"))
+    for field in (*casebook.SIGNED[VISITS], "voided_at"):
+        was, is_now = f"was_{field}", f"now_{field}"
+        entries = entries.annotate(
+            **{was: Coalesce(KT(f"old__{field}"), nothing), is_now: Coalesce(KT(f"new__{field}"), nothing)}
+        )
+        changed |= ~Q(**{was: F(is_now)})
+    entries = entries.annotate(at_version=Cast(KT("new__version"), IntegerField()))
+    return entries.filter(changed, at_version__gt=OuterRef("row_version"))
 
 
 def shares(patient: Patient, *, only_visit: Visit | None = None) -> Mapping[str | int, Share]:
     """Return how much of a subject is verified, by visit key and by kind, in one query."""
-    results = rows_of(LABS).filter(patient=patient)
+    own, results = rows_of(VISITS).filter(patient=patient), rows_of(LABS).filter(patient=patient)
     if only_visit is not None:
-        rows = _parted(results.filter(visit=only_visit), LABS, "", "visit_id")
-    else:
-        kinds = (
+        own, results = own.filter(pk=only_visit.pk), results.filter(visit=only_visit)
+    parts = [_parted(results, LABS, "", "visit_id")]
+    if only_visit is None:
+        parts += [
             _parted(rows_of(table).filter(patient=patient), table, kind, "patient_id")
             for kind, table in KINDS.items()
-        )
-        rows = _parted(results, LABS, "", "visit_id").union(*kinds, all=True)
-    return {kind or visit: Share(verified, number) for kind, visit, verified, number in rows}
+        ]
+    found: dict[str | int, Share] = {}
+    for kind, visit, verified, number in _parted(own, VISITS, "", "pk").union(*parts, all=True):
+        part = kind or visit
+        found[part] = found.get(part, Share()) + Share(verified, number)
+    return found
 
 
 def _parted(rows: QuerySet[Any], table: str, kind: str, by: str) -> QuerySet[Any]:
@@ -255,14 +291,15 @@ def shares_by_site(user: User) -> Mapping[int, Share]:
 
 
 def next_visits(user: User) -> Mapping[int, tuple[str, int, int | None]]:
-    """Return by site the earliest visit with a result to compare: subject, key and week. One query."""
+    """Return by site the earliest visit with something to compare: subject, key and week. One query."""
+    results = rows_of(LABS).filter(~_verified(LABS), visit=OuterRef("pk"))
     waiting = (
-        rows_of(LABS)
-        .filter(~_verified(LABS), patient__in=Patient.objects.visible_to(user))
-        .order_by("patient__site_id", "visit__visited_on", "patient__subject_id", "visit_id")
+        rows_of(VISITS)
+        .filter(~_verified(VISITS) | Exists(results), patient__in=Patient.objects.visible_to(user))
+        .order_by("patient__site_id", "visited_on", "patient__subject_id", "pk")
         .distinct("patient__site_id")
     )
-    found = waiting.values_list("patient__site_id", "patient__subject_id", "visit_id", "visit__week")
+    found = waiting.values_list("patient__site_id", "patient__subject_id", "pk", "week")
     return {site: (code, visit, week) for site, code, visit, week in found}
 
 

@@ -53,8 +53,13 @@ def verify(*, patient: Patient, rows: Sequence[Claim], by: User) -> Verified:
     """
     with audit.revision(by=by, source=SOURCE) as written:
         selectors.locked(patient)
-        _refuse_moved(patient, rows)
+        rows = _as_stored(patient, rows)
         marked = _standing(rows)
+        current = {
+            (table, key)
+            for table in {claim.table for claim in rows}
+            for key in verifications.current_rows(table, [c.row for c in rows if c.table == table])
+        }
         now = timezone.now()
         fresh = [claim for claim in rows if (claim.table, claim.row) not in marked]
         Verification.objects.bulk_create(
@@ -71,7 +76,7 @@ def verify(*, patient: Patient, rows: Sequence[Claim], by: User) -> Verified:
         outdated = []
         for claim in rows:
             mark = marked.get((claim.table, claim.row))
-            if mark is not None and mark.row_version != claim.version:
+            if mark is not None and (claim.table, claim.row) not in current:
                 mark.row_version, mark.verified_by, mark.verified_at = claim.version, by, now
                 outdated.append(mark)
         if outdated:
@@ -125,8 +130,10 @@ def _standing(rows: Sequence[Claim]) -> dict[tuple[str, int], Verification]:
     return found
 
 
-def _refuse_moved(patient: Patient, rows: Sequence[Claim]) -> None:
+def _as_stored(patient: Patient, rows: Sequence[Claim]) -> list[Claim]:
+    """Return the claims at the versions that are stored, where the rows still say what was on screen."""
     clashes: list[Clash] = []
+    found: list[Claim] = []
     newest = 0
     for table in {claim.table for claim in rows}:
         claims = {claim.row: claim for claim in rows if claim.table == table}
@@ -136,11 +143,14 @@ def _refuse_moved(patient: Patient, rows: Sequence[Claim]) -> None:
         if stored.keys() != claims.keys():
             raise _gone()
         for key, row in stored.items():
-            if row.version != claims[key].version:
+            changes = [] if row.version == claims[key].version else _changes(table, key, claims[key].version)
+            if changes:
                 newest = max(newest, row.version)
-                clashes += _changes(table, key, claims[key].version)
+                clashes += changes
+            found.append(Claim(table, key, row.version))
     if clashes:
         raise Conflict(clashes, newest)
+    return found
 
 
 def _gone() -> Exception:
@@ -166,7 +176,9 @@ def _changes(table: str, row: int, seen: int) -> list[Clash]:
         return []
     names = trail_words.Names()
     title = trail_words.analyte_label(now.get("analyte")) or trail_words.row_title(table, now, names)
-    fields = [field for field in casebook.changed_fields(table, then, now) if field in now] or ["version"]
+    fields = [field for field in casebook.changed_fields(table, then, now) if field in now]
+    if not fields and table != verifications.VISITS:
+        fields = ["version"]
     return [
         Clash(
             f"{title}, {trail_words.column_label(table, field)}",

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from patients import ctcae, grading, selectors
+from patients import ctcae, grading, locks, selectors
 from patients.actions.grades import confirm_grade
 from patients.forms.grade import GradeForm
 from patients.grading import Proposal, State
@@ -73,6 +73,7 @@ def _page(
 ) -> HttpResponse:
     found = grading.proposals(patient)
     rows = [(one, _event_url(patient, one)) for one in found]
+    is_open = not locks.rule_of(patient)
     context = {
         "place": "patients",
         "tab": "labs",
@@ -85,8 +86,9 @@ def _page(
         "chosen": chosen,
         "chosen_grade": form.shown("grade") if form is not None else "",
         "changed": changed,
-        "may_confirm": request.user.may(Permission.CONFIRM_GRADES),
-        "may_enter": request.user.may(Permission.ENTER_CLINICAL_DATA),
+        # the head of the page says why nothing is offered
+        "may_confirm": is_open and request.user.may(Permission.CONFIRM_GRADES),
+        "may_enter": is_open and request.user.may(Permission.ENTER_CLINICAL_DATA),
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }

@@ -28,10 +28,11 @@ def test_a_visit_from_its_source_to_its_lock(
     page.keyboard.press("a")
     page.keyboard.press("j")
     page.keyboard.press("Space")
-    assert page.locator("[data-tick]:checked").count() == 2
+    assert page.locator("[data-tick]:checked").count() == 3
     page.keyboard.press("Control+s")
-    page.get_by_text("2 verified.").wait_for()
-    assert verifications.shares(patient)[visit.pk] == verifications.Share(2, 3)
+    page.get_by_text("3 verified.").wait_for()
+    # of the row of the visit itself and its three results
+    assert verifications.shares(patient)[visit.pk] == verifications.Share(3, 4)
 
     page = open_page(f"/patients/GE-001/sign/?visit={visit.pk}", by=hepatologist)
     page.get_by_label("I confirm that these data").check()

@@ -59,9 +59,10 @@ def correct(visit: Visit, by: User, **values: str) -> None:
 def test_what_is_verified_is_counted_and_marked(patient: Patient, visit: Visit, monitor: User) -> None:
     done = verify(patient=patient, rows=claims(visit)[:2], by=monitor)
     assert done.marked == 2
-    assert verifications.shares(patient)[visit.pk] == verifications.Share(2, 3)
+    assert verifications.shares(patient)[visit.pk] == verifications.Share(2, 4)
     assert verify(patient=patient, rows=claims(visit)[:2], by=monitor).id is None
-    assert verifications.shares_by_site(monitor)[patient.site_id] == verifications.Share(2, 4)
+    # three results and one, and the rows of the two visits themselves
+    assert verifications.shares_by_site(monitor)[patient.site_id] == verifications.Share(2, 6)
 
 
 def test_a_later_change_is_said_and_the_share_shrinks(
@@ -76,7 +77,7 @@ def test_a_later_change_is_said_and_the_share_shrinks(
     assert not found[verifications.LABS, tbil.pk].is_current
     assert found[verifications.LABS, tbil.pk].words(None).endswith("by Chen Yu, changed since")
     assert found[verifications.LABS, inr.pk].is_current
-    assert verifications.shares(patient)[visit.pk] == verifications.Share(2, 3)
+    assert verifications.shares(patient)[visit.pk] == verifications.Share(2, 4)
     again = verify(patient=patient, rows=claims(visit), by=monitor)
     assert again.marked == 1
     assert verifications.marks(patient)[verifications.LABS, tbil.pk].is_current
@@ -103,6 +104,42 @@ def test_every_kind_of_record_is_verified_alike(patient: Patient, monitor: User)
     assert verify(patient=patient, rows=rows, by=monitor).marked == 2
     assert [item.is_verified for item in verifications.items(patient, kind="infusions")] == [True]
     assert verifications.shares(patient)["outcomes"].is_complete
+
+
+def test_a_visits_own_row_is_verified_until_it_says_something_else(
+    patient: Patient, visit: Visit, monitor: User, coordinator: User
+) -> None:
+    own = Claim(verifications.VISITS, visit.pk, visit.version)
+    assert verify(patient=patient, rows=[own], by=monitor).marked == 1
+    factories.settle()
+    correct(visit, coordinator, tbil="17.1")
+    assert Visit.objects.get(pk=visit.pk).version > visit.version
+    # a result moves the version of the visit, and says nothing new about the visit itself
+    assert verifications.marks(patient)[verifications.VISITS, visit.pk].is_current
+    assert verifications.shares(patient)[visit.pk] == verifications.Share(1, 4)
+    assert verify(patient=patient, rows=[own], by=monitor).marked == 0
+    assert verifications.next_visits(monitor)[patient.site_id][2] == 0
+
+    stored = Visit.objects.get(pk=visit.pk)
+    actions.record_labs(
+        visit=stored,
+        entries=[],
+        visited_on=date(2024, 2, 9),
+        by=coordinator,
+        reason="typing slip corrected",
+    )
+    factories.settle()
+    found = verifications.marks(patient)[verifications.VISITS, visit.pk]
+    assert found.words(None).endswith("by Chen Yu, changed since")
+    assert verifications.shares(patient)[visit.pk].verified == 0
+    with pytest.raises(Conflict) as conflict:
+        verify(patient=patient, rows=[own], by=monitor)
+    (clash,) = conflict.value.clashes
+    assert (clash.theirs, clash.by) == ("2024-02-09", "Li Min")
+    item = verifications.items(patient, visit=visit)[0]
+    assert "2024-02-09" in dict(item.facts).values()
+    assert verify(patient=patient, rows=[Claim(item.table, item.row, item.version)], by=monitor).marked == 1
+    assert verifications.marks(patient)[verifications.VISITS, visit.pk].is_current
 
 
 def test_only_rows_of_the_subject_and_of_known_tables(patient: Patient, visit: Visit, monitor: User) -> None:
@@ -247,7 +284,7 @@ def test_the_monitor_verifies_all_except_one_on_the_page(
     assert all(f'value="{claim}"' in page for claim in sent)
     answer = client.post(url, {"shown": sent, "row": sent[:1], "do": "except", "submission_key": "v1"})
     assert answer.status_code == 302
-    assert verifications.shares(visit.patient)[visit.pk] == verifications.Share(2, 3)
+    assert verifications.shares(visit.patient)[visit.pk] == verifications.Share(2, 4)
 
 
 @pytest.mark.parametrize("query", ["visit=x", "visit=-1", "visit=99999999999999999999", "of=labs", "visit=²"])
