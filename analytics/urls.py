@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import contrast, export, files, flow, freshness, lineage, meld, paper, trend
+from analytics.views import contrast, export, files, flow, freshness, lineage, meld, paper, survival, trend
 
 app_name = "analytics"
 urlpatterns = [
@@ -20,6 +20,15 @@ urlpatterns = [
     path("analysis/paper/", paper.paper, name="paper"),
     path("analysis/paper/all/", paper.everything, name="paper_all"),
     path("analysis/paper/<str:paper_name>.<str:paper_form>", paper.file, name="paper_file"),
+    path("analysis/survival/", survival.survival, name="survival"),
+    path("analysis/survival/sheet/", survival.survival_sheet, name="survival_sheet"),
+    path("analysis/survival/rows/", survival.survival_rows, name="survival_rows"),
+    path("analysis/survival/follow_up.csv", survival.follow_up_file, name="follow_up"),
+    path("analysis/survival/figure.svg", survival.survival_figure_file, {"kind": "svg"}, name="survival_svg"),
+    path("analysis/survival/figure.pdf", survival.survival_figure_file, {"kind": "pdf"}, name="survival_pdf"),
+    path("analysis/survival/figure.png", survival.survival_figure_file, {"kind": "png"}, name="survival_png"),
+    path("analysis/models/", survival.models, name="models"),
+    path("analysis/models/sheet/", survival.models_sheet, name="models_sheet"),
     path("analysis/<str:contrast>/<str:analyte>/<str:measure>/", contrast.contrast, name="contrast"),
     path(
         "analysis/<str:contrast>/<str:analyte>/<str:measure>/sensitivity/",

@@ -61,6 +61,10 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
             "contrast": "C-D",
             "analyte": "tbil",
             "measure": "interval",
+            "paper_name": "figure4",
+            "box": "A-24-seen",
+            "analytics:flow_file.extension": "svg",
+            "paper_form": "svg",
             "job_id": jobs.queue("export", data_manager, {"datasets": ["subjects"], "title": "x"}).pk,
         }
 
