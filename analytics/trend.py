@@ -2,137 +2,261 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from analytics import figures, selectors
+from analytics import selectors, trend_figure, trend_group, trend_table
+from analytics import trend_words as words
+from analytics.figures import tick_text
+from analytics.trend_group import Around
+from analytics.trend_lanes import InfusionMark, Sheet
+from analytics.trend_table import Happening, Table, Value
+from analytics.trend_terms import Draw, Happened, Reading, Series, Span, Trend
+from analytics.trend_words import Due, Origin
+from infusions import selectors as infusion_selectors
+from infusions.models import Infusion
+from patients import selectors as patient_selectors
+from patients import verifications
 from patients.draw_marks import DrawMark, draw_marks
-from patients.models import LabResult, Patient, Visit
+from patients.models import LabResult, Outcome, Patient, Visit
+from patients.patient_header import clamps
 from patients.reference import Reference, Step, references_for, steps_for
-from trial import protocol, units
+from patients.serious import Infused
+from trial import clock, protocol, units
 from trial.models import AuditEntry
-from trial.protocol import Direction, Limits, Population
+from trial.protocol import Direction
 
-LEAST_FOR_RIBBON = 3
-"""Subjects of a group below which quartiles say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One value of the table: printed, flagged, and where it came from."""
-
-    shown: str
-    flag: str
-    typed: str
-    plasma: str = ""
+TAIL = 28
+"""Days after the last draw that the axis shows at most, when it runs to date."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One draw of the table."""
+class Wanted:
+    """How the trend is drawn; each is a switch of the page's address."""
 
-    head: str
-    date: str
-    day: str
-    url_week: int | None
-    visit_id: int
-    left_out: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One quantity of the table over all draws."""
-
-    label: str
-    unit: str
-    values: tuple[Value | None, ...]
-    change: str
+    log: bool = False
+    relative: bool = False
+    whole: bool = False
+    dates: bool = False
+    bare: bool = False
+    unbanded: bool = False
+    scheduled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TrendPage:
     """The figure, the table that says the same, and what to call it all."""
 
-    figure: figures.Trend | None
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    figure: Trend | None
+    table: Table
     group: str
+    group_from: int
     group_n: int
-    days: str
+    group_revision: int
+    axis: str
+    reference: str
     revision: int
+    obstacles: Mapping[str, str]
+    infusions: str
+    happenings: tuple[Happening, ...] = ()
     has_hollow: bool = False
+    has_limits: bool = False
+    has_left_out: bool = False
+    hidden: int = 0
+    steps: int = 0
+
+    @property
+    def rows(self) -> tuple[trend_table.Row, ...]:
+        return self.table.rows
+
+    @property
+    def columns(self) -> tuple[trend_table.Column, ...]:
+        return self.table.columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A visit with values, where it stands on the axis, and what to know about it."""
+
+    visit: Visit
+    day: int
+    at: float
+    mark: DrawMark
+    results: Mapping[str, LabResult]
+
+    @property
+    def when(self) -> str:
+        return f"{words.head(self.visit)} \N{MIDDLE DOT} {words.study_day(self.day)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What every result is held against, and where it comes from."""
+
+    references: Mapping[int, Reference]
+    steps: Mapping[str, Sequence[Step]]
+    origins: Mapping[int, Origin]
+
+
+def group_of(patient: Patient) -> str:
+    """Return the group whose course stands behind a subject's."""
+    return protocol.group_of(patient.diagnosis, patient.infusions.filter(voided_at__isnull=True).count())
 
 
 def trend(
-    patient: Patient, *, today: date, log: bool = False, relative: bool = False, whole_study: bool = False
+    patient: Patient,
+    *,
+    today: date,
+    wanted: Wanted | None = None,
+    shares: Around | None = None,
+    sheet: Sheet = trend_figure.SCREEN,
 ) -> TrendPage:
-    """Read and place everything the trend page shows, in a constant number of queries."""
+    """Read and place everything the trend page shows, in a constant number of queries.
+
+    Parameters
+    ----------
+    patient
+        The subject.
+    today
+        The day at the site.
+    wanted
+        How it is drawn.
+    shares
+        The group's shares of week 0, for a drawing relative to it; else its levels are read.
+    sheet
+        Measures of the drawing.
+    """
+    wanted = wanted or Wanted()
     visits = list(patient.visits.filter(voided_at__isnull=True).prefetch_related("lab_results", "scores"))
-    infusions = list(patient.infusions.filter(voided_at__isnull=True).order_by("given_on", "number"))
-    outcomes = list(patient.outcomes.filter(voided_at__isnull=True).order_by("happened_on"))
-    day_zero = _day_zero(patient, infusions, visits)
+    results = [result for visit in visits for result in visit.lab_results.all()]
+    infusions = sorted(infusion_selectors.valid_infusions(patient), key=lambda i: (i.given_on, i.number))
+    outcomes = sorted(patient_selectors.outcomes(patient), key=lambda outcome: outcome.happened_on)
+    day_zero = _day_zero(patient, infusions, visits, today)
+    freshness = selectors.freshness()
     group = protocol.group_of(patient.diagnosis, len(infusions))
-    around = _group_levels(group)
-    writers = _writers(result.pk for visit in visits for result in visit.lab_results.all())
-    seen = sorted(
-        ((visit, _day_of(visit, day_zero)) for visit in visits if visit.lab_results.all()),
-        key=lambda pair: pair[1],
-    )
-    held = _References.of(patient, [result for visit in visits for result in visit.lab_results.all()])
-    marks = draw_marks(patient, visits, [r for visit in visits for r in visit.lab_results.all()])
-    series = [
-        _series(protocol.ANALYTES[code], seen, around, held, marks, lambda day: (day - day_zero).days)
-        for code in protocol.TREND
-    ]
-    series.append(_score_series(seen, around, marks))
-    shown_weeks = [*protocol.WEEKS, *(w for w in range(2, 25, 2))]
+    around = shares or trend_group.levels(group, freshness.shown)
+    every = _drawn(patient, visits, results, day_zero)
+    drawn = [one for one in every if one.visit.week is not None] if wanted.scheduled else every
+    held = _held(patient, results)
+    until = (today - day_zero).days
+    due = Due(patient.recruited_on, patient.planned_course, day_zero, today, bool(outcomes))
+    lanes = _lanes(patient, infusions, due)
+    series = [_lab_series(protocol.ANALYTES[code], drawn, held, day_zero) for code in protocol.TREND]
+    score = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
+    series.append(_score_series(score, drawn))
+    tabulated = _table(series, drawn, held)
+    if not wanted.bare:
+        series = [replace(one, group=tuple(around.points.get(one.code, ()))) for one in series]
+    if wanted.unbanded:
+        series = [replace(one, reference=None, spans=()) for one in series]
     figure = None
-    if seen:
-        days = [day for _visit, day in seen]
-        until_today = (today - day_zero).days
-        end = max(days[-1], min(until_today, days[-1] + 28)) if not whole_study else 25 * 7
-        figure = figures.trend(
+    if drawn:
+        last = max(one.day for one in drawn)
+        end = max([last, *(mark.day for mark in lanes.marks if mark.state in ("given", "late"))])
+        end = max(end, min(until, end + TAIL))
+        if wanted.whole:
+            final = protocol.VISITS[-1]
+            end = max(end, final.day + final.window.after)
+        first = min(*(one.day for one in drawn), 0) - 3
+        figure = trend_figure.trend(
             series,
-            [_draw(visit, day, day_zero, writers, held, marks[visit.pk]) for visit, day in seen],
-            _infusion_marks(patient, infusions, day_zero, until_today, ended=bool(outcomes)),
-            first_day=min(days[0], 0) - 2,
+            [_draw(one, day_zero) for one in drawn],
+            lanes.happened,
+            first_day=first,
             last_day=end + 3,
-            weeks=sorted(set(shown_weeks)),
-            windows=[(v.day - v.window.before, v.day + v.window.after) for v in protocol.VISITS],
-            today=until_today,
-            ended=[
-                ((o.happened_on - day_zero).days, _(protocol.OUTCOME_LABELS[protocol.OutcomeKind(o.kind)]))
-                for o in outcomes
-            ],
-            log=log,
-            relative=relative,
+            weeks=_weeks(day_zero, dates=wanted.dates),
+            windows=[_window(visit, day_zero) for visit in protocol.VISITS],
+            today=until,
+            ended=_ended(outcomes, day_zero),
+            log=wanted.log,
+            relative=wanted.relative,
+            sheet=sheet,
         )
+    readings = [reading for one in series for reading in one.readings]
     return TrendPage(
         figure=figure,
-        columns=tuple(_column(visit, day, day_zero, marks[visit.pk]) for visit, day in seen),
-        rows=tuple(_row(one, seen, marks) for one in series),
+        table=tabulated,
         group=group,
-        group_n=max((n for n, _point in around.values()), default=0),
-        days=_("weeks since the first infusion") if infusions else _("weeks since the first infusion is due"),
-        revision=selectors.freshness().shown,
-        has_hollow=any(marks[visit.pk].after for visit, _day in seen),
+        group_from=around.least,
+        group_n=around.most,
+        group_revision=around.revision,
+        axis=_("weeks since the first infusion") if infusions else _("weeks since the first infusion is due"),
+        reference=words.whose_reference(
+            patient, [held.references[r.pk] for r in results if r.pk in held.references]
+        ),
+        revision=freshness.shown,
+        obstacles=words.obstacle_words(),
+        infusions=lanes.happened.infusions_words,
+        happenings=tuple(lanes.happenings),
+        has_hollow=any(reading.hollow for reading in readings),
+        has_limits=any(reading.comparator for reading in readings),
+        has_left_out=any(reading.left_out for reading in readings),
+        hidden=len(every) - len(drawn),
+        steps=max((len({span.limits for span in one.spans}) for one in series), default=0),
     )
 
 
-def _day_zero(patient: Patient, infusions: Sequence[Any], visits: Sequence[Visit]) -> date:
+# --- days -----------------------------------------------------------------------------------
+
+
+def _day_zero(patient: Patient, infusions: Sequence[Infusion], visits: Sequence[Visit], today: date) -> date:
     if infusions:
-        first: date = infusions[0].given_on
-        return first
+        return infusions[0].given_on
     if patient.recruited_on:
         return protocol.infusion_due(1, patient.recruited_on)
     dated = [visit.visited_on - timedelta(days=7 * (visit.week or 0)) for visit in visits if visit.visited_on]
-    return min(dated, default=timezone.localdate())
+    return min(dated, default=today)
+
+
+def _weeks(day_zero: date, *, dates: bool) -> list[tuple[int, str]]:
+    shown = sorted({*protocol.WEEKS, *range(-8, protocol.WEEKS[-1] + 3, 2)} | set(range(-4, 5)))
+    return [
+        (week, (day_zero + timedelta(days=7 * week)).isoformat() if dates else tick_text(week))
+        for week in shown
+    ]
+
+
+def _window(visit: protocol.ScheduledVisit, day_zero: date) -> tuple[int, int, str]:
+    first, last = visit.day - visit.window.before, visit.day + visit.window.after
+    said = {
+        "week": visit.week,
+        "first": (day_zero + timedelta(days=first)).isoformat(),
+        "last": (day_zero + timedelta(days=last)).isoformat(),
+    }
+    return first, last, _("window of week %(week)s: %(first)s to %(last)s") % said
+
+
+def _ended(outcomes: Sequence[Outcome], day_zero: date) -> list[tuple[int, str]]:
+    return [
+        ((one.happened_on - day_zero).days, _(protocol.OUTCOME_LABELS[protocol.OutcomeKind(one.kind)]))
+        for one in outcomes
+    ]
+
+
+def _drawn(
+    patient: Patient, visits: Sequence[Visit], results: Sequence[LabResult], day_zero: date
+) -> list[_Drawn]:
+    marks = draw_marks(patient, visits, results)
+    placed = sorted(
+        (
+            (_day_of(visit, day_zero), visit.week is None, visit.pk, visit)
+            for visit in visits
+            if visit.lab_results.all()
+        ),
+        key=lambda one: one[:3],
+    )
+    found: list[_Drawn] = []
+    for day, _unscheduled, pk, visit in placed:
+        # two draws of a day stand beside one another
+        at = day + 0.4 if found and found[-1].day == day else float(day)
+        by_code = {result.analyte: result for result in visit.lab_results.all()}
+        found.append(_Drawn(visit, day, at, marks[pk], by_code))
+    return found
 
 
 def _day_of(visit: Visit, day_zero: date) -> int:
@@ -141,150 +265,66 @@ def _day_of(visit: Visit, day_zero: date) -> int:
     return (visit.visited_on - day_zero).days
 
 
-def _group_levels(group: str) -> Mapping[tuple[str, int], tuple[int, figures.GroupPoint]]:
-    """Return n, median and quartiles of a group by quantity and week."""
-    levels = {}
-    for key, result in selectors.current_cells(
-        population=Population.TREATED.value,
-        measure=protocol.Measure.LEVEL.value,
-        group1=group,
-        group2="",
-        analyte__in=[*protocol.TREND, protocol.DEFAULT_SCORE],
-    ):
-        summary = result.group1.summary if result.group1 else None
-        if summary is None or key.week_from != key.week_to or summary.n < LEAST_FOR_RIBBON:
-            continue
-        if summary.q1 is not None and summary.median is not None and summary.q3 is not None:
-            levels[key.analyte, key.week_from] = (
-                summary.n,
-                figures.GroupPoint(7 * key.week_from, summary.q1, summary.median, summary.q3),
-            )
-    return levels
+def _draw(one: _Drawn, day_zero: date) -> Draw:
+    when = one.visit.visited_on or day_zero + timedelta(days=one.day)
+    return Draw(
+        day=one.at,
+        label=words.head(one.visit),
+        date=when.isoformat(),
+        key=one.visit.pk,
+        notes=_notes(one),
+        study_day=words.study_day(one.day),
+    )
 
 
-def _around(
-    levels: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]], code: str
-) -> tuple[figures.GroupPoint, ...]:
-    return tuple(point for (analyte, _week), (_n, point) in sorted(levels.items()) if analyte == code)
+def _notes(one: _Drawn) -> tuple[str, ...]:
+    undated = "" if one.visit.visited_on else _("date of the visit not recorded; placed at its week")
+    return tuple(note for note in (undated, one.mark.plasma, one.mark.left_out) if note)
+
+
+# --- what happened --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _References:
-    """The reference of each result, and how each analyte's changes over time."""
+class _Lanes:
+    """What stands above the strips, placed and in words."""
 
-    by_result: Mapping[int, Reference]
-    steps: Mapping[str, Sequence[Step]]
-
-    @classmethod
-    def of(cls, patient: Patient, results: Sequence[LabResult]) -> _References:
-        for result in results:
-            result.patient = patient
-        return cls(references_for(results), steps_for(patient, results))
-
-    def laboratories(self, results: Iterable[LabResult]) -> str:
-        """Name the laboratories whose ranges results are held against."""
-        names = {self.by_result[result.pk].laboratory for result in results if result.pk in self.by_result}
-        return ", ".join(sorted(name for name in names if name))
+    marks: Sequence[InfusionMark]
+    happened: Happened
+    happenings: Sequence[Happening]
 
 
-def _series(
-    analyte: protocol.Analyte,
-    seen: Sequence[tuple[Visit, int]],
-    around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]],
-    held: _References,
-    marks: Mapping[int, DrawMark],
-    day_of: Callable[[date], int],
-) -> figures.Series:
-    steps = held.steps[analyte.code]
-    drawn = [
-        held.by_result[result.pk].limits
-        for visit, _day in seen
-        for result in visit.lab_results.all()
-        if result.analyte == analyte.code
+def _lanes(patient: Patient, infusions: Sequence[Infusion], due: Due) -> _Lanes:
+    plans = infusion_selectors.plans(patient)
+    marks = words.infusion_marks(infusions, plans, due)
+    infused = [Infused(one.number, one.given_on, one.started_at) for one in infusions]
+    treatments = [
+        words.treatment_item(one, due.day_zero, due.until) for one in patient_selectors.treatments(patient)
     ]
-    reference = drawn[-1] if drawn else steps[-1].reference.limits
-    readings = [
-        figures.Reading(
-            day,
-            result.value,
-            shown(result, analyte),
-            held.by_result[result.pk].flag(result.value),
-            hollow=marks[visit.pk].after is not None,
-        )
-        for visit, day in seen
-        for result in visit.lab_results.all()
-        if result.analyte == analyte.code and result.value is not None
-    ]
-    return figures.Series(
-        code=analyte.code,
-        label=analyte.label,
-        unit=analyte.unit_symbol,
-        decimals=analyte.decimals,
-        readings=tuple(readings),
-        reference=reference,
-        reference_words=reference_words(reference),
-        direction=analyte.direction,
-        group=_around(around, analyte.code),
-        spans=tuple(
-            figures.Span(
-                None if step.first is None else day_of(step.first),
-                None if step.last is None else day_of(step.last),
-                step.reference.limits,
-            )
-            for step in steps
-        ),
+    events = [words.event_item(one, infused, due.day_zero) for one in patient_selectors.events(patient)]
+    happened = Happened(
+        infusions=marks,
+        infusions_label=_("Infusions"),
+        infusions_words=words.infusions_summary(infusions, marks, plans, due),
+        lanes={_("Plasma, albumin, other"): treatments, _("Adverse events"): events},
     )
+    return _Lanes(marks, happened, trend_table.happenings(marks, treatments, events))
 
 
-def _score_series(
-    seen: Sequence[tuple[Visit, int]],
-    around: Mapping[tuple[str, int], tuple[int, figures.GroupPoint]],
-    marks: Mapping[int, DrawMark],
-) -> figures.Series:
-    variant = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
-    readings = []
-    for visit, day in seen:
-        newest = max(
-            (s for s in visit.scores.all() if s.variant == variant.code), key=_newest_run, default=None
-        )
-        if newest is not None and newest.value is not None:
-            hollow = marks[visit.pk].after is not None
-            readings.append(figures.Reading(day, newest.value, f"{newest.value:.1f}", hollow=hollow))
-    return figures.Series(
-        code=variant.code,
-        label="MELD",
-        unit=variant.label.removeprefix("MELD").strip(" ()"),
-        decimals=1,
-        readings=tuple(readings),
-        reference=None,
-        reference_words="",
-        direction=Direction.FALLS,
-        group=_around(around, variant.code),
+# --- values ---------------------------------------------------------------------------------
+
+
+def _held(patient: Patient, results: Sequence[LabResult]) -> _Held:
+    for result in results:
+        result.patient = patient
+    entries = _writers(result.pk for result in results)
+    marks = verifications.marks(patient, verifications.LABS)
+    zone = clock.zone(patient.site)
+    return _Held(
+        references_for(results),
+        steps_for(patient, results),
+        {r.pk: Origin(entries.get(r.pk), marks.get((verifications.LABS, r.pk)), zone) for r in results},
     )
-
-
-def _newest_run(score: Any) -> int:
-    return int(score.run_id)
-
-
-def shown(result: LabResult, analyte: protocol.Analyte) -> str:
-    """Return a value as it is printed: exactly as reported, rounded only when its unit was converted."""
-    if result.value is None:
-        return ""
-    if result.typed_unit == analyte.unit:
-        return f"{result.comparator}{result.value.normalize():f}"
-    return f"{result.comparator}{result.value:.{analyte.decimals}f}"
-
-
-def reference_words(reference: Limits) -> str:
-    """Return a range as it is printed beside a chart."""
-    sides = {"low": reference.low, "high": reference.high}
-    printed = {name: "" if side is None else f"{side.normalize():f}" for name, side in sides.items()}
-    if reference.low is None:
-        return _("ref up to %(high)s") % printed
-    if reference.high is None:
-        return _("ref from %(low)s") % printed
-    return _("ref %(low)s to %(high)s") % printed
 
 
 def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
@@ -298,130 +338,132 @@ def _writers(rows: Iterable[int]) -> Mapping[int, AuditEntry]:
     return {entry.row: entry for entry in entries}
 
 
-def _draw(
-    visit: Visit,
-    day: int,
-    day_zero: date,
-    writers: Mapping[int, AuditEntry],
-    held: _References,
-    mark: DrawMark,
-) -> figures.Draw:
-    when = visit.visited_on or day_zero + timedelta(days=day)
-    entries = [writers[r.pk] for r in visit.lab_results.all() if r.pk in writers]
-    newest = max(entries, key=lambda entry: entry.revision.number or 0, default=None)
-    lines = []
-    converted = [
-        f"{protocol.ANALYTES[r.analyte].label} {r.typed_text} {units.symbol(r.typed_unit)}"
-        for r in visit.lab_results.all()
-        if r.value is not None and r.typed_unit and r.typed_unit != protocol.ANALYTES[r.analyte].unit
+def _lab_series(analyte: protocol.Analyte, drawn: Sequence[_Drawn], held: _Held, day_zero: date) -> Series:
+    def day_of(day: date | None) -> int | None:
+        return None if day is None else (day - day_zero).days
+
+    steps = held.steps[analyte.code]
+    measured = [
+        (one, one.results[analyte.code])
+        for one in drawn
+        if analyte.code in one.results and one.results[analyte.code].value is not None
     ]
-    if converted:
-        lines.append(_("typed %(values)s") % {"values": ", ".join(converted)})
-    if laboratories := held.laboratories(visit.lab_results.all()):
-        lines.append(laboratories)
-    if newest is not None:
-        lines.append(
-            _("%(who)s, %(when)s, revision %(number)s")
-            % {
-                "who": newest.revision.actor.shown_name,
-                "when": timezone.localtime(newest.revision.made_at).strftime("%Y-%m-%d %H:%M"),
-                "number": newest.revision.number,
-            }
-        )
-    if visit.visited_on is None:
-        lines.append(_("date of the visit not recorded; placed at its week"))
-    lines += [words for words in (mark.plasma, mark.left_out) if words]
-    return figures.Draw(
-        day, _head(visit) + " \N{MIDDLE DOT} " + _study_day(day), when.isoformat(), tuple(lines)
+    reference = held.references[measured[-1][1].pk] if measured else steps[-1].reference
+    return Series(
+        code=analyte.code,
+        label=analyte.label,
+        unit=analyte.unit_symbol,
+        decimals=analyte.decimals,
+        readings=tuple(
+            _reading(one, result, analyte, held) for one, result in measured if words.is_understood(result)
+        ),
+        reference=reference.limits,
+        reference_words=words.reference_words(reference.limits),
+        direction=analyte.direction,
+        spans=tuple(Span(day_of(step.first), day_of(step.last), step.reference.limits) for step in steps),
+        refused=words.refused((one.visit, result) for one, result in measured),
     )
 
 
-def _infusion_marks(
-    patient: Patient, infusions: Sequence[Any], day_zero: date, until: int, *, ended: bool
-) -> list[figures.InfusionMark]:
-    marks, given = [], {infusion.number for infusion in infusions}
-    for infusion in infusions:
-        late = False
-        if patient.recruited_on:
-            first, last = protocol.INFUSION_WINDOW.around(
-                protocol.infusion_due(infusion.number, patient.recruited_on)
-            )
-            late = not first <= infusion.given_on <= last
-        dose = ""
-        if infusion.cells and infusion.weight_kg:
-            dose = f", {infusion.cells / 1_000_000:.1f} \N{MULTIPLICATION SIGN}10\N{SUPERSCRIPT SIX}"
-        words = _("infusion %(number)s, %(date)s%(dose)s") % {
-            "number": infusion.number,
-            "date": infusion.given_on.isoformat(),
-            "dose": dose,
-        }
-        marks.append(
-            figures.InfusionMark(
-                infusion.number, (infusion.given_on - day_zero).days, "late" if late else "given", words
-            )
-        )
-        if late and patient.recruited_on:
-            planned = (protocol.infusion_due(infusion.number, patient.recruited_on) - day_zero).days
-            marks.append(
-                figures.InfusionMark(
-                    infusion.number,
-                    planned,
-                    "planned",
-                    _("infusion %(number)s was due") % {"number": infusion.number},
-                )
-            )
-    course = protocol.Course(patient.planned_course) if patient.planned_course else protocol.Course.STANDARD
-    if patient.recruited_on and not ended:
-        for number in range(1, protocol.COURSES[course] + 1):
-            if number in given:
-                continue
-            due = (protocol.infusion_due(number, patient.recruited_on) - day_zero).days
-            missed = due + protocol.INFUSION_WINDOW.after < until
-            words = _("infusion %(number)s missed") if missed else _("infusion %(number)s is due")
-            marks.append(
-                figures.InfusionMark(
-                    number, due, "missed" if missed else "planned", words % {"number": number}
-                )
-            )
-    return sorted(marks, key=lambda mark: (mark.day, mark.number))
-
-
-def _head(visit: Visit) -> str:
-    return _("week %(week)s") % {"week": visit.week} if visit.week is not None else _("unscheduled")
-
-
-def _study_day(day: int) -> str:
-    return _("day %(day)s") % {"day": str(day).replace("-", figures.MINUS)}
-
-
-def _column(visit: Visit, day: int, day_zero: date, mark: DrawMark) -> Column:
-    return Column(
-        head=f"W{visit.week}" if visit.week is not None else _("unsch."),
-        date=visit.visited_on.isoformat() if visit.visited_on else _("not recorded"),
-        day=_study_day(day),
-        url_week=visit.week,
-        visit_id=visit.pk,
-        left_out=mark.left_out,
+def _reading(one: _Drawn, result: LabResult, analyte: protocol.Analyte, held: _Held) -> Reading:
+    reference = held.references[result.pk]
+    lines = words.card(result, reference, held.origins[result.pk], one.when)
+    return Reading(
+        day=one.at,
+        value=result.value or Decimal(0),
+        shown=words.shown(result, analyte),
+        flag=reference.flag(result.value),
+        hollow=one.mark.after is not None,
+        comparator=result.comparator,
+        week=one.visit.week,
+        left_out=bool(one.mark.left_out),
+        draw=one.visit.pk,
+        lines=tuple(line for line in (*lines, *_notes(one)) if line),
     )
 
 
-def _row(series: figures.Series, seen: Sequence[tuple[Visit, int]], marks: Mapping[int, DrawMark]) -> Row:
-    by_day: dict[int, list[figures.Reading]] = defaultdict(list)
-    for reading in series.readings:
-        by_day[reading.day].append(reading)
-    typed = {
-        day: f"{r.typed_text} {units.symbol(r.typed_unit)}"
-        for visit, day in seen
-        for r in visit.lab_results.all()
-        if r.analyte == series.code and r.value is not None
-    }
-    cells: list[Value | None] = []
-    for visit, day in seen:
-        here = by_day[day][0] if by_day[day] else None
-        plasma = marks[visit.pk].plasma
-        cells.append(None if here is None else Value(here.shown, here.flag, typed.get(day, ""), plasma))
-    base = next((r for r in reversed(series.readings) if r.day <= 0), None)
-    change = ""
-    if base and len(series.readings) > 1 and series.readings[-1] is not base:
-        change = figures.with_sign(series.readings[-1].value - base.value, series.decimals)
-    return Row(series.label, series.unit, tuple(cells), change)
+def _score_series(variant: protocol.ScoreVariant, drawn: Sequence[_Drawn]) -> Series:
+    readings = []
+    for one in drawn:
+        score = _newest(one.visit, variant.code)
+        if score is None or score.value is None:
+            continue
+        # the integer that rules allocation is not what statistics use: both are said
+        inputs = ", ".join(
+            f"{protocol.ANALYTES[each['code']].label} {Decimal(str(each['used'])).normalize():f}"
+            f" {units.symbol(protocol.ANALYTES[each['code']].unit)}"
+            for each in score.inputs
+        )
+        lines = (
+            f"{one.when} \N{MIDDLE DOT} " + _("reported as %(score)s") % {"score": score.reported},
+            _("from %(inputs)s") % {"inputs": inputs},
+            " \N{MIDDLE DOT} ".join(words.clamped(clamp) for clamp in clamps(score.inputs)),
+            _("computed from revision %(number)s") % {"number": score.revision},
+            *_notes(one),
+        )
+        readings.append(
+            Reading(
+                day=one.at,
+                value=score.value,
+                shown=f"{score.value:.1f}",
+                hollow=one.mark.after is not None,
+                week=one.visit.week,
+                left_out=bool(one.mark.left_out),
+                draw=one.visit.pk,
+                lines=tuple(line for line in lines if line),
+            )
+        )
+    return Series(
+        code=variant.code,
+        label="MELD",
+        unit=variant.label.removeprefix("MELD").strip(" ()"),
+        decimals=1,
+        readings=tuple(readings),
+        reference=None,
+        reference_words="",
+        direction=Direction.FALLS,
+        has_percent=False,
+    )
+
+
+def _newest(visit: Visit, variant: str) -> Any:
+    return max((s for s in visit.scores.all() if s.variant == variant), key=lambda s: s.run_id, default=None)
+
+
+# --- table ----------------------------------------------------------------------------------
+
+
+def _table(series: Sequence[Series], drawn: Sequence[_Drawn], held: _Held) -> Table:
+    return Table(
+        columns=tuple(trend_table.column(one.visit, one.day, one.mark) for one in drawn),
+        rows=tuple(trend_table.row(one, [_value(one.code, each, held) for each in drawn]) for one in series),
+    )
+
+
+def _value(code: str, one: _Drawn, held: _Held) -> Value | None:
+    if code not in protocol.ANALYTES:
+        return _score_value(code, one)
+    analyte, result = protocol.ANALYTES[code], one.results.get(code)
+    if result is None or result.value is None:
+        return None
+    is_plain = result.typed_unit == analyte.unit
+    understood = words.is_understood(result)
+    return Value(
+        shown=words.shown(result, analyte) if understood else words.typed(result),
+        flag=held.references[result.pk].flag(result.value) if understood else "",
+        typed=words.typed(result),
+        plasma=one.mark.plasma,
+        note="" if is_plain else words.typed(result) if understood else _("unit unknown"),
+        revision=held.origins[result.pk].revision,
+        head=f"{analyte.label}, {one.when}",
+    )
+
+
+def _score_value(code: str, one: _Drawn) -> Value | None:
+    score = _newest(one.visit, code)
+    if score is None:
+        return None
+    if score.value is None:
+        return Value(shown="\N{EN DASH}", flag="", typed="", why_none=score.why_not)
+    note = ", ".join(words.clamped(clamp) for clamp in clamps(score.inputs))
+    return Value(f"{score.value:.1f}", "", "", plasma=one.mark.plasma, note=note)
