@@ -41,6 +41,7 @@ OBJECTS = {
     "treatment_id",
     "query_id",
     "job_id",
+    "account_id",
 }
 """Parameters that name something of a site or a person; the others are plain words of the protocol."""
 

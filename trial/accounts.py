@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.mfa.models import Authenticator
+from axes.models import AccessAttempt
+from axes.utils import reset
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from trial import audit
 from trial.context import nav
-from trial.models import User
+from trial.models import AccountEvent, User
 
 PLACE = "place"
 """What a session remembers of where it was begun: browser and address."""
@@ -40,6 +46,12 @@ _SYSTEMS = (
 )
 
 
+_LOGGED = {
+    "mfa/email/totp_activated": AccountEvent.Kind.CODES_ON,
+    "mfa/email/totp_deactivated": AccountEvent.Kind.CODES_OFF,
+}
+
+
 class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
     """No sign-up, no mail: an account exists because an account admin made it."""
 
@@ -48,8 +60,32 @@ class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Return the first place this person may open; an account admin has none but the account."""
+        if has_foreign_password(request.user):
+            return reverse("account_change_password")
         places = nav(request.user)
         return places[0].url if places else reverse("trial:account")
+
+    def set_password(self, user: User, password: str) -> None:
+        """Keep the password that a person chose, and that it was chosen."""
+        with transaction.atomic():
+            super().set_password(user, password)
+            AccountEvent.objects.create(account=user, by=user, kind=AccountEvent.Kind.PASSWORD_CHANGED)
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Log what the library would tell by mail."""
+        kind = _LOGGED.get(template_prefix)
+        if kind is not None:
+            AccountEvent.objects.create(account=user, by=user, kind=kind)
+
+    def forget_attempts(self, request: HttpRequest, user: User) -> None:
+        """Forget the wrong passwords that the library counted for an account."""
+        self._delete_login_attempts_cached_email(request, username=user.get_username())
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send nothing: mail would carry facts about the study out of the hospital."""
@@ -146,3 +182,53 @@ def end_other_sessions(user: User, here: str) -> int:
     keys = other_sessions(user, here)
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)
+
+
+# --- what an account admin sees and takes away ----------------------------------------------
+
+
+def has_foreign_password(user: User) -> bool:
+    """Return whether somebody else gave this person the password, who has chosen none since."""
+    kinds = AccountEvent.Kind
+    newest = (
+        AccountEvent.objects.filter(
+            account=user, kind__in=[kinds.CREATED, kinds.PASSWORD_RESET, kinds.PASSWORD_CHANGED]
+        )
+        .select_related("by")
+        .order_by("-id")
+        .first()
+    )
+    return newest is not None and newest.by_id != user.pk and newest.by.username != audit.SERVICE_ACCOUNT
+
+
+def locked_out() -> set[str]:
+    """Return the names that wait after too many wrong passwords."""
+    since = timezone.now() - timedelta(hours=settings.AXES_COOLOFF_TIME)
+    attempts = (
+        AccessAttempt.objects.filter(attempt_time__gte=since)
+        .order_by()
+        .values("username", "ip_address")
+        .annotate(failures=Sum("failures_since_start"))
+        .filter(failures__gte=settings.AXES_FAILURE_LIMIT)
+    )
+    return {str(attempt["username"]) for attempt in attempts}
+
+
+def forget_failures(user: User) -> bool:
+    """Forget the wrong passwords typed for an account; return whether there were any."""
+    return bool(reset(username=user.get_username()))
+
+
+def forget_attempts(request: HttpRequest, user: User) -> None:
+    """Forget the same in the login library, which counts for itself for some minutes."""
+    get_adapter(request).forget_attempts(request, user)
+
+
+def second_steps() -> set[int]:
+    """Return the accounts that sign in with a code as well."""
+    return set(Authenticator.objects.filter(type=Authenticator.Type.TOTP).values_list("user_id", flat=True))
+
+
+def forget_second_step(user: User) -> bool:
+    """Take the authenticator and the recovery codes of an account away; return whether there was one."""
+    return bool(Authenticator.objects.filter(user=user).delete()[0])

@@ -17,7 +17,7 @@ from trial.roles import Permission, allowed
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the six places of the top bar."""
+    """One of the places of the top bar."""
 
     key: str
     label: Any
@@ -36,6 +36,7 @@ PLACES: tuple[Place, ...] = (
     Place("analysis", _("Analysis"), "analytics:analysis", Permission.VIEW_ANALYSIS),
     Place("data", _("Data"), "analytics:data", Permission.EXPORT_FILES),
     Place("audit", _("Audit"), "trial:audit", Permission.VIEW_AUDIT),
+    Place("accounts", _("Accounts"), "trial:accounts", Permission.MANAGE_ACCOUNTS),
 )
 
 LANGUAGE_NAMES = {"en": "English", "zh-hans": "中文"}

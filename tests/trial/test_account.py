@@ -70,7 +70,7 @@ def test_after_five_wrong_passwords_the_right_one_does_not_open(li_min: User) ->
 
 @pytest.mark.parametrize(
     ("role", "first_page"),
-    [(Role.COORDINATOR, "/"), (Role.STATISTICIAN, "/"), (Role.ACCOUNT_ADMIN, "/account/")],
+    [(Role.COORDINATOR, "/"), (Role.STATISTICIAN, "/"), (Role.ACCOUNT_ADMIN, "/accounts/")],
 )
 def test_everybody_arrives_at_a_page_they_may_open(db: None, role: Role, first_page: str) -> None:
     factories.a_user(username="somebody", role=role, site=factories.a_site(), password=PASSWORD)

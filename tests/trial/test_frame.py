@@ -27,7 +27,7 @@ EXPECTED = {
     "statistician": ["today", "patients", "infusions", "analysis", "data", "audit"],
     "monitor": ["today", "patients", "infusions", "audit"],
     "data_manager": ["today", "patients", "infusions", "analysis", "data", "audit"],
-    "account_admin": [],
+    "account_admin": ["accounts"],
 }
 
 

@@ -1,6 +1,16 @@
 """Pages of the ground floor, by module; ``trial.urls`` names them from here."""
 
 from trial.views.account import account, shortcuts
+from trial.views.accounts import (
+    accounts,
+    change_account,
+    new_account,
+    new_site,
+    remove_codes,
+    reset_password,
+    set_active,
+    unlock,
+)
 from trial.views.audit import audit_log, revision
 from trial.views.drafts import draft, session
 from trial.views.health import live, ready
@@ -8,13 +18,21 @@ from trial.views.jobs import job, job_file
 
 __all__ = [
     "account",
+    "accounts",
     "audit_log",
+    "change_account",
     "draft",
     "job",
     "job_file",
     "live",
+    "new_account",
+    "new_site",
     "ready",
+    "remove_codes",
+    "reset_password",
     "revision",
     "session",
+    "set_active",
     "shortcuts",
+    "unlock",
 ]
