@@ -152,7 +152,8 @@ def cox(rows: Rows, *, ties: Literal["efron", "breslow"] = "efron") -> Hazard:
     if not any(risk[0] and risk[1] for risk, _events in tables):
         return without(NO_MEETING)
     beta, steps = 0.0, 0
-    for steps in range(1, MOST_STEPS + 1):
+    while steps < MOST_STEPS:
+        steps += 1
         score, information = _score(tables, beta, ties)
         if information <= 0:
             return without(NOT_CONVERGED)

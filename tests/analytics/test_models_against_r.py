@@ -81,7 +81,9 @@ def cohort(landmark: bool = False) -> Cohort:
     keep = np.ones(len(names), np.bool_)
     if landmark:
         keep = days >= protocol.LANDMARK_DAY
-        counts = [sum((d - given[n][1]).days <= protocol.LANDMARK_DAY for d in given[n].values()) for n in names]
+        counts = [
+            sum((d - given[n][1]).days <= protocol.LANDMARK_DAY for d in given[n].values()) for n in names
+        ]
         days = days - protocol.LANDMARK_DAY
     group = [protocol.group_of(row["diagnosis"], count) for row, count in zip(subjects, counts, strict=True)]
     tbil = [[values.get((n, week), np.nan) for week in protocol.WEEKS] for n in names]
@@ -221,7 +223,11 @@ def everything(name: str) -> Found:
     "name", ["treated", "landmark", "cox", "ancova", "ancova_landmark", "mixed_slope", "mixed_intercept"]
 )
 def test_every_number_is_r_s(name: str) -> None:
-    theirs = {key: value for key, value in reference().items() if key[0] == name or (name == "cox" and key[0].startswith("cox_"))}
+    theirs = {
+        key: value
+        for key, value in reference().items()
+        if key[0] == name or (name == "cox" and key[0].startswith("cox_"))
+    }
     ours = dict(everything(name))
     assert ours.keys() == theirs.keys()
     worst, where = 0.0, None
