@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
 
 from analytics import selectors as results
 from analytics.words import said
@@ -14,6 +16,9 @@ from patients import selectors
 from patients.forms import LabPanelForm, Row
 from patients.models import Patient, Visit
 from trial import clock, protocol, units
+
+if TYPE_CHECKING:
+    from analytics.scores import ScoreResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
     return Preview(
         variant=variant.label,
         value=result.value,
-        why_not=said(result.obstacle) if result.obstacle else "",
+        why_not=_why_not(result, rows),
         last=last,
         last_week=last_week,
         terms=tuple(_terms(result, rows)),
@@ -135,6 +140,20 @@ def stored(visit: Visit) -> Decimal | None:
         visit.lab_results.filter(analyte__in=variant.inputs).values_list("analyte", "value")
     )
     return scores.compute(variant.code, values, sex=patient.sex, age=_age(patient)).value
+
+
+def _why_not(result: ScoreResult, rows: Mapping[str, Row]) -> str:
+    """Say why there is no score; a value that was refused is not called missing: it is there, and is not stored."""
+    refused = [row.analyte.label for row in rows.values() if row.state == "wrong"]
+    if result.obstacle is None:
+        return ""
+    if not refused:
+        return said(result.obstacle)
+    sentences = [_("%(labels)s refused: not stored.") % {"labels": ", ".join(refused)}]
+    missing = [row.analyte.label for row in rows.values() if row.value is None and row.state != "wrong"]
+    if missing:
+        sentences.append(_("%(labels)s missing.") % {"labels": ", ".join(missing)})
+    return " ".join(sentences)
 
 
 def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:

@@ -21,9 +21,9 @@ from patients import draws, edit_checks, upstairs
 from patients.actions.bulk_queries import Held, sync_in_bulk
 from patients.actions.queries import Asked, rests_on
 from patients.edit_checks import DAY_FIELD, Around, Course, Doubt, Earlier
-from patients.edit_checks.changes import JUMPS
+from patients.edit_checks.changes import JUMPS, Jump
 from patients.edit_checks.panel import COPIED_AT_LEAST, INR_LONG, INR_NORMAL, PTA_LOW, PTA_NORMAL
-from patients.edit_checks.slips import SMALL, UNIT_SLIP_APART
+from patients.edit_checks.slips import SMALL, SMALL_IN_LIVER_FAILURE, UNIT_SLIP_APART
 from patients.imports.kinds import Pile, Warned
 from patients.imports.staging import copied
 from patients.models import LabResult, Outcome, Patient, Treatment
@@ -124,12 +124,12 @@ def _after_visits(judged: str, judged_values: str) -> str:
 def _after_values(judged: str, judged_values: str) -> str:
     columns = "value, comparator, typed_text, typed_unit"
     return (
-        f"CREATE TEMPORARY TABLE {VALUES} AS SELECT a.place, a.patient_id, n.analyte, n.lab_id, n.line,"
+        f"CREATE TEMPORARY TABLE {VALUES} AS SELECT a.place, a.patient_id, a.visited_on, n.analyte, n.lab_id, n.line,"
         f" {', '.join(f'n.{name}' for name in columns.split(', '))} FROM {judged_values} n JOIN {VISITS} a"
         " ON a.patient_id = n.patient_id AND a.week IS NOT DISTINCT FROM n.week"
         " AND (n.week IS NOT NULL OR a.visited_on = n.visited_on)"
         f" WHERE n.pile IN {_WRITTEN} AND n.value IS NOT NULL"
-        f" UNION ALL SELECT a.place, a.patient_id, l.analyte, l.id, NULL, {columns} FROM patients_labresult l"
+        f" UNION ALL SELECT a.place, a.patient_id, a.visited_on, l.analyte, l.id, NULL, {columns} FROM patients_labresult l"
         f" JOIN {VISITS} a ON a.visit_id = l.visit_id WHERE l.value IS NOT NULL AND NOT EXISTS"
         f" (SELECT FROM {judged_values} n WHERE n.lab_id = l.id AND n.pile IN {_WRITTEN})"
     )
@@ -139,28 +139,52 @@ def _after_values(judged: str, judged_values: str) -> str:
 
 
 def _suspect_values() -> tuple[str, dict[str, Any]]:
-    """Return draws with a written value that is rare, small, or far from the one before; and copied panels."""
+    """Return draws with a written value that is rare, small, or far from the one before; and copied panels.
+
+    It asks nearly what the checks ask, as every draw let through costs a second look.
+    """
     limits: list[tuple[Any, ...]] = []
-    parameters: dict[str, Any] = {"copied": COPIED_AT_LEAST}
+    parameters: dict[str, Any] = {"copied": COPIED_AT_LEAST, "failing": Diagnosis.LIVER_FAILURE.value}
     for code, analyte in protocol.ANALYTES.items():
-        jump = JUMPS.get(code)
-        times = min([UNIT_SLIP_APART, *([jump.times] if jump and jump.times is not None else [])])
-        points = jump.points if jump else None
-        limits.append((code, analyte.soft.low, analyte.soft.high, SMALL.get(code), times, points))
+        jump = JUMPS.get(code, Jump())
+        # a unit of the same factor is no other unit
+        slip = UNIT_SLIP_APART if len(set(analyte.accepted.values())) > 1 else None
+        limits.append(
+            (
+                code,
+                analyte.soft.low,
+                analyte.soft.high,
+                SMALL.get(code),
+                slip,
+                jump.times,
+                jump.points,
+                jump.days,
+            )
+        )
+    parameters["of_failing"] = sorted(SMALL_IN_LIVER_FAILURE)
     for row, limit in enumerate(limits):
         parameters |= {f"l{row}_{column}": value for column, value in enumerate(limit)}
     values = ", ".join(
-        f"(%(l{row}_0)s::text, {', '.join(f'%(l{row}_{column})s::numeric' for column in range(1, 6))})"
+        f"(%(l{row}_0)s::text, {', '.join(f'%(l{row}_{column})s::numeric' for column in range(1, 8))})"
         for row in range(len(limits))
     )
-    is_far = "greatest(value, before) >= least(value, before) * times OR abs(value - before) > coalesce(points, 'Infinity')"
+    apart = "greatest(value, before) >= least(value, before) *"
+    # an undated draw has no value before it
+    is_small = (
+        "value <= small AND comparator = '' AND (before IS NULL OR before > small OR visited_on IS NULL)"
+        " AND (analyte <> ALL(%(of_failing)s) OR patient_id IN"
+        " (SELECT id FROM patients_patient WHERE diagnosis = %(failing)s))"
+    )
+    is_jump = f"({apart} times OR abs(value - before) > points) AND (days IS NULL OR visited_on - before_on <= days)"
     return (
         (
-            f"SELECT place FROM (SELECT place, analyte, line, value, lag(value) OVER"
-            f" (PARTITION BY patient_id, analyte ORDER BY place) AS before FROM {VALUES}) s"
-            f" JOIN (VALUES {values}) AS t (analyte, low, high, small, times, points) USING (analyte)"
+            "SELECT place FROM (SELECT place, patient_id, visited_on, analyte, line, value, comparator,"
+            f" lag(value) OVER w AS before, lag(visited_on) OVER w AS before_on FROM {VALUES}"
+            " WINDOW w AS (PARTITION BY patient_id, analyte ORDER BY place)) s"
+            f" JOIN (VALUES {values}) AS t (analyte, low, high, small, slip, times, points, days) USING (analyte)"
             " GROUP BY place HAVING count(line) > 0 AND (bool_or(line IS NOT NULL AND (value < low OR value > high"
-            f" OR value <= small OR {is_far})) OR count(*) FILTER (WHERE value = before) >= %(copied)s)"
+            f" OR ({is_small}) OR {apart} slip OR ({is_jump})))"
+            " OR count(*) FILTER (WHERE value = before) >= %(copied)s)"
             # what follows on the same day, or on an undated draw, has another value before it than the one in front
             f" UNION SELECT a.place FROM {VISITS} a JOIN {VISITS} b ON b.patient_id = a.patient_id AND b.place <> a.place"
             " AND (b.visited_on = a.visited_on OR (b.visited_on IS NULL AND a.visited_on IS NOT NULL))"

@@ -393,7 +393,7 @@ def test_a_doubtful_unit_is_named_with_both_scores(
     ("typed", "words"),
     [
         ({}, "not computable: TBIL, INR, Creatinine missing"),
-        ({"tbil": "171", "inr": "l.8", "creatinine": "80"}, "not computable: INR missing"),
+        ({"tbil": "171", "inr": "l.8", "creatinine": "80"}, "INR refused: not stored."),
         (
             {"tbil": "171", "inr": "1.8", "missing_creatinine": "haemolysed"},
             "not computable: Creatinine missing",

@@ -39,7 +39,11 @@ const show = () => {
 
 if (form && check) {
   show();
-  check.addEventListener("htmx:afterSwap", show);
+  check.addEventListener("htmx:afterSwap", () => {
+    // what the refused form said of the deviation stands beside now, as of what is typed
+    if (check.querySelector('[data-shows="deviation"]')) form.elements.deviation?.parentElement.querySelector(".invalid-feedback")?.remove();
+    show();
+  });
 }
 
 // --- the grid of vital signs ----------------------------------------------------------------------
