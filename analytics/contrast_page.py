@@ -1,43 +1,48 @@
-"""Reads one contrast into the terms of its page: rows, figure, sentence, and what moved it."""
+"""Reads one contrast into the terms of its page: rows, figure, sentence, fairness, and what moved it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+import numpy as np
+from django.utils.safestring import SafeString
+from numpy.typing import NDArray
 
-from analytics import figures, frames, selectors
-from analytics.contrasts import MISSING, CellKey, CellResult, GroupResult, StudyArrays, places_of
+from analytics import contrast_source, figures, followed, selectors, whereabouts
+from analytics.cells import CellKey, CellResult, GroupResult
+from analytics.contrast_source import Cells, Question
+from analytics.contrast_words import (
+    SIGNIFICANT,
+    estimate_words,
+    headline,
+    method_words,
+    span_label,
+)
+from analytics.fairness import Fairness, fairness
 from analytics.models import Cell
-from analytics.samples import Ints
+from analytics.samples import MISSING, Ints
+from analytics.selectors import Freshness
+from analytics.study_arrays import StudyArrays, places_of
+from analytics.words import said
 from trial import protocol, units
 from trial.models import Revision
-from trial.protocol import Measure, Population
+from trial.protocol import Direction, Measure, Population
 
-METHODS: Mapping[str, str] = {
-    "t_pooled": gettext_noop("t test, pooled"),
-    "t_welch": gettext_noop("t test, Welch"),
-    "mannwhitney_asymptotic": gettext_noop("Mann-Whitney"),
-    "mannwhitney_cc": gettext_noop("Mann-Whitney, continuity corrected"),
-    "mannwhitney_exact": gettext_noop("Mann-Whitney, exact"),
-    "levene_mean": gettext_noop("Levene"),
-    "hodges_lehmann": gettext_noop("Hodges-Lehmann"),
-}
-SIGNIFICANT = 0.05
 MOST_MOVES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One group of one interval in numbers."""
+    """One group of one interval in numbers; ``size`` is the sum of all the counts."""
 
     code: str
+    size: int
     n: int
+    not_due: int
     missing: int
     died: int
     transplanted: int
@@ -70,15 +75,17 @@ class IntervalRow:
     p_bh: float | None
     note: str
     rows_query: str
+    was: Move | None
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """A change of one p-value between two revisions."""
 
+    span: tuple[int, int]
     label: str
-    before: str
-    after: str
+    before: float | None
+    after: float | None
     crossed: bool
     revision: int
     made_at: datetime | None
@@ -87,9 +94,32 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """One interval after the landmark: as treated, and at the landmark."""
+
+    label: str
+    sides: tuple[BesideSide, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BesideSide:
+    """One grouping of an interval; without a result, ``key`` is absent."""
+
+    n1: int
+    n2: int
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    note: str
+    rows_query: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastPage:
     """Everything the page of one contrast shows."""
 
+    question: Question
     figure: figures.ContrastFigure
     rows: tuple[IntervalRow, ...]
     group1: str
@@ -100,72 +130,109 @@ class ContrastPage:
     holm_size: int
     bh_size: int
     subjects: tuple[int, int]
-    headline: IntervalRow | None
+    headline: SafeString | None
+    headline_row: IntervalRow | None
+    is_smallest_p: bool
     moves: tuple[Move, ...]
-    freshness: Any
+    freshness: Freshness
+    revision: int
     has_results: bool
     is_decrease: bool
+    rises: bool
+    observed: tuple[whereabouts.StatusRow, ...]
+    weeks: tuple[int, ...]
+    fairness: Fairness
+    beside: tuple[Beside, ...]
+
+    @property
+    def size(self) -> int:
+        """Subjects of both groups."""
+        return sum(self.subjects)
 
 
-def contrast(pair: tuple[str, str], analyte: str, measure: Measure, population: Population) -> ContrastPage:
-    """Read one contrast of one quantity over its weeks."""
-    group1, group2 = pair
-    stored = {
-        (key.week_from, key.week_to): (key, result)
-        for key, result in selectors.current_cells(
-            population=population.value, measure=measure.value, group1=group1, group2=group2, analyte=analyte
-        )
-    }
-    weeks = list(protocol.cells_of(measure))
-    study = frames.study(codes=[analyte])
-    samples = [_samples(study, pair, analyte, span, measure, population, stored.get(span)) for span in weeks]
-    estimates = [_estimate(stored.get(span)) for span in weeks]
-    figure = figures.contrast(samples, estimates)
-    rows = [
-        _row(stored[span], span, pair, figure.rows[place], figure.forest[place])
+def contrast(question: Question, today: date) -> ContrastPage:
+    """Read one contrast of one quantity over its weeks.
+
+    Parameters
+    ----------
+    question
+        What is compared.
+    today
+        Visits whose window is open or to come on this day are not due, not missing.
+    """
+    pair = group1, group2 = question.pair
+    study = contrast_source.study_of(question)
+    stored = contrast_source.cells_of(question, study, group1, group2)
+    subjects = followed.everybody()
+    status = whereabouts.statuses(study, question.analyte, subjects, today)
+    members = [study.members(question.grouping, code) for code in pair]
+    weeks = list(protocol.cells_of(question.measure))
+    figure = figures.contrast(
+        [_samples(study, question, span, stored.get(span)) for span in weeks],
+        [_estimate(stored.get(span)) for span in weeks],
+    )
+    freshness = selectors.freshness()
+    moves = _moves([stored[span][0] for span in weeks if span in stored]) if question.is_stored else []
+    rows = tuple(
+        _row(question, stored[span], figure.rows[place], figure.forest[place], status, members, moves)
         for place, span in enumerate(weeks)
         if span in stored
-    ]
+    )
     sizes = [result for _key, result in stored.values() if result.p_value is not None]
+    chosen, is_smallest = _headline(rows)
+    unit, decimals = units.symbol(protocol.unit_of(question.analyte)), protocol.decimals_of(question.analyte)
     return ContrastPage(
+        question=question,
         figure=figure,
-        rows=tuple(rows),
+        rows=rows,
         group1=group1,
         group2=group2,
-        analyte=analyte,
-        unit=units.symbol(protocol.unit_of(analyte)),
-        decimals=protocol.decimals_of(analyte),
+        analyte=question.analyte,
+        unit=unit,
+        decimals=decimals,
         holm_size=sizes[0].holm_size if sizes else 0,
         bh_size=sizes[0].bh_size if sizes else 0,
-        subjects=_subjects(population, pair),
-        headline=_headline(rows),
-        moves=tuple(_moves([row.key for row in rows])),
-        freshness=selectors.freshness(),
+        subjects=(members[0].size, members[1].size),
+        headline=headline(
+            *stored[chosen.key.week_from, chosen.key.week_to],
+            unit=unit,
+            decimals=decimals,
+            direction=direction_of(question.analyte),
+        )
+        if chosen
+        else None,
+        headline_row=chosen,
+        is_smallest_p=is_smallest,
+        moves=tuple(moves),
+        freshness=freshness,
+        revision=freshness.shown if question.is_stored else freshness.latest,
         has_results=bool(stored),
-        is_decrease=measure is not Measure.LEVEL,
+        is_decrease=question.measure is not Measure.LEVEL,
+        rises=direction_of(question.analyte) is Direction.RISES,
+        observed=whereabouts.by_week(status, members),
+        weeks=protocol.WEEKS,
+        fairness=fairness(list(subjects.values()), pair, as_of=today),
+        beside=_beside(question),
     )
 
 
+def direction_of(analyte: str) -> Direction:
+    """Return which way a quantity moves in recovery; every score falls."""
+    return protocol.ANALYTES[analyte].direction if analyte in protocol.ANALYTES else Direction.FALLS
+
+
 def _samples(
-    study: StudyArrays,
-    pair: tuple[str, str],
-    analyte: str,
-    span: tuple[int, int],
-    measure: Measure,
-    population: Population,
-    stored: tuple[CellKey, CellResult] | None,
+    study: StudyArrays, question: Question, span: tuple[int, int], stored: tuple[CellKey, CellResult] | None
 ) -> list[figures.GroupSample]:
     result = stored[1] if stored else CellResult()
     samples = []
-    for code, group in zip(pair, (result.group1, result.group2), strict=True):
-        values: list[float] = []
-        if analyte in study.values:
-            values = [
-                value
-                for _subject, _a, _b, value in _values(
-                    study, study.members(population, code), analyte, span, measure
-                )
-            ]
+    for code, group in zip(question.pair, (result.group1, result.group2), strict=True):
+        values = [
+            value
+            for _subject, _a, _b, value in values_of(
+                study, study.members(question.grouping, code), question.analyte, span, question.measure
+            )
+        ]
         summary = group.summary if group else None
         samples.append(
             figures.GroupSample(
@@ -179,17 +246,19 @@ def _samples(
     return samples
 
 
-def _values(
+def values_of(
     study: StudyArrays, members: Ints, analyte: str, span: tuple[int, int], measure: Measure
 ) -> list[tuple[str, float, float, float]]:
     """Return (subject, earlier, later, value) of the members who have what the measure needs."""
+    if analyte not in study.values:
+        return []
     scale = 10.0 ** places_of(analyte)
     start, end = (protocol.WEEKS.index(week) for week in span)
     both = study.values[analyte][members][:, [start, end]]
     complete = (both != MISSING).all(axis=1)
     found = []
     for place, (a, b) in zip(members[complete].tolist(), both[complete].tolist(), strict=True):
-        value = a if measure is Measure.LEVEL else a - b
+        value = a if measure in (Measure.LEVEL, Measure.BASELINE) else a - b
         found.append((study.subject_ids[place], a / scale, b / scale, value / scale))
     return found
 
@@ -201,82 +270,114 @@ def _estimate(stored: tuple[CellKey, CellResult] | None) -> tuple[float, float, 
     return result.estimate, result.ci_low, result.ci_high
 
 
-def _row(
-    stored: tuple[CellKey, CellResult],
-    span: tuple[int, int],
-    pair: tuple[str, str],
-    boxes: tuple[figures.BoxRow, ...],
-    forest: figures.ForestRow | None,
-) -> IntervalRow:
-    key, result = stored
-    primary = (
-        pair == protocol.PRIMARY_CONTRAST
+def is_primary(key: CellKey) -> bool:
+    """Return whether a cell is the comparison named in advance."""
+    return (
+        (key.group1, key.group2) == protocol.PRIMARY_CONTRAST
         and key.analyte == protocol.PRIMARY_ANALYTE
         and key.measure == Measure.INTERVAL
-        and span == protocol.PRIMARY_INTERVAL
+        and (key.week_from, key.week_to) == protocol.PRIMARY_INTERVAL
     )
+
+
+def _row(
+    question: Question,
+    stored: tuple[CellKey, CellResult],
+    boxes: tuple[figures.BoxRow, ...],
+    forest: figures.ForestRow | None,
+    status: NDArray[np.int8],
+    members: Sequence[Ints],
+    moves: Sequence[Move],
+) -> IntervalRow:
+    key, result = stored
+    span = (key.week_from, key.week_to)
+    groups = zip(question.pair, (result.group1, result.group2), members, strict=True)
     return IntervalRow(
         key=key,
-        label=span_label(key),
-        before_courses_differ=key.week_to <= protocol.COURSES[protocol.Course.STANDARD]
-        and key.measure != "baseline",
-        primary=primary,
+        label=span_label(span),
+        before_courses_differ=contrast_source.before_courses_differ(span),
+        primary=is_primary(key),
         groups=tuple(
-            _group_row(code, group)
-            for code, group in zip(pair, (result.group1, result.group2), strict=True)
+            group_row(code, group, whereabouts.not_due(status, rows, span))
+            for code, group, rows in groups
             if group
         ),
         boxes=boxes,
         forest=forest,
-        method=_(METHODS.get(result.method, result.method)),
-        reason=said(result.reason),
+        method=method_words(result.method),
+        reason=said(result.reason) if result.reason else "",
         estimate=result.estimate,
         ci_low=result.ci_low,
         ci_high=result.ci_high,
-        estimate_name=_("mean difference") if result.method.startswith("t_") else _("Hodges-Lehmann"),
+        estimate_name=estimate_words(result.method),
         p_value=result.p_value,
         p_holm=result.p_holm,
         p_bh=result.p_bh,
-        note="; ".join(said(note) for note in result.notes),
-        rows_query="&".join(f"{name}={value}" for name, value in key._asdict().items()),
+        note="; ".join(said(note) for note in result.notes if note.text not in _SAID_IN_COLUMNS),
+        rows_query=rows_query(question, key),
+        was=next((move for move in moves if move.span == span), None),
     )
 
 
-def _group_row(code: str, group: GroupResult) -> GroupRow:
+_SAID_IN_COLUMNS = frozenset({contrast_source.contrasts.NOT_OBSERVABLE})
+
+
+def rows_query(question: Question, key: CellKey) -> str:
+    """Return what the address of the rows behind a cell asks for."""
+    parts = [f"{name}={value}" for name, value in key._asdict().items()]
+    if question.without_plasma:
+        parts.append("plasma=out")
+    if question.at_landmark and question.population is Population.ELIGIBLE:
+        parts.append("among=eligible")
+    return "&".join(parts)
+
+
+def group_row(code: str, group: GroupResult, not_due: int = 0) -> GroupRow:
+    """Return a group in numbers; who is not yet due is not missing."""
     s = group.summary
-    missing = group.size - s.n - group.died - group.transplanted
-    return GroupRow(code, s.n, missing, group.died, group.transplanted, s.mean, s.sd, s.median, s.q1, s.q3)
+    absent = group.size - s.n - group.died - group.transplanted
+    waiting = min(max(not_due, group.not_due), absent)
+    return GroupRow(
+        code, group.size, s.n, waiting, absent - waiting, group.died, group.transplanted,
+        s.mean, s.sd, s.median, s.q1, s.q3,
+    )  # fmt: skip
 
 
-def said(sentence: Any) -> str:
-    """Return a sentence of the analysis in the language of the page."""
-    if sentence is None:
-        return ""
-    return _(sentence.text).format(**sentence.fields)
-
-
-def span_label(key: CellKey) -> str:
-    """Return the weeks of a cell as they are written: ``W4–12``, ``W4``."""
-    if key.week_from == key.week_to:
-        return f"W{key.week_from}"
-    return f"W{key.week_from}\N{EN DASH}{key.week_to}"
-
-
-def _subjects(population: Population, pair: tuple[str, str]) -> tuple[int, int]:
-    counts = {
-        key.group1: result.group1.n
-        for key, result in selectors.current_cells(
-            population=population.value, measure=Measure.BASELINE.value, analyte="subjects", group2=""
-        )
-        if result.group1
-    }
-    return counts.get(pair[0], 0), counts.get(pair[1], 0)
-
-
-def _headline(rows: Sequence[IntervalRow]) -> IntervalRow | None:
+def _headline(rows: Sequence[IntervalRow]) -> tuple[IntervalRow | None, bool]:
+    """Return the row the sentence speaks of, and whether it was picked for its small p."""
     tested = [row for row in rows if row.p_value is not None and row.estimate is not None]
-    return next(
-        (row for row in tested if row.primary), min(tested, key=lambda r: r.p_value or 0, default=None)
+    primary = next((row for row in tested if row.primary), None)
+    if primary is not None:
+        return primary, False
+    smallest = min(tested, key=lambda row: row.p_value or 0.0, default=None)
+    return smallest, len(tested) > 1
+
+
+def _beside(question: Question) -> tuple[Beside, ...]:
+    both = contrast_source.landmark_beside(question)
+    spans = [span for span in protocol.INTERVALS if not contrast_source.before_courses_differ(span)]
+    return tuple(
+        Beside(
+            span_label(span),
+            tuple(_side(both[population], span) for population in (Population.TREATED, Population.LANDMARK)),
+        )
+        for span in spans
+    )
+
+
+def _side(cells: Cells, span: tuple[int, int]) -> BesideSide:
+    if span not in cells:
+        return BesideSide(0, 0, None, None, None, None, "", "")
+    key, result = cells[span]
+    return BesideSide(
+        result.group1.n if result.group1 else 0,
+        result.group2.n if result.group2 else 0,
+        result.estimate,
+        result.ci_low,
+        result.ci_high,
+        result.p_value,
+        said(result.notes[0]) if result.p_value is None and result.notes else "",
+        "&".join(f"{name}={value}" for name, value in key._asdict().items()),
     )
 
 
@@ -285,7 +386,7 @@ def _moves(keys: Sequence[CellKey]) -> list[Move]:
     if not keys:
         return []
     first = keys[0]
-    wanted = {(key.week_from, key.week_to): key for key in keys}
+    wanted = {(key.week_from, key.week_to) for key in keys}
     history: dict[tuple[int, int], list[tuple[int, float | None]]] = {}
     stored = (
         Cell.objects.filter(
@@ -295,79 +396,37 @@ def _moves(keys: Sequence[CellKey]) -> list[Move]:
             group2=first.group2,
             analyte=first.analyte,
         )
-        .order_by("-revision")
+        .order_by("-run_id")
         .values_list("week_from", "week_to", "revision", "result__selected")[: 40 * len(keys)]
     )
     for week_from, week_to, revision, chosen in stored:
-        history.setdefault((week_from, week_to), []).append((revision, chosen[1] if chosen else None))
-    steps = []
-    for span, points in history.items():
-        if span not in wanted:
-            continue
-        for (revision, after), (_earlier, before) in pairwise(points):
-            if before != after:
-                steps.append((revision, span, before, after))
-    steps = sorted(steps, reverse=True)[:MOST_MOVES]
-    made = {
-        revision.number: revision
-        for revision in Revision.objects.filter(number__in=[step[0] for step in steps]).select_related(
-            "actor"
+        number: Any = chosen[1] if chosen else None
+        history.setdefault((week_from, week_to), []).append(
+            (revision, None if number is None else float(number))
         )
-    }
-    moves = []
-    for number, span, before, after in steps:
-        by = made.get(number)
-        crossed = before is not None and after is not None and (before < SIGNIFICANT) != (after < SIGNIFICANT)
-        moves.append(
-            Move(
-                span_label(wanted[span]),
-                p_words(before),
-                p_words(after),
-                crossed,
-                number,
-                by.made_at if by else None,
-                by.actor.shown_name if by else "",
-                by.reason if by else "",
-            )
-        )
-    return moves
+    steps = [
+        (revision, span, before, after)
+        for span, points in history.items()
+        if span in wanted
+        for (revision, after), (_earlier, before) in pairwise(points)
+        if before != after
+    ]
+    steps = sorted(steps, key=lambda step: (-step[0], step[1]))[:MOST_MOVES]
+    revisions = Revision.objects.filter(number__in=[step[0] for step in steps]).select_related("actor")
+    made = {revision.number: revision for revision in revisions}
+    return [_move(step, made.get(step[0])) for step in steps]
 
 
-def p_words(p_value: float | None) -> str:
-    """Return a p-value as it is printed: never 0.000."""
-    if p_value is None:
-        return "\N{EN DASH}"
-    if p_value < 0.001:
-        return "< 0.001"
-    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectRow:
-    """One subject behind a cell."""
-
-    subject_id: str
-    group: str
-    earlier: float | None
-    later: float | None
-    value: float
-
-
-def rows_behind(key: CellKey) -> list[SubjectRow]:
-    """Return the subjects whose values a cell is made of, group by group."""
-    study = frames.study(codes=[key.analyte])
-    if key.analyte not in study.values:
-        return []
-    found = []
-    population, measure = Population(key.population), Measure(key.measure)
-    for code in (key.group1, key.group2):
-        if not code:
-            continue
-        members = study.members(population, code)
-        found += [
-            SubjectRow(subject, code, a, b, value)
-            for subject, a, b, value in _values(
-                study, members, key.analyte, (key.week_from, key.week_to), measure
-            )
-        ]
-    return found
+def _move(step: tuple[int, tuple[int, int], float | None, float | None], by: Revision | None) -> Move:
+    number, span, before, after = step
+    return Move(
+        span=span,
+        label=span_label(span),
+        before=before,
+        after=after,
+        crossed=before is not None and after is not None and (before < SIGNIFICANT) != (after < SIGNIFICANT),
+        revision=number,
+        made_at=by.made_at if by else None,
+        who=by.actor.shown_name if by else "",
+        why=by.reason if by else "",
+    )

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from analytics.views import contrast, export, files, flow, freshness, lineage, meld, paper, survival, trend
+from analytics.views import (
+    contrast,
+    export,
+    files,
+    flow,
+    freshness,
+    lineage,
+    meld,
+    paper,
+    safety,
+    snapshots,
+    survival,
+    trend,
+)
 
 app_name = "analytics"
 urlpatterns = [
@@ -15,6 +28,11 @@ urlpatterns = [
     path("analysis/", contrast.analysis, name="analysis"),
     path("analysis/rows/", contrast.rows, name="rows"),
     path("analysis/history/", lineage.history, name="cell_history"),
+    path("analysis/snapshots/", snapshots.listing, name="snapshots"),
+    path("analysis/snapshots/freeze/", snapshots.freeze, name="freeze"),
+    path("analysis/snapshots/<int:snapshot_id>/", snapshots.snapshot, name="snapshot"),
+    path("analysis/snapshots/<int:snapshot_id>/changes/", snapshots.compared, name="snapshot_diff"),
+    path("analysis/snapshots/<int:snapshot_id>/archive.zip", snapshots.archive, name="snapshot_archive"),
     path("analysis/moves/", lineage.feed, name="moves"),
     path("results/values/<str:subject_id>/<int:week>/<str:analyte>/", lineage.value, name="value"),
     path("analysis/paper/", paper.paper, name="paper"),
@@ -40,6 +58,9 @@ urlpatterns = [
         contrast.contrast_file,
         name="contrast_file",
     ),
+    path("analysis/safety/", safety.safety_page, name="safety"),
+    path("analysis/safety/events/", safety.safety_events, name="safety_events"),
+    path("analysis/safety/grades/", safety.safety_grades, name="safety_grades"),
     path("analysis/flow/", flow.flow_diagram, name="flow"),
     path("analysis/flow.<str:extension>", flow.flow_file, name="flow_file"),
     path("analysis/flow/<str:box>/", flow.flow_box, name="flow_box"),

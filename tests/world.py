@@ -63,6 +63,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
             "analyte": "tbil",
             "measure": "interval",
             "paper_name": "figure4",
+            "analytics:contrast_file.kind": "csv",
             "box": "A-24-seen",
             "analytics:flow_file.extension": "svg",
             "paper_form": "svg",
