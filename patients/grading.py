@@ -201,6 +201,11 @@ def proposals(patient: Patient) -> list[Proposal]:
     return _proposals([patient])
 
 
+def every_grade(patients: Sequence[Patient]) -> list[Proposal]:
+    """Return the graded results of many subjects, those of grade 0 too. A constant number of queries."""
+    return _proposals(patients, with_none=True)
+
+
 def result_or_404(user: User, subject_id: str, result_id: int) -> LabResult:
     """Return a result of a valid visit of a visible subject."""
     found: LabResult | None = (
