@@ -36,6 +36,7 @@ RUNNERS: Mapping[str, str] = MappingProxyType(
         "import_preview": "analytics.imports.preview",
         "import_commit": "analytics.imports.commit",
         "export": "analytics.exports.job.run",
+        "snapshot": "analytics.exports.snapshot_job.run",
         "paper": "analytics.exports.paper_job.run",
     }
 )

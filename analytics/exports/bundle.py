@@ -106,7 +106,7 @@ def write(
             written = blocks(dataset, identified=identified, population=population)
             if byte_order_mark:
                 written = csv_files.with_byte_order_mark(written)
-            files.append(_written(directory / f"{dataset.name}.csv", dataset, written))
+            files.append(written_to(directory / f"{dataset.name}.csv", dataset, written))
         manifest = _manifest(files, datasets, identified=identified, population=population)
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (directory / "manifest.json").write_text(text + "\n", encoding="utf-8")
@@ -114,7 +114,8 @@ def write(
     return files
 
 
-def _written(path: Path, dataset: Dataset, written: Iterable[bytes]) -> Written:
+def written_to(path: Path, dataset: Dataset, written: Iterable[bytes]) -> Written:
+    """Write one dataset into a file, and count its rows and its hash on the way."""
     digest, rows = hashlib.sha256(), _Records()
     with path.open("wb") as file:
         for block in written:

@@ -36,4 +36,6 @@ def cell_key(request: HttpRequest) -> CellKey:
 def number(request: HttpRequest, name: str) -> int | None:
     """Return a number of the query, None when it is absent or none."""
     text = request.GET.get(name, "")
-    return min(int(text), LARGEST) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return min(int(text), LARGEST) if len(text) < 20 else LARGEST
