@@ -186,7 +186,7 @@ KIND_WORDS: Mapping[CriterionKind, str] = {
     CriterionKind.EXCLUSION: _("exclusion"),
 }
 GROUP_WORDS: Mapping[Course, str] = {
-    Course.PROLONGED: _("{group}: more than {most} infusions"),
+    Course.PROLONGED: _("{group}: more than {most}"),
     Course.STANDARD: _("{group}: {most} or fewer"),
 }
 Outcomes = Sequence[tuple[OutcomeKind, date]]
