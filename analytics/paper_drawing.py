@@ -9,6 +9,7 @@ random names, and the typeface is the one that comes with matplotlib.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -69,15 +70,23 @@ def render(picture: Picture, width: str, form: str) -> bytes:
     form
         One of :data:`FORMATS`.
     """
+    return render_all(picture, width, (form,))[form]
+
+
+def render_all(picture: Picture, width: str, forms: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """Return a figure as files of several formats, drawn once."""
+    title = f"{picture.name}. {picture.title}"
     with settled():
         sheet = draw(picture, WIDTHS[width])
-        return sheet.saved(form, title=f"{picture.name}. {picture.title}")
+        return {form: sheet.saved(form, title=title) for form in forms}
 
 
 @contextmanager
 def settled() -> Iterator[None]:
     """Hold matplotlib's settings still while something is drawn."""
     import matplotlib as mpl
+
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of every table it leaves out
 
     fonts = ["DejaVu Sans", *filter(None, [chinese_font()])]
     with _TURN, mpl.rc_context():
@@ -472,7 +481,10 @@ def _subset(path: str, number: int, letters: set[str]) -> tuple[bytes, set[str]]
     covered = {letter for letter in letters if ord(letter) in font.getBestCmap()}
     if not covered:
         return b"", covered
-    options = subset.Options(flavor="woff", layout_features=["kern"], hinting=False, notdef_outline=True)
+    for table in ("GSUB", "GPOS", "GDEF", "FFTM", "kern"):
+        if table in font:  # matplotlib placed the words; tables it did not use only cost time
+            del font[table]
+    options = subset.Options(flavor="woff", layout_features=[], hinting=False, notdef_outline=True)
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=[ord(letter) for letter in covered])
     cutter.subset(font)

@@ -106,7 +106,7 @@ def _values() -> list[str]:
         _(
             "Values after death or liver transplantation were not used; a value at a detection limit entered as the limit."
         ),
-        _("MELD is %(label)s, unrounded, and missing when any of its inputs is missing.")
+        _("The MELD variant is %(label)s, unrounded; it is missing when any of its inputs is missing.")
         % {"label": score.label},
         _("Quartiles are weighted averages at p(n + 1) (type 6 of Hyndman and Fan, SPSS HAVERAGE)."),
     ]
@@ -143,7 +143,9 @@ def _testing(done: Counter[str], untested: int) -> list[str]:
             _(
                 "P-values are shown unadjusted, beside them in the tables adjusted by Holm within one quantity over its weeks."
             ),
-            _("Of %(total)s tests about %(chance)s would fall below 0.05 by chance alone.")
+            _(
+                "Of %(total)s tests about %(chance)s would fall below 0.05 by chance alone if no group or week differed."
+            )
             % {"total": count(total), "chance": f"{total * 0.05:.0f}"},
         ]
     return words
