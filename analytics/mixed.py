@@ -163,7 +163,7 @@ def mixed(values: ArrayLike, arm: ArrayLike, weeks: Sequence[int], *, random_slo
     found = None
     if random_slope and int((measured.sum(axis=1) > 2).sum()) >= LEAST_PER_GROUP:
         found = _optimum(patterns, np.array([1.0, 0.0, 1.0]))
-    slope = found is not None and abs(found[0]) > SINGULAR and abs(found[2]) > SINGULAR
+    slope = found is not None and bool(min(abs(found[0]), abs(found[2])) > SINGULAR)
     if not slope:
         if random_slope:
             notes.append(SLOPE_LEFT_OUT)

@@ -119,7 +119,7 @@ def picture(panel: Mapping[str, Any], marks: Sequence[Mapping[str, int]], highes
         float(WIDTH - RIGHT),
         float(TOP),
         bottom,
-        tuple(Mark(across(mark["day"]), f"W{mark['week']}") for k, mark in enumerate(marks) if k in shown),
+        tuple(Mark(across(mark["day"]), str(mark["week"])) for k, mark in enumerate(marks) if k in shown),
         tuple(Mark(up(step), f"{round(100 * step)} %") for step in steps),
         tuple(_letters(lines)),
         bottom + AXIS,
@@ -132,8 +132,8 @@ def highest_of(panels: Sequence[Mapping[str, Any]]) -> float:
     most = 0.0
     for panel in panels:
         for curve in panel["curves"]:
-            most = max([most, *curve["value"], *(0.5 * h for h in curve["high"] if h is not None)])
-    return next((top for top in (LEAST_SHARE, 0.4, 0.6, 0.8) if most * 1.1 <= top), 1.0)
+            most = max([most, *curve["value"], *(h for h in curve["high"] if h is not None)])
+    return next((top for top in (LEAST_SHARE, 0.4, 0.6, 0.8) if most <= top), 1.0)
 
 
 def _steps(highest: float) -> list[float]:

@@ -92,7 +92,7 @@ def _panel(
     last = marks[-1]["day"] + survival_figure.END_ROOM if marks else 1.0
     axes.set_xlim(0, last)
     axes.set_ylim(0, highest * 1.001)
-    axes.set_xticks([mark["day"] for mark in marks], [f"W{mark['week']}" for mark in marks])
+    axes.set_xticks([mark["day"] for mark in marks], [str(mark["week"]) for mark in marks])
     axes.set_yticks([highest * k / 4 for k in range(5)], [f"{round(highest * k * 25)} %" for k in range(5)])
     axes.text(-0.22, 1.16, letter, transform=axes.transAxes, fontsize=9, fontweight="bold", va="center")
     axes.text(0, 1.16, title, transform=axes.transAxes, fontsize=7, fontweight="bold", va="center")

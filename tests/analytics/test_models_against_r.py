@@ -147,7 +147,7 @@ def cox_numbers(key: str) -> Found:
     }
     for name, table in rows.items():
         for ties in ("efron", "breslow"):
-            fit = cox.cox(table, ties=ties)  # type: ignore[arg-type]
+            fit = cox.cox(table, ties=ties)
             assert fit.log_ratio is not None and fit.se is not None and fit.p_value is not None
             yield (f"cox_{name}_{ties}", key, "arm", "", "log_ratio"), fit.log_ratio
             yield (f"cox_{name}_{ties}", key, "arm", "", "se"), fit.se

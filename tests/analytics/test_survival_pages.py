@@ -21,7 +21,9 @@ from trial.protocol import Diagnosis, Population
 FIRST = date(2024, 1, 15)
 
 
-def a_subject(sites: dict[str, Any], name: str, infusions: int, *, site: str = "GE", **ends: int) -> None:
+def a_subject(
+    sites: dict[str, Any], name: str, infusions: int, ends: dict[str, int] | None = None, *, site: str = "GE"
+) -> None:
     """A subject with cirrhosis, weekly infusions, labs at weeks 0 and 12, and outcomes by day."""
     patient = factories.a_patient(
         site=sites[site], subject_id=f"{site}-{name}", diagnosis=Diagnosis.CIRRHOSIS,
@@ -29,6 +31,7 @@ def a_subject(sites: dict[str, Any], name: str, infusions: int, *, site: str = "
     )  # fmt: skip
     for number in range(1, infusions + 1):
         factories.an_infusion(patient, number, FIRST + timedelta(days=7 * (number - 1)))
+    ends = ends or {}
     level = 150 + 7 * len(name) + sum(map(ord, name)) % 40
     factories.a_visit(patient, 0, FIRST, tbil=level)
     if not ends or min(ends.values()) > 84:
@@ -39,12 +42,14 @@ def a_subject(sites: dict[str, Any], name: str, infusions: int, *, site: str = "
 
 @pytest.fixture
 def cohort(sites: dict[str, Any]) -> None:
-    for place, ends in enumerate([{}, {}, {"death": 60}, {"transplant": 90}, {}]):
-        a_subject(sites, f"C{place}", 5, **ends)
-    for place, ends in enumerate(
-        [{"death": 10}, {"transplant": 20, "death": 50}, {"lost": 40, "death": 70}, {}, {}]
-    ):
-        a_subject(sites, f"D{place}", 2, **ends, site="GS" if place == 4 else "GE")
+    prolonged: list[dict[str, int]] = [{}, {}, {"death": 60}, {"transplant": 90}, {}]
+    for place, ends in enumerate(prolonged):
+        a_subject(sites, f"C{place}", 5, ends)
+    standard: list[dict[str, int]] = [
+        {"death": 10}, {"transplant": 20, "death": 50}, {"lost": 40, "death": 70}, {}, {},
+    ]  # fmt: skip
+    for place, ends in enumerate(standard):
+        a_subject(sites, f"D{place}", 2, ends, site="GS" if place == 4 else "GE")
 
 
 def page_of(client: Client, name: str, **query: str) -> Any:
@@ -149,8 +154,8 @@ def test_studies_without_enough_say_so(
     a_subject(sites, "D0", 1)
     assert "no events in either group" in looked_at("C-D")
     for place in range(1, 4):
-        a_subject(sites, f"D{place}", 3, death=20)
-        a_subject(sites, f"C{place}", 5, death=30)
+        a_subject(sites, f"D{place}", 3, {"death": 20})
+        a_subject(sites, f"C{place}", 5, {"death": 30})
     dead = looked_at("LF-LC")
     assert "only one group has subjects" in dead
     assert "few events" in looked_at("C-D")
