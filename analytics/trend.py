@@ -75,6 +75,12 @@ class TrendPage:
         return self.table.rows
 
     @property
+    def is_said(self) -> bool:
+        """Whether the figure says in words whatever happened, so that paper needs no second page."""
+        lanes = self.figure.lanes if self.figure else ()
+        return self.figure is not None and not any(lane.unlabelled for lane in lanes)
+
+    @property
     def columns(self) -> tuple[trend_table.Column, ...]:
         return self.table.columns
 
@@ -132,7 +138,7 @@ def trend(
         Measures of the drawing.
     """
     wanted = wanted or Wanted()
-    visits = list(patient.visits.filter(voided_at__isnull=True).prefetch_related("lab_results", "scores"))
+    visits = list(patient.visits.filter(voided_at__isnull=True).prefetch_related("lab_results__laboratory", "scores"))
     results = [result for visit in visits for result in visit.lab_results.all()]
     infusions = sorted(infusion_selectors.valid_infusions(patient), key=lambda i: (i.given_on, i.number))
     outcomes = sorted(patient_selectors.outcomes(patient), key=lambda outcome: outcome.happened_on)
@@ -444,8 +450,11 @@ def _value(code: str, one: _Drawn, held: _Held) -> Value | None:
     if code not in protocol.ANALYTES:
         return _score_value(code, one)
     analyte, result = protocol.ANALYTES[code], one.results.get(code)
-    if result is None or result.value is None:
+    if result is None:
         return None
+    if result.value is None:
+        why = next((r.label for r in protocol.MISSING_REASONS if r.code == result.missing_reason), "")
+        return Value(shown="", flag="", typed="", why_none=_(why) if why else _("missing"))
     is_plain = result.typed_unit == analyte.unit
     understood = words.is_understood(result)
     return Value(

@@ -189,6 +189,7 @@ def _strip(series: Series, across: Scale, top: float, sheet: Sheet, *, log: bool
         last_draw=last.draw if last else 0,
         change=change,
         change_percent=percent if series.has_percent else "",
+        lacks_baseline=base is None and last is not None,
     )
 
 
@@ -239,7 +240,7 @@ def _axis(spread: Sequence[float], top: float, bottom: float, *, log: bool) -> t
 
 
 def _placed_ticks(up: Scale, values: Sequence[float]) -> tuple[Tick, ...]:
-    return tuple(spaced([Tick(up(value), tick_text(value)) for value in reversed(values)], 13.0))
+    return tuple(spaced([Tick(up(value), tick_text(value)) for value in reversed(values)], 17.0))
 
 
 def _dot(reading: Reading, x: float, y: float) -> Dot:

@@ -143,7 +143,7 @@ def _draw(pen: _Pen, trend: Trend, page: TrendPage, labels: Mapping[str, str]) -
         pen.text(week.at, 10, week.text, ha="center")
         pen.line([(week.at, trend.top), (week.at, trend.bottom)], color="#eeeeee", width=0.8, zorder=0.5)
     for strip in trend.strips:
-        _strip(pen, strip, trend, page)
+        _strip(pen, strip, trend, page, labels)
     rules = [sheet.axis, *(lane.top for lane in trend.lanes), *(s.top for s in trend.strips), trend.bottom]
     for y in rules:
         pen.line([(8, y), (trend.width - 8, y)], color=LINE, width=0.8, zorder=0.6)
@@ -159,9 +159,16 @@ def _draw(pen: _Pen, trend: Trend, page: TrendPage, labels: Mapping[str, str]) -
         pen.line([(trend.today, sheet.axis), (trend.today, trend.bottom)], color=GREY, linestyle=(0, (3, 3)))
         pen.text(trend.today + 3, trend.top - 7, labels["today"], size=9.5, color=GREY)
     pen.text(12, trend.bottom + 14, labels["dates"], size=9.5, color=GREY)
+    by_day = labels["is_dated"]
     for draw in trend.draws:
         if draw.show_date:
-            pen.text(draw.x, trend.bottom + 14, draw.short_date, size=9.5, ha="center")
+            pen.text(
+                draw.x,
+                trend.bottom + 14,
+                draw.study_day if by_day else draw.short_date,
+                size=9.5,
+                ha="center",
+            )
 
 
 def _infusions(pen: _Pen, trend: Trend, page: TrendPage, labels: Mapping[str, str]) -> None:
@@ -215,7 +222,7 @@ def _item(pen: _Pen, item: PlacedItem) -> None:
         pen.text(item.label_x, item.y, item.label, size=9.5, color=GREY, bbox=patch, zorder=2.5)
 
 
-def _strip(pen: _Pen, strip: Strip, trend: Trend, page: TrendPage) -> None:
+def _strip(pen: _Pen, strip: Strip, trend: Trend, page: TrendPage, labels: Mapping[str, str]) -> None:
     for band in strip.bands:
         pen.box(band.x, band.y, band.width, band.height, facecolor=PALE, edgecolor="none", zorder=0.3)
     for tick in strip.ticks:
@@ -232,13 +239,14 @@ def _strip(pen: _Pen, strip: Strip, trend: Trend, page: TrendPage) -> None:
     for dot in strip.dots:
         _dot(pen, dot.x, dot.y, dot.shape)
     pen.text(12, strip.top + 15, strip.label, size=12.5, weight="bold")
-    pen.text(12, strip.top + 31, strip.unit, size=9.5, color=GREY)
+    pen.text(12, strip.top + 31, labels["scale"] or strip.unit, size=9.5, color=GREY)
     pen.text(12, strip.top + 45, strip.reference_words, size=9.5, color=GREY)
     flag = {"high": " \N{BLACK UP-POINTING TRIANGLE}", "low": " \N{BLACK DOWN-POINTING TRIANGLE}"}.get(
         strip.last_flag, ""
     )
     pen.text(trend.width - 10, strip.top + 18, strip.last + flag, size=13, ha="right", weight="bold")
-    pen.text(trend.width - 10, strip.top + 35, strip.change, size=9.5, ha="right", color=GREY)
+    change = labels["baseline"] if strip.lacks_baseline else strip.change
+    pen.text(trend.width - 10, strip.top + 35, change, size=9.5, ha="right", color=GREY)
     pen.text(trend.width - 10, strip.top + 48, strip.change_percent, size=9.5, ha="right", color=GREY)
     said = " \N{MIDDLE DOT} ".join(
         words for words in (page.obstacles.get(strip.obstacle, ""), strip.refused) if words

@@ -172,6 +172,7 @@ class Strip:
     last_draw: int
     change: str
     change_percent: str
+    lacks_baseline: bool = False
 
     @property
     def changes(self) -> str:

@@ -92,9 +92,9 @@ class Origin:
     def revision(self) -> int | None:
         return self.entry.revision.number if self.entry else None
 
-    def words(self, reference: Reference) -> list[str]:
+    def words(self, result: LabResult) -> list[str]:
         """Say laboratory, who, when, revision and who verified, the way a card shows them."""
-        found = [reference.laboratory] if reference.laboratory else []
+        found = [result.laboratory.name] if result.laboratory else []
         if self.entry is not None:
             revision = self.entry.revision
             found.append(
@@ -125,7 +125,7 @@ def card(result: LabResult, reference: Reference, origin: Origin, when: str) -> 
         )
     return (
         " \N{MIDDLE DOT} ".join(first),
-        " \N{MIDDLE DOT} ".join(origin.words(reference)),
+        " \N{MIDDLE DOT} ".join(origin.words(result)),
         reference_said(reference),
     )
 

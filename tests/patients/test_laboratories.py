@@ -397,4 +397,4 @@ def test_labs_and_trend_flag_by_the_range_of_the_date_and_name_the_laboratory(
     (strip,) = [strip for strip in trend.figure.strips if strip.code == "alt"]
     assert len(strip.bands) == 2
     assert strip.reference_words == "ref 5 to 60"
-    assert "Laboratory GE-LAB" in trend.figure.draws[0].words
+    assert "Laboratory GE-LAB" in trend.figure.draws[0].cells[0].words
