@@ -64,24 +64,35 @@ NewPage = Callable[..., Any]
 
 
 @pytest.fixture
-def new_page(browser: Any) -> Iterator[NewPage]:
-    """Open an empty page in a browser of its own: ``new_page(base_url=...)``."""
-    contexts: list[Any] = []
+def listen() -> Iterator[Callable[[Any], None]]:
+    """Let the test fail for what a page complains about: ``listen(page)``."""
     complaints: list[str] = []
 
-    def open_empty(**options: Any) -> Any:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
-        contexts.append(context)
-        page = context.new_page()
+    def hear(page: Any) -> None:
         page.on("console", lambda message: _complained(message, complaints))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: _blocked(request, complaints))
+
+    yield hear
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def new_page(browser: Any, listen: Callable[[Any], None]) -> Iterator[NewPage]:
+    """Open an empty page in a browser of its own: ``new_page(base_url=...)``; ``keep`` leaves its closing to you."""
+    contexts: list[Any] = []
+
+    def open_empty(*, keep: bool = False, **options: Any) -> Any:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        if not keep:
+            contexts.append(context)
+        page = context.new_page()
+        listen(page)
         return page
 
     yield open_empty
     for context in contexts:
         context.close()
-    assert not complaints, complaints
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +14,9 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import translation
 
-from tests import factories
-from tests.browsers import address, browser, chromium, new_page, open_page, worker  # noqa: F401  fixtures
-from tests.world import World, a_world
+from tests import factories, order
+from tests.browsers import address, browser, chromium, listen, new_page, open_page, worker  # noqa: F401
+from tests.world import World, a_world, standing  # noqa: F401
 from trial import audit
 from trial.models import Site, User
 from trial.roles import Role
@@ -25,11 +27,27 @@ for _ignored, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SI
         signal.signal(_ignored, _usual)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if item.get_closest_marker("committed"):
             item.add_marker(pytest.mark.django_db(transaction=True))
+    yield
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        # pytest-django has put what commits behind what does not; that holds within each module still
+        items[:] = order.in_parts(items, _group, workers)
+
+
+def _group(item: pytest.Item) -> str:
+    return item.path.parent.name if item.path.parent.name in order.LONG else item.path.stem
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the collector what stays anyway: the application and thousands of collected tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
