@@ -102,8 +102,8 @@ def import_study(directory: Path) -> None:
         assert outcome.all_accepted, (kind, outcome)
 
 
-def import_file(path: Path, kind: str) -> Outcome:
-    """Import one file the way the command does."""
+def import_file(path: Path, kind: str, *, asks: bool = True) -> Outcome:
+    """Import one file the way the command does; without asking it is held against no soft check."""
     context = imports.context_for(audit.service_account())
     with opened(path, name=path.name, kind=imports.KINDS[kind], context=context) as staged:
-        return staged.commit(reason="benchmark")
+        return staged.commit(reason="benchmark", asks=asks)

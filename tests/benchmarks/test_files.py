@@ -104,6 +104,41 @@ def test_import(files: Path, table: MakeTable) -> None:
         execute(f"DROP TABLE twin_{name}")
 
 
+def locks_are(state: str) -> None:
+    """Switch the triggers that refuse writes to what is locked ``ENABLE`` or ``DISABLE``."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE starts_with(tgname, 'pgtrigger_lock_')"
+            " AND tgrelid::regclass::text = ANY(%s)",
+            [list(TABLES)],
+        )
+        for name, trigger in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {name} {state} TRIGGER {trigger}")
+
+
+def test_checks_of_an_import(files: Path, table: MakeTable) -> None:
+    def without_locks() -> None:
+        without_visits()
+        locks_are("DISABLE")
+
+    def with_locks() -> None:
+        without_visits()
+        locks_are("ENABLE")
+
+    def import_visits(*, asks: bool) -> None:
+        assert cohort.import_file(files / "visits.csv", "visits", asks=asks).all_accepted
+
+    results = table("What checks and locks add to an import")
+    results.measure(
+        {
+            "no soft checks": Way(lambda: import_visits(asks=False), with_locks),
+            "no soft checks, no lock triggers": Way(lambda: import_visits(asks=False), without_locks),
+            "soft checks and their queries": Way(lambda: import_visits(asks=True), with_locks),
+        }
+    )
+    locks_are("ENABLE")
+
+
 def drained(blocks: Iterable[bytes]) -> int:
     return sum(len(block) for block in blocks)
 
