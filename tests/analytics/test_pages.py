@@ -13,8 +13,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from analytics import refresh
-from patients.models import Patient
+from analytics import frames, refresh, trend_group
+from patients.models import LabResult, Patient
 from tests import factories
 from trial.models import User
 from trial.protocol import Diagnosis
@@ -70,7 +70,8 @@ def test_the_trend_draws_values_meld_and_infusions(
 
 
 @pytest.mark.parametrize(
-    "query", ["log=1", "relative=1", "whole=1", "bare=1", "log=1&relative=1&whole=1&bare=1"]
+    "query",
+    ["log=1", "relative=1", "whole=1&dates=1", "bare=1&unbanded=1&scheduled=1", "log=yes&relative=1&log=1"],
 )
 def test_every_switch_of_the_trend_draws(
     query: str, cohort: list[Patient], hepatologist: User, signed_in: Callable[[User], Client]
@@ -78,6 +79,79 @@ def test_every_switch_of_the_trend_draws(
     page = signed_in(hepatologist).get(reverse("analytics:trend", args=["GE-D1"]) + "?" + query)
     assert page.status_code == 200
     assert len(page.context["page"].figure.strips[0].dots) == 2
+
+
+def test_the_trend_says_the_same_without_pointing_and_within_its_queries(
+    cohort: list[Patient],
+    hepatologist: User,
+    signed_in: Callable[[User], Client],
+    django_assert_max_num_queries: Any,
+) -> None:
+    subject = cohort[0]
+    factories.a_treatment(subject, kind="plasma", started_on=FIRST + timedelta(days=40), dose="400 mL")
+    factories.an_event(subject, onset_on=FIRST + timedelta(days=34))
+    factories.a_draw(subject, FIRST + timedelta(days=41), tbil="77")
+    factories.an_outcome(subject, kind="transplant", happened_on=FIRST + timedelta(days=60))
+    factories.a_visit(subject, 12, FIRST + timedelta(days=84), tbil="60")
+    with factories.by_the_software():
+        LabResult.objects.filter(visit__patient=subject, analyte="alt", visit__week=0).update(
+            typed_unit="stone"
+        )
+    browser = signed_in(hepatologist)
+    address = reverse("analytics:trend", args=[subject.subject_id])
+    browser.get(address)
+    with django_assert_max_num_queries(45):
+        answer = browser.get(address)
+    page, text = answer.context["page"], answer.content.decode()
+    tbil, alt = page.figure.strips[0], page.figure.strips[1]
+    assert [dot.shape for dot in tbil.dots] == ["dot", "dot", "hollow", "out"]
+    assert tbil.last == "77", "the latest value is one that counts"
+    assert len(alt.dots) == 1, "a value in an unknown unit is not drawn"
+    assert "stone" in alt.refused
+    assert "stone" in text
+    said = " ".join(each.words for each in page.happenings)
+    assert "400 mL" in said
+    assert "6 d after infusion 5" in said
+    assert "plasma 400 mL" in [item.label for item in page.figure.lanes[0].items]
+    assert "after transplant, not analysed" in text
+    (drawn,) = [draw for draw in page.figure.draws if draw.label == "week 4"]
+    assert "typed 90 " in drawn.cells[0].words
+    assert "revision" in drawn.cells[0].words
+    assert "creatinine" in drawn.cells[-1].words.lower(), "the score names what went in and what was clamped"
+    history = reverse("patients:history", args=[subject.subject_id])
+    assert f'{history}?revision={page.rows[0].values[0].revision}"' in text
+    assert browser.get(address, {"scheduled": "1"}).context["page"].hidden == 1
+
+
+def test_the_shares_of_the_group_are_those_of_its_subjects(
+    cohort: list[Patient], hepatologist: User, signed_in: Callable[[User], Client]
+) -> None:
+    address = reverse("analytics:trend", args=["GE-C0"])
+    page = signed_in(hepatologist).get(address, {"relative": "1"}).context["page"]
+    points = trend_group.share_points(frames.study(), "C")["tbil"]
+    shares = sorted(100 * (1 - Decimal(60 + place) / level) for place, level in enumerate(TBIL_C))
+    assert [(point[0], point[4]) for point in points] == [(0, 5), (28, 5)]
+    assert points[0][1:4] == (100, 100, 100)
+    assert points[1][2] == pytest.approx(float(shares[2]), abs=1e-6)
+    assert (page.group_from, page.group_n) == (5, 5)
+    assert page.figure.strips[0].ribbon
+    assert trend_group.share_points(frames.study(), "A") == {}, "nobody makes no quartiles"
+
+
+def test_the_trend_leaves_as_a_file_that_is_the_same_twice(
+    cohort: list[Patient], sites: dict[str, Any], hepatologist: User, signed_in: Callable[[User], Client]
+) -> None:
+    factories.a_patient(site=sites["GE"], subject_id="GE-NEW")
+    factories.a_treatment(cohort[0], kind="other", agent="复方甘草酸苷 $x$", dose="40 mL")
+    browser = signed_in(hepatologist)
+    for name, start in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        address = reverse(f"analytics:trend_{name}", args=["GE-C0"])
+        made = browser.get(address, {"log": "1"})
+        assert made.content.startswith(start)
+        assert f'.{name}"' in made["Content-Disposition"]
+        assert made["Content-Disposition"].isascii()
+    assert browser.get(address, {"log": "1"}).content == made.content
+    assert browser.get(reverse("analytics:trend_svg", args=["GE-NEW"])).status_code == 200
 
 
 def test_a_subject_without_values_is_told_what_comes_next(
