@@ -7,6 +7,8 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsa
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --no-compile
 TEST_DATA := $(CURDIR)/.data/tests
+# every worker has databases and ports of its own
+PARALLEL := -n $${WORKERS:-2} --dist worksteal
 # what depends most on the server's version; CI also runs it against one of the distribution
 SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py \
 	tests/faults/test_broker.py
@@ -21,8 +23,8 @@ run: .venv/.runtime ## Start Cordline on this machine, with a synthetic study
 	@$(BIN)/python manage.py run
 
 test: .venv/.dev ## Everything that must pass, journeys in a browser included
-	@[ -z "$$CORDLINE_TEST_SERVER" ] || { set -x; DATABASE_URL="$$CORDLINE_TEST_SERVER" $(BIN)/python -m pytest -q $(SERVER_TESTS); }
-	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest -n $${WORKERS:-2} --dist worksteal -m "not benchmark" $(ARGS)
+	@[ -z "$$CORDLINE_TEST_SERVER" ] || { set -x; DATABASE_URL="$$CORDLINE_TEST_SERVER" $(BIN)/python -m pytest -q $(PARALLEL) $(SERVER_TESTS); }
+	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "not benchmark" $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, imports, migrations, settings
 	$(BIN)/ruff format --check --output-format concise .
