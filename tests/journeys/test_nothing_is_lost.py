@@ -175,7 +175,9 @@ def all_sent(page: Page, **typed: str) -> None:
     """Wait until nothing is on its way any more that would find the session ended before the test does."""
     wanted = {f"fields__{name}": [text] for name, text in typed.items()}
     assert eventually(lambda: Draft.objects.filter(**wanted).exists())
-    page.wait_for_timeout(1500)
+    expect(page.locator("form[data-draft-state=saved]")).to_be_visible()
+    expect(page.locator("form[data-check-state=done]")).to_be_visible()
+    expect(page.locator(".htmx-request")).to_have_count(0)
 
 
 def test_the_session_ends_while_typing(sign_in: SignIn) -> None:
@@ -304,7 +306,7 @@ def test_who_signs_in_next_finds_nothing(sign_in: SignIn) -> None:
     page.goto("/login/")
     log_in(page, "zhou.hui")
     page.goto(PAGE)
-    page.wait_for_timeout(1500)
+    expect(page.locator("form[data-draft-state=saved]")).to_be_visible()
     assert page.locator("#id_alt").input_value() == ""
     assert page.get_by_text("Restored what you typed").count() == 0
     assert storage(page) == [0, 0, 0, 0]

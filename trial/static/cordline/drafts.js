@@ -3,6 +3,7 @@
 // page as it stands and can be sent again with the same one-time key. Nothing lies in the browser's storage.
 //
 //   data-draft          which form of which record: "visit:GE-001:4"
+//   data-draft-state    on the form, set here: whether anything typed is still on its way
 //   data-draft-status   where "Draft saved 10:41:58 on the server" stands; made when there is none
 //   data-no-draft       on a field or around fields: never leaves the page before the save
 // A form hears draft-restored when its fields were filled from a draft.
@@ -83,9 +84,12 @@ class Draft {
     this.asOrdinary = false;
     this.submitting = false;
     this.notice = null;
+    this.state = "asking";
     this.#nameThePlace();
     this.#listen();
-    this.restore();
+    this.restore().finally(() => {
+      if (this.state === "asking") this.state = this.changed() ? "saving" : "saved";
+    });
   }
 
   #makeStatus() {
@@ -122,6 +126,7 @@ class Draft {
     addEventListener("online", () => this.flush());
     document.addEventListener("session-ended", () => {
       this.ended = true;
+      this.state = "ended";
     });
     document.addEventListener("session-renewed", () => {
       this.ended = false;
@@ -202,7 +207,18 @@ class Draft {
     });
   }
 
+  // on the form for everybody to see: asking (for what was kept), saved (nothing is on its way), saving,
+  // offline (it is tried again), ended (the session is)
+  set state(state) {
+    this.form.dataset.draftState = state;
+  }
+
+  get state() {
+    return this.form.dataset.draftState;
+  }
+
   soon(milliseconds = AT_MOST_EVERY) {
+    if (this.state === "saved") this.state = "saving";
     this.timer ??= setTimeout(() => this.flush(), milliseconds);
   }
 
@@ -211,7 +227,11 @@ class Draft {
     this.timer = null;
     if (this.sending || this.saved || this.submitting || this.discarding || this.ended) return this.sending;
     const fields = this.changed();
-    if (!fields) return undefined;
+    if (!fields) {
+      this.state = "saved";
+      return undefined;
+    }
+    if (this.state === "saved") this.state = "saving";
     this.sending = this.#send(fields).finally(() => {
       this.sending = null;
     });
@@ -235,11 +255,13 @@ class Draft {
     } else if (answer.ok) {
       const { draft } = await answer.json();
       for (const [name, values] of Object.entries(fields)) this.known.set(name, values);
+      this.state = this.changed() ? "saving" : "saved";
       this.say(`${words.saved} ${draft.clock}`, words.onServer);
     } else this.wait();
   }
 
   wait() {
+    this.state = "offline";
     this.say(words.waiting, words.waitingNote, true);
     this.soon(TRY_AGAIN_AFTER);
   }

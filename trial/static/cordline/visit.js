@@ -9,9 +9,20 @@ const find = (part, name) => part.querySelector(`[data-part="${name}"]`);
 // --- checking what is typed ---------------------------------------------------------------------
 
 let asked = 0;
+// on the form for everybody to see: whether an answer about what is typed is on its way
+form.dataset.checkState = "done";
 
 const check = async () => {
   const ticket = ++asked;
+  form.dataset.checkState = "asking";
+  try {
+    await askAndShow(ticket);
+  } finally {
+    if (ticket === asked) form.dataset.checkState = "done";
+  }
+};
+
+const askAndShow = async (ticket) => {
   const body = new FormData(form);
   body.append("check", "1");
   let answer;
