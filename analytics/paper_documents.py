@@ -109,7 +109,7 @@ def docx(
 ) -> bytes:
     """Return a Word file: three-line tables with captions, notes and repeated heads, then pictures."""
     from docx import Document
-    from docx.shared import Mm, Pt
+    from docx.shared import Length, Mm, Pt
 
     document = Document()
     _page(document.sections[0], wide=bool(tables))
@@ -134,7 +134,7 @@ def docx(
             holder.paragraph_format.page_break_before = place > 0
             shape = holder.add_run().add_picture(io.BytesIO(png), width=Mm(170))
             if shape.height > Mm(205):
-                shape.width, shape.height = int(shape.width * Mm(205) / shape.height), Mm(205)
+                shape.width, shape.height = Length(int(shape.width * Mm(205) / shape.height)), Mm(205)
             shape._inline.docPr.set("descr", f"{picture.name}. {picture.title}.")
             words = document.add_paragraph()
             words.add_run(f"{picture.name}. {picture.title}. ").bold = True
@@ -256,7 +256,8 @@ def _line(cell: Any, side: str, eighths: int) -> None:
     edge = OxmlElement(f"w:{side}")
     for name, value in (("val", "single"), ("sz", str(eighths)), ("space", "0"), ("color", "000000")):
         edge.set(_w(name), value)
-    borders.append(edge)
+    # the schema wants the upper edge before the lower one
+    borders.insert(0 if side == "top" else len(borders), edge)
 
 
 def settled(archive: bytes) -> bytes:

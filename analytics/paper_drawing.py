@@ -246,7 +246,7 @@ def _legend(sheet: Sheet, picture: Picture, width: float, *, place: bool) -> flo
     x, y = EDGE + 1.2, EDGE + 3.0
     by_code = {group.code: group for group in protocol.GROUPS}
     for code in picture.groups:
-        words = f"{code}  {_(by_code[code].label)}"
+        words = f"{code}\N{EN SPACE}{_(by_code[code].label)}"
         long = 3.0 + _length(sheet, words, SMALL) + 5
         if x > EDGE + 2 and x + long - 5 > width - EDGE:
             x, y = EDGE + 1.2, y + ROW + 0.7
@@ -440,7 +440,14 @@ def _triangles(sheet: Sheet, groups: Sequence[str], centre: float, y: float, mar
             linewidth=0.25, zorder=6,
         )  # fmt: skip
     if several:
-        sheet.text(centre, y + 0.75, str(len(groups)), 5.4, zorder=6)
+        sheet.text(
+            centre,
+            y + 0.75,
+            str(len(groups)),
+            5.4,
+            zorder=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
+        )
 
 
 # --- fonts in SVG ---------------------------------------------------------------------------

@@ -298,7 +298,7 @@ def _tests(data: PaperData, panels: Sequence[Panel]) -> str:
     used: dict[str, int] = {}
     for panel in panels:
         for cluster in panel.clusters:
-            method = data.cells[cluster.key].method if cluster.key in data.cells else ""
+            method = data.cells[cluster.key].method if cluster.key and cluster.key in data.cells else ""
             if method:
                 used[method] = used.get(method, 0) + 1
     if not used:

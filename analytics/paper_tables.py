@@ -162,7 +162,7 @@ def _baseline(data: PaperData, place: int, pairs: Sequence[Pair], title: str) ->
         place,
         title,
         _("Characteristic"),
-        _spans(data, pairs, 4),
+        tuple((_("%(one)s and %(two)s") % {"one": one, "two": two}, 4) for one, two in pairs),
         tuple(chain.from_iterable((*_heads(data, pair), _("P"), _("P, Holm")) for pair in pairs)),
         tuple(rows),
         (
@@ -297,13 +297,23 @@ def _location(group: GroupResult | None, code: str, normal: bool) -> str:
         return _("no data")
     s, decimals = group.summary, protocol.decimals_of(code)
     if normal and s.sd is not None:
-        return f"{number(s.mean, decimals)} ± {number(s.sd, decimals)}"
-    return f"{number(s.median, decimals)} ({quartiles(s.q1, s.q3, decimals)})"
+        return f"{_grouped(s.mean, decimals)} ± {_grouped(s.sd, decimals)}"
+    return f"{_grouped(s.median, decimals)} ({quartiles(s.q1, s.q3, decimals)})"
+
+
+def _grouped(value: float | None, decimals: int) -> str:
+    """Return a number with thousands set apart from ten thousand on."""
+    words = number(value, decimals)
+    whole, point, rest = words.partition(".")
+    digits = whole.lstrip("\N{MINUS SIGN}")
+    if len(digits) < 5 or not digits.isdigit():
+        return words
+    return f"{whole[: len(whole) - len(digits)]}{int(digits):,}{point}{rest}"
 
 
 def quartiles(q1: float | None, q3: float | None, decimals: int) -> str:
     """Return ``20–60``; with a minus in it ``−5 to 60``, because a dash beside a minus misreads."""
-    low, high = number(q1, decimals), number(q3, decimals)
+    low, high = _grouped(q1, decimals), _grouped(q3, decimals)
     minus = "\N{MINUS SIGN}"
     return f"{low} {_('to')} {high}" if minus in low + high else f"{low}\N{EN DASH}{high}"
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from analytics import looks, paper_drawing, paper_set, paper_words, selectors
+from analytics.paper_figures import Cluster, Picture
 from trial import jobs, protocol
 from trial.models import User
 from trial.protocol import Population
@@ -54,6 +55,7 @@ def paper(request: HttpRequest) -> HttpResponse:
         ],
         "query": query,
         "forms": paper_drawing.FORMATS,
+        "documents": tuple(reversed(paper_set.DOCUMENTS)),
         "widths": list(paper_drawing.WIDTHS.items()),
         "recent": jobs.latest(request.user, ["paper"], most=3),
     }
@@ -112,7 +114,7 @@ def _populations() -> list[tuple[Population, str]]:
     ]
 
 
-def _with_numbers(picture: paper_set.Picture) -> dict[str, object]:
+def _with_numbers(picture: Picture) -> dict[str, object]:
     """Return a figure with the rows of the table that says the same in numbers."""
     rows = [
         {
@@ -137,6 +139,6 @@ def _with_numbers(picture: paper_set.Picture) -> dict[str, object]:
     return {"picture": picture, "rows": rows, "has_letters": has_letters, "has_pairs": has_pairs}
 
 
-def _contrast_of(cluster: paper_set.paper_figures.Cluster) -> str:
+def _contrast_of(cluster: Cluster) -> str:
     key = cluster.key
     return protocol.contrast_key((key.group1, key.group2)) if key and key.group2 else ""
