@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from analytics.contrast_page import ContrastPage, IntervalRow
@@ -28,6 +29,7 @@ COLOURS: Mapping[str, str] = {
     "A": "#0072B2", "B": "#56B4E9", "C": "#D55E00", "D": "#E69F00", "LF": "#475459", "LC": "#A3ACAF",
 }  # fmt: skip
 MARKERS: Mapping[str, str] = {"A": "o", "B": "s", "C": "^", "D": "D", "LF": "o", "LC": "s"}
+BEHIND_WORDS = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -70,6 +72,8 @@ def caption_of(page: ContrastPage) -> str:
         % {"holm": page.holm_size, "bh": page.bh_size},
         _("As of revision %(revision)s.") % {"revision": page.revision},
     ]
+    if settings.SYNTHETIC:
+        parts.append(_("Synthetic demonstration study; no real patient."))
     if page.question.without_plasma:
         parts.insert(1, _("Draws within 48 h after plasma are left out."))
     return " ".join(parts)
@@ -199,7 +203,9 @@ def _figure(page: ContrastPage, kind: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {
+    from analytics.paper_drawing import settled
+
+    style: Any = {
         "font.family": ["Arial", "Liberation Sans", "Noto Sans CJK SC", "DejaVu Sans"],
         "font.size": 7.5,
         "axes.linewidth": 0.6,
@@ -207,7 +213,7 @@ def _figure(page: ContrastPage, kind: str) -> bytes:
         "svg.hashsalt": "cordline",
         "pdf.fonttype": 42,
     }
-    with rc_context(style):
+    with settled(), rc_context(style):
         rows = max(1, len(page.rows))
         height = ROW_MM * rows + 32
         figure = Figure(figsize=(WIDTH_MM / 25.4, height / 25.4))
@@ -306,7 +312,15 @@ def _draw_estimates(axes: Any, page: ContrastPage) -> None:
                 "p": p_value(row.p_value),
                 "holm": p_value(row.p_holm),
             }
-        axes.text(figure.forest_width / 2, middle - 12, words, ha="center", va="bottom", fontsize=6.5)
+        axes.text(
+            figure.forest_width / 2,
+            middle - 12,
+            words,
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            bbox=BEHIND_WORDS,
+        )
     axes.axvline(figure.forest_zero, color="0.6", linewidth=0.6, zorder=0)
     axes.set_xlim(0, figure.forest_width)
     axes.set_ylim(figure.row_height * max(1, len(page.rows)), 0)

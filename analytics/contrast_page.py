@@ -12,7 +12,7 @@ import numpy as np
 from django.utils.safestring import SafeString
 from numpy.typing import NDArray
 
-from analytics import contrast_source, figures, followed, selectors, whereabouts
+from analytics import contrast_source, contrasts, figures, followed, selectors, whereabouts
 from analytics.cells import CellKey, CellResult, GroupResult
 from analytics.contrast_source import Cells, Question
 from analytics.contrast_words import (
@@ -319,7 +319,7 @@ def _row(
     )
 
 
-_SAID_IN_COLUMNS = frozenset({contrast_source.contrasts.NOT_OBSERVABLE})
+_SAID_IN_COLUMNS = frozenset({contrasts.NOT_OBSERVABLE})
 
 
 def rows_query(question: Question, key: CellKey) -> str:
