@@ -32,7 +32,7 @@ from trial.models import AuditEntry
 from trial.protocol import Direction
 
 TAIL = 28
-"""Days after the last draw that the axis shows at most, when it runs to date."""
+"""Days that the axis shows at most after the last draw of a subject whose follow-up ended, or after the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,9 @@ def trend(
         Measures of the drawing.
     """
     wanted = wanted or Wanted()
-    visits = list(patient.visits.filter(voided_at__isnull=True).prefetch_related("lab_results__laboratory", "scores"))
+    visits = list(
+        patient.visits.filter(voided_at__isnull=True).prefetch_related("lab_results__laboratory", "scores")
+    )
     results = [result for visit in visits for result in visit.lab_results.all()]
     infusions = sorted(infusion_selectors.valid_infusions(patient), key=lambda i: (i.given_on, i.number))
     outcomes = sorted(patient_selectors.outcomes(patient), key=lambda outcome: outcome.happened_on)
@@ -164,10 +166,12 @@ def trend(
     if drawn:
         last = max(one.day for one in drawn)
         end = max([last, *(mark.day for mark in lanes.marks if mark.state in ("given", "late"))])
-        end = max(end, min(until, end + TAIL))
+        final = protocol.VISITS[-1]
+        study_end = final.day + final.window.after
+        # who is still followed is shown until today, so that a visit that never came is a gap
+        end = max(end, min(until, end + TAIL if outcomes else study_end + TAIL))
         if wanted.whole:
-            final = protocol.VISITS[-1]
-            end = max(end, final.day + final.window.after)
+            end = max(end, study_end)
         first = min(*(one.day for one in drawn), 0) - 3
         figure = trend_figure.trend(
             series,
