@@ -60,7 +60,7 @@ class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Return the first place this person may open; an account admin has none but the account."""
-        if has_foreign_password(request.user):
+        if isinstance(request.user, User) and has_foreign_password(request.user):
             return reverse("account_change_password")
         places = nav(request.user)
         return places[0].url if places else reverse("trial:account")

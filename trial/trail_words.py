@@ -402,9 +402,11 @@ def moment_text(value: Any, zone: ZoneInfo | None = None) -> str:
 
 def reason_parts(reason: str) -> tuple[str, str]:
     """Return the coded reason in the reader's language, and the note that was written beside it."""
-    for coded in (*protocol.CHANGE_REASONS, *vocabulary.VOID_REASONS, *vocabulary.MERGE_REASONS):
-        if reason == coded.label or reason.startswith(f"{coded.label}: "):
-            return _(coded.label), reason[len(coded.label) + 2 :]
+    known = [coded.label for coded in protocol.CHANGE_REASONS]
+    known += [term.label for term in (*vocabulary.VOID_REASONS, *vocabulary.MERGE_REASONS)]
+    for label in known:
+        if reason == label or reason.startswith(f"{label}: "):
+            return _(label), reason[len(label) + 2 :]
     return _(reason) if reason else "", ""
 
 
