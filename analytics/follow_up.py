@@ -21,6 +21,7 @@ from analytics.survival import End
 from infusions.models import Infusion
 from patients.models import Outcome, Patient, Screening, Visit
 from trial import protocol
+from trial.models import User
 from trial.protocol import Diagnosis, OutcomeKind, Population, VerdictState
 
 
@@ -208,3 +209,8 @@ def courses() -> list[Course]:
             )
         )
     return found
+
+
+def visible(user: User) -> set[str]:
+    """Return the codes of the subjects a person may see."""
+    return set(Patient.objects.visible_to(user).values_list("subject_id", flat=True))

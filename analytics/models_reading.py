@@ -87,6 +87,16 @@ def r_code(pair: tuple[str, str], population: Population, *, random_slope: bool)
     return {name: code.format(**fields) for name, code in R_CODE.items()}
 
 
+def formulas(*, random_slope: bool) -> dict[str, str]:
+    """Return what each model is, as a formula."""
+    return {
+        "ancova": "log(TBIL k) ~ log(TBIL 0) + group",
+        "ancova_landmark": "log(TBIL k) ~ log(TBIL 4) + group on day 28",
+        "mixed": f"log(TBIL) ~ week * group + ({'1 + time' if random_slope else '1'} | subject)",
+        "cox": "hazard(t) ~ prolonged(t)",
+    }
+
+
 def stored(pair: tuple[str, str], population: Population) -> Made:
     """Return the models of a contrast for the data as they stand, worked out at most once per revision."""
     key = f"{protocol.contrast_key(pair)}/{population.value}/{_CODE}"

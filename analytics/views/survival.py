@@ -23,7 +23,6 @@ from analytics import (
 )
 from analytics.reports import latest_revision
 from analytics.survival import End
-from patients.models import Patient
 from trial import protocol
 from trial.protocol import Population
 from trial.roles import Permission, requires
@@ -122,11 +121,7 @@ def survival_rows(request: HttpRequest) -> HttpResponse:
         revision = latest_revision()
         who = follow_up.follow(follow_up.courses(), context["population"], landmark=landmark == "landmark")
         who = who.of(context["pair"])
-        visible = set(
-            Patient.objects.visible_to(request.user)
-            .filter(subject_id__in=who.subject_ids)
-            .values_list("subject_id", flat=True)
-        )
+        visible = follow_up.visible(request.user)
     rows = [
         {
             "subject_id": subject,
@@ -158,7 +153,7 @@ def follow_up_file(request: HttpRequest) -> HttpResponse:
     """Send the dates behind curves and hazards as CSV, for the subjects the person may see."""
     with selectors.one_moment():
         courses = follow_up.courses()
-        visible = set(Patient.objects.visible_to(request.user).values_list("subject_id", flat=True))
+        visible = follow_up.visible(request.user)
         content = survival_files.table(courses, visible)
     response = HttpResponse(content, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="follow_up.csv"'
@@ -194,6 +189,7 @@ def models_sheet(request: HttpRequest) -> HttpResponse:
         "code": models_reading.r_code(
             context["pair"], context["population"], random_slope=body["mixed"]["random_slope"]
         ),
+        "formulas": models_reading.formulas(random_slope=body["mixed"]["random_slope"]),
         "looks": looks.of("models"),
     }
     whole = not request.headers.get("HX-Request")
