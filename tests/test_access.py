@@ -7,7 +7,7 @@ its parameters have an example.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,20 +15,12 @@ from django.test import Client
 
 from tests import factories
 from tests.routes import Route, guarded, is_open, routes
-from tests.world import DONOR, PERSON, World
+from tests.world import DONOR, PEOPLE, PERSON, PlainClient, Standing
 from trial.models import User
 from trial.roles import PERMISSIONS, SITE_ROLES, Permission, Role, allowed, sees_donor
 
-PEOPLE = (
-    "coordinator",
-    "coordinator_elsewhere",
-    "hepatologist",
-    "hepatologist_elsewhere",
-    "statistician",
-    "monitor",
-    "data_manager",
-    "account_admin",
-)
+pytestmark = pytest.mark.django_db
+
 OBJECTS = {
     "subject_id",
     "lot_code",
@@ -53,9 +45,12 @@ def test_every_route_names_its_permission_or_says_why_not() -> None:
     assert not nameless, f"no permission and no reason in tests/routes.py: {nameless}"
 
 
-def test_every_parameter_has_an_example(world: World) -> None:
+def test_every_parameter_has_an_example(standing: Standing) -> None:
     unknown = {
-        (route.name, name) for route in guarded() for name in route.parameters if name not in world.own
+        (route.name, name)
+        for route in guarded()
+        for name in route.parameters
+        if name not in standing.world.own
     }
     assert not unknown, f"give an example in tests/test_access.py: {unknown}"
 
@@ -66,24 +61,19 @@ def ask(client: Client, url: str, method: str = "GET", *, htmx: bool = False) ->
 
 
 @pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
-def test_nobody_signed_in_reaches_nothing(route: Route, world: World) -> None:
-    url = route.url(**world.own)
+def test_nobody_signed_in_reaches_nothing(route: Route, standing: Standing) -> None:
+    url = route.url(**standing.world.own)
     for method in ("GET", *OTHER_METHODS):
-        answer = ask(Client(), url, method)
+        answer = ask(PlainClient(), url, method)
         assert answer.status_code in {302, 403, 405}, (method, answer.status_code)
         if answer.status_code == 302:
             assert "/login" in answer.headers["Location"]
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-def test_roles_reach_what_the_table_says(
-    person: str,
-    world: World,
-    request: pytest.FixtureRequest,
-    signed_in: Callable[[User], Client],
-) -> None:
-    user: User = request.getfixturevalue(person)
-    client = signed_in(user)
+def test_roles_reach_what_the_table_says(person: str, standing: Standing) -> None:
+    world, user = standing.world, standing.people[person]
+    client = standing.client(person)
     at_home = world.elsewhere if person.endswith("_elsewhere") else world.own
     away = world.own if person.endswith("_elsewhere") else world.elsewhere
     wrong = [
@@ -173,11 +163,13 @@ def said(answer: Any, names: dict[str, Any]) -> str:
     return text
 
 
-def test_another_sites_subject_looks_like_none(
-    world: World, coordinator: User, signed_in: Callable[[User], Client]
-) -> None:
+def test_another_sites_subject_looks_like_none(standing: Standing) -> None:
     """Existing elsewhere and not existing give the same bytes, so that nobody can find out."""
-    client = signed_in(coordinator)
+    world, coordinator, client = (
+        standing.world,
+        standing.people["coordinator"],
+        standing.client("coordinator"),
+    )
     for route in guarded():
         if "subject_id" not in route.parameters or not allowed(
             coordinator, route.permission or Permission.USE_ACCOUNT
@@ -188,10 +180,8 @@ def test_another_sites_subject_looks_like_none(
         assert said(other, world.elsewhere) == said(nobody, world.missing), route.name
 
 
-def test_a_role_taken_away_is_refused_at_the_next_request(
-    world: World, coordinator: User, signed_in: Callable[[User], Client]
-) -> None:
-    client = signed_in(coordinator)
+def test_a_role_taken_away_is_refused_at_the_next_request(standing: Standing) -> None:
+    coordinator, client = standing.people["coordinator"], standing.client("coordinator")
     route = next(route for route in guarded() if route.name == "patients:list")
     assert ask(client, route.url()).status_code == 200
     with factories.by_the_software():

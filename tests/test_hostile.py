@@ -6,19 +6,21 @@ by being there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html.parser import HTMLParser
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 
 from tests.corpus import TEXTS, UNREADABLE
 from tests.routes import Route, guarded
-from tests.world import World
-from trial.models import User
+from tests.world import PlainClient, Standing
+from trial import drafts
 from trial.roles import Permission, allowed
+
+pytestmark = pytest.mark.django_db
 
 SHARES = 24
 ALWAYS_TRIED = (
@@ -37,6 +39,10 @@ ALWAYS_TRIED = (
 )
 
 
+OF_EVERY_PAGE = {drafts.ASKED_FOR}
+"""What a middleware asks every address for; it has tests of its own."""
+
+
 class Found(HTMLParser):
     """Collects the forms of a page and the parameters its links use."""
 
@@ -44,6 +50,7 @@ class Found(HTMLParser):
         super().__init__()
         self.forms: list[dict[str, Any]] = []
         self.parameters: set[str] = set()
+        self.refused: set[str] = set()
         self._select: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -57,6 +64,8 @@ class Found(HTMLParser):
                 }
             )
         elif tag in {"input", "textarea", "select", "button"} and self.forms and given.get("name"):
+            if given.get("aria-invalid") == "true":
+                self.refused.add(given["name"])
             fields = self.forms[-1]["fields"]
             if given.get("type") in {"radio", "checkbox"} and "checked" not in given:
                 fields.setdefault(given["name"], "")
@@ -70,76 +79,139 @@ class Found(HTMLParser):
 
 
 def page(client: Client, url: str) -> Found:
+    return read(client.get(url))
+
+
+def refused_by(answer: Any) -> set[str]:
+    """Return the fields that a page shows as refused."""
+    return read(answer).refused
+
+
+def read(answer: Any) -> Found:
     found = Found()
-    answer = client.get(url)
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         found.feed(answer.content.decode())
     return found
 
 
-def everyone(
-    request: pytest.FixtureRequest, route: Route, names: tuple[str, ...] = ("coordinator", "data_manager")
-) -> list[User]:
-    people = [request.getfixturevalue(name) for name in (*names, "statistician")]
-    return [user for user in people if allowed(user, route.permission or Permission.USE_ACCOUNT)][:1]
+class Watched(QueryDict):
+    """The parameters of an address, which note who is asked for."""
+
+    asked_for: ClassVar[set[str]] = set()
+    is_made = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.is_made = True
+
+    def __getitem__(self, name: str) -> Any:
+        self._note(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._note(name)
+        return super().__contains__(name)
+
+    def getlist(self, name: str, default: Any = None) -> Any:
+        self._note(name)
+        return super().getlist(name, default)
+
+    def _note(self, name: object) -> None:
+        # its own making asks, too
+        if self.is_made:
+            self.asked_for.add(str(name))
+
+
+@pytest.fixture
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the names of the parameters that were asked for so far in this test."""
+    monkeypatch.setattr("django.core.handlers.wsgi.QueryDict", Watched)
+    monkeypatch.setattr(Watched, "asked_for", set())
+    return Watched.asked_for
+
+
+def somebody(standing: Standing, route: Route) -> PlainClient | None:
+    """Return a browser of the first who may use a route."""
+    for name in ("coordinator", "data_manager", "statistician"):
+        if allowed(standing.people[name], route.permission or Permission.USE_ACCOUNT):
+            return standing.client(name)
+    return None
 
 
 @pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
-def test_every_query_parameter(
-    route: Route,
-    world: World,
-    request: pytest.FixtureRequest,
-    signed_in: Callable[[User], Client],
-) -> None:
-    for user in everyone(request, route):
-        client = signed_in(user)
-        url = route.url(**world.own)
-        found = page(client, url)
-        names = found.parameters | {name for f in found.forms if f["method"] == "get" for name in f["fields"]}
-        crashed = []
-        for name in sorted(names | set(ALWAYS_TRIED)):
-            for text in TEXTS[::6] if name in names else TEXTS[::12]:
-                answer = client.get(url, {name: text})
-                if answer.status_code >= 500:
-                    crashed.append((name, text[:40], answer.status_code))
+def test_every_query_parameter(route: Route, standing: Standing, asked_for: set[str]) -> None:
+    """What a page asks for is tried alone; what it only passes on, or ignores, all together."""
+    client = somebody(standing, route)
+    if client is None:
+        return
+    url = route.url(**standing.world.own)
+    mark = "&" if "?" in url else "?"
+    crashed: list[tuple[Any, ...]] = []
+
+    def ask(query: str, *what: Any) -> None:
+        status = client.get(url + mark + query).status_code
+        if status >= 500:
+            crashed.append((*what, status))
+
+    found = page(client, url)
+    offered = found.parameters | {name for f in found.forms if f["method"] == "get" for name in f["fields"]}
+    names = offered | asked_for | set(ALWAYS_TRIED)
+    for texts in (TEXTS[::6], TEXTS[::-6]):
+        ask(urlencode(dict.fromkeys(sorted(names), texts), doseq=True), "together", len(texts))
+    for raw in UNREADABLE:
+        ask("&".join(f"{quote(name)}={raw.decode()}" for name in sorted(names)), "together", raw)
+    tried: set[str] = set()
+    # an answer to one may lead to the question for another
+    while left := asked_for - tried - OF_EVERY_PAGE:
+        for name in sorted(left):
+            tried.add(name)
+            for text in TEXTS[::6] if name in offered else TEXTS[::12]:
+                ask(urlencode({name: text}), name, text[:40])
             for raw in UNREADABLE:
-                answer = client.get(f"{url}?{quote(name)}={raw.decode('latin-1')}")
-                if answer.status_code >= 500:
-                    crashed.append((name, raw, answer.status_code))
-        assert not crashed
+                ask(f"{quote(name)}={raw.decode()}", name, raw)
+    assert not crashed
+
+
+def shares(place: int) -> tuple[str, ...]:
+    """Return the texts of a field: each gets others, so that a form as a whole meets every text."""
+    return TEXTS[place % SHARES :: SHARES]
 
 
 @pytest.mark.parametrize("route", guarded(), ids=lambda route: route.name)
-def test_every_form_field(
-    route: Route,
-    world: World,
-    request: pytest.FixtureRequest,
-    signed_in: Callable[[User], Client],
-) -> None:
-    for user in everyone(request, route):
-        client = signed_in(user)
-        url = route.url(**world.own)
-        crashed = []
-        for form in page(client, url).forms:
-            target = form["action"] or url
-            if form["method"] != "post" or "logout" in target or "login" in target:
-                continue
-            for place, name in enumerate(form["fields"]):
-                if name == "csrfmiddlewaretoken":
-                    continue
-                # each field gets another share, so that a form as a whole meets every text
-                for text in TEXTS[place % SHARES :: SHARES]:
-                    answer = client.post(target, {**form["fields"], name: text})
-                    if answer.status_code >= 500:
-                        crashed.append((target, name, text[:40], answer.status_code))
-            for raw in UNREADABLE:
-                body = b"&".join(name.encode() + b"=" + raw for name in form["fields"])
-                answer = client.generic(
-                    "POST", target, body, content_type="application/x-www-form-urlencoded"
-                )
-                if answer.status_code >= 500:
-                    crashed.append((target, "raw", raw, answer.status_code))
-        assert not crashed
+def test_every_form_field(route: Route, standing: Standing) -> None:
+    """All fields of a form hold something hostile at once; what its field does not refuse is tried alone, too."""
+    client = somebody(standing, route)
+    if client is None:
+        return
+    url = route.url(**standing.world.own)
+    crashed: list[tuple[Any, ...]] = []
+    for form in page(client, url).forms:
+        target = form["action"] or url
+        if form["method"] != "post" or "logout" in target or "login" in target:
+            continue
+
+        def send(target: str, fields: dict[str, str], *what: Any) -> Any:
+            answer = client.post(target, fields)
+            if answer.status_code >= 500:
+                crashed.append((target, *what, answer.status_code))
+            return answer
+
+        names = [name for name in form["fields"] if name != "csrfmiddlewaretoken"]
+        rounds = max((len(shares(place)) for place in range(len(names))), default=0)
+        for turn in range(rounds):
+            given = {
+                name: shares(place)[turn] for place, name in enumerate(names) if turn < len(shares(place))
+            }
+            refused = refused_by(send(target, {**form["fields"], **given}, "together", turn))
+            for name, text in given.items():
+                if name not in refused:
+                    send(target, {**form["fields"], name: text}, name, text[:40])
+        for raw in UNREADABLE:
+            body = b"&".join(name.encode() + b"=" + raw for name in form["fields"])
+            answer = client.generic("POST", target, body, content_type="application/x-www-form-urlencoded")
+            if answer.status_code >= 500:
+                crashed.append((target, "raw", raw, answer.status_code))
+    assert not crashed
 
 
 @pytest.mark.parametrize(
@@ -163,14 +235,15 @@ def test_every_form_field(
     ],
 )
 def test_strange_paths_are_refused(
-    path: str, world: World, data_manager: User, signed_in: Callable[[User], Client]
+    path: str,
+    standing: Standing,
 ) -> None:
-    assert signed_in(data_manager).generic("GET", path).status_code in {301, 302, 400, 404, 405}
+    assert standing.client("data_manager").generic("GET", path).status_code in {301, 302, 400, 404, 405}
 
 
 def test_a_body_of_too_many_fields_is_refused(
-    world: World, data_manager: User, signed_in: Callable[[User], Client]
+    standing: Standing,
 ) -> None:
-    client = signed_in(data_manager)
+    client = standing.client("data_manager")
     answer = client.post("/patients/new/", {f"f{place}": "x" for place in range(5000)})
     assert answer.status_code in {400, 413}
