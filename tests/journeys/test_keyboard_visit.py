@@ -64,6 +64,8 @@ def test_a_visit_of_twelve_analytes_by_keyboard_alone(
     )
     factories.an_infusion(patient, 1, today - timedelta(days=28))
     factories.a_visit(patient, 1, today - timedelta(days=20), tbil="152.8", alt="96", inr="1.79")
+    waiting = factories.a_patient(site=coordinator.site, recruited_on=today - timedelta(days=14))
+    factories.an_infusion(waiting, 1, today - timedelta(days=7))
     page = open_page(f"/patients/{patient.subject_id}/visits/4/", by=coordinator)
     keys = Keyboard(page)
 
@@ -98,3 +100,15 @@ def test_a_visit_of_twelve_analytes_by_keyboard_alone(
             f" ({keys.others / (len(VALUES) + 1):.2f} a field, at most {MOST_KEYS_A_FIELD})"
         )
     assert keys.others <= most
+
+    # what did not take place is marked on Today, and taken back, by keyboard too
+    page.goto(page.url.split("/patients/")[0] + "/")
+    row = page.locator("#today [data-row][data-missed]").first
+    name, what = row.get_attribute("id"), row.get_attribute("data-what")
+    row.locator("[data-row-open]").focus()
+    page.keyboard.press("m")
+    expect(page.locator("#missed [data-what]")).to_have_text(what or "?")
+    page.keyboard.press("1")
+    expect(page.locator(f'[id="{name}"]')).to_have_count(0, timeout=SOON)
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator(f'[id="{name}"]')).to_have_count(1, timeout=SOON)
