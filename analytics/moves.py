@@ -199,7 +199,7 @@ def lines(runs: Sequence[int], wanted: Wanted) -> dict[int, list[Line]]:
 def _changed(runs: Sequence[int], wanted: Wanted) -> dict[tuple[int, CellKey], MovedCell]:
     from analytics.cells import CellKey
 
-    asked = {
+    asked: dict[str, Any] = {
         "runs": list(runs),
         "population": wanted.population,
         "group1": wanted.group1,
@@ -209,7 +209,12 @@ def _changed(runs: Sequence[int], wanted: Wanted) -> dict[tuple[int, CellKey], M
     with connection.cursor() as cursor:
         cursor.execute(_CHANGED, asked)
         rows = cursor.fetchall()
-    return {(run, CellKey(*key)): moved.cell_of(*key, before, after) for run, *key, before, after in rows}
+    found = {}
+    for run, *names, week_from, week_to, before, after in rows:
+        population, measure, group1, group2, analyte = names
+        key = CellKey(population, measure, group1, group2, analyte, week_from, week_to)
+        found[run, key] = moved.cell_of(*key, before, after)
+    return found
 
 
 class _Family:

@@ -27,7 +27,8 @@ def cell_key(request: HttpRequest) -> CellKey:
     texts = [request.GET.get(name, "") for name in CellKey._fields]
     if not all(text.isascii() and text.isdecimal() and len(text) < 5 for text in texts[5:]):
         raise Http404
-    key = CellKey(*texts[:5], int(texts[5]), int(texts[6]))
+    population, measure, group1, group2, analyte, *weeks = texts
+    key = CellKey(population, measure, group1, group2, analyte, int(weeks[0]), int(weeks[1]))
     if key not in _known():
         raise Http404
     return key

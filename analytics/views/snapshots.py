@@ -15,9 +15,9 @@ from analytics import looks, selectors, snapshot_diff, snapshots
 from analytics.models import Snapshot
 from analytics.views.asked import number
 from patients import selectors as subjects
-from trial import idempotency, jobs, protocol
+from trial import idempotency, protocol
 from trial import selectors as trail
-from trial.models import Job, User
+from trial.models import User
 from trial.roles import Permission, allowed, requires
 
 
@@ -51,8 +51,7 @@ def freeze(request: HttpRequest) -> HttpResponse:
     if request.method != "POST" or not form.is_valid():
         return _listing(request, form, status=422 if request.method == "POST" else 200)
     key = idempotency.key_of(request)
-    again = Job.objects.visible_to(request.user).filter(kind="snapshot", parameters__submission_key=key)
-    job = again.first() or jobs.queue("snapshot", request.user, {**form.cleaned_data, "submission_key": key})
+    job = snapshots.queue(request.user, form.cleaned_data, key=key)
     return redirect("trial:job", job_id=job.pk)
 
 
