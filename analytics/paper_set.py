@@ -129,18 +129,15 @@ def files_of(
     found: PaperSet, *, progress: Progress = lambda done, total, text: None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield every file of a set that has been read, in the language that is active."""
-    pictures = [
-        (picture, width, form)
-        for picture in found.pictures
-        for width in paper_drawing.WIDTHS
-        for form in paper_drawing.FORMATS
-    ]
+    pictures = [(picture, width) for picture in found.pictures for width in paper_drawing.WIDTHS]
     documents = [(name, form) for name in (*TABLES, WHOLE) for form in DOCUMENTS]
-    total, done = len(pictures) + len(documents) + 2, 0
-    for picture, width, form in pictures:
-        name = f"{picture.stem}-{width}.{form}"
-        progress(done, total, name)
-        yield name, drawn(found, picture, width, form)
+    total, done = len(pictures) + len(documents), 0
+    for picture, width in pictures:
+        progress(done, total, f"{picture.stem}-{width}")
+        with translation.override("en" if found.note else translation.get_language()):
+            forms = paper_drawing.render_all(picture, width)
+        for form, content in forms.items():
+            yield f"{picture.stem}-{width}.{form}", content
         done += 1
     for stem, form in documents:
         progress(done, total, f"{stem}.{form}")
