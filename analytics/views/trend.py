@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -63,6 +63,9 @@ def download(request: HttpRequest, subject_id: str, form: str) -> HttpResponse:
     from analytics import trend_paper
 
     patient = selectors.patient_or_404(request.user, subject_id)
+    # a drawing costs seconds: nothing is drawn for an address that no link of ours has
+    if any(request.GET.get(name, "") not in ("", "0", "1") for name in asdict(Wanted())):
+        raise Http404
     wanted = _wanted(request)
     shares = _shares(patient, wanted)
     with results.one_moment():
