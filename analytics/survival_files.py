@@ -113,7 +113,7 @@ def _panel(
     for place, curve in enumerate(panel["curves"]):
         code, y = curve["code"], -0.31 - 0.13 * (place + 1)
         axes.text(
-            -0.03,
+            -0.09,
             y,
             f"{code}",
             transform=axes.transAxes,
@@ -123,7 +123,7 @@ def _panel(
             va="center",
         )
         for mark, number in zip(marks, curve["at_risk"], strict=True):
-            axes.text(mark["day"], y, str(number), transform=axes.get_xaxis_transform(), fontsize=6.2, ha="center", va="center", clip_on=False)  # fmt: skip
+            axes.text(mark["day"], y, str(number), transform=axes.get_xaxis_transform(), fontsize=5, ha="center", va="center", clip_on=False)  # fmt: skip
         if not curve["n"]:
             continue
         until = min(curve["last"], last)
@@ -160,8 +160,11 @@ def test_words(test: Mapping[str, Any]) -> str:
     names = {"gray": _("Gray's test"), "logrank": _("log-rank")}
     if test["p"] is None:
         return said(test["note"])
-    words = _("%(test)s p %(p)s") % {"test": names[test["method"]], "p": p_value(test["p"])}
-    return f"{words}; {said(test['note'])}" if test["note"] else words
+    return _("%(test)s p %(p)s, %(n)d events") % {
+        "test": names[test["method"]],
+        "p": p_value(test["p"]),
+        "n": sum(test["events"]),
+    }
 
 
 def said(note: Mapping[str, Any] | None) -> str:
