@@ -41,7 +41,7 @@ SIGNED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "planned_course",
             "status",
         ),
-        "patients_visit": ("week", "visited_on", "not_done", "note"),
+        "patients_visit": ("week", "visited_on", "not_done", "note", "ascites", "encephalopathy"),
         "patients_labresult": (
             "visit",
             "analyte",
@@ -125,6 +125,11 @@ SIGNED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What is signed of each table, by the names of the fields."""
 
+ADDED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"patients_visit": frozenset({"ascites", "encephalopathy"})}
+)
+"""Fields that came later than the format: they take part where they say something."""
+
 UNSIGNED = frozenset(
     {"id", "patient", "version", "voided_at", "locked_at", "merged_into", "site", "stopped_next_day"}
 )
@@ -153,12 +158,17 @@ def document(subject: str, tables: Mapping[str, Iterable[Row]], *, is_visit: boo
         "subject": subject,
         "tables": {
             name: sorted(
-                ({field: plain(row[field]) for field in SIGNED[name]} for row in tables.get(name, ())),
+                (_fields(name, row) for row in tables.get(name, ())),
                 key=_text,
             )
             for name in names
         },
     }
+
+
+def _fields(table: str, row: Row) -> dict[str, object]:
+    added = ADDED.get(table, frozenset())
+    return {field: plain(row[field]) for field in SIGNED[table] if field not in added or row.get(field)}
 
 
 def canonical(signed: Mapping[str, Any]) -> str:
@@ -198,15 +208,18 @@ def plain(value: object) -> object:
 def changed_fields(table: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Sequence[str]:
     """Return the signed fields in which two images of a row in the trail differ; all of them when one is missing.
 
-    The trail names columns: a field that refers to another row ends in ``_id`` there.
+    The trail names columns: a field that refers to another row ends in ``_id`` there. A row
+    written before a field of :data:`ADDED` existed counts as one where it was empty.
     """
     fields = SIGNED.get(table, ())
     if old is None or new is None or bool(old.get("voided_at")) != bool(new.get("voided_at")):
         return fields
+    added = ADDED.get(table, frozenset())
     return [
         field
         for field in fields
         if (old.get(field), old.get(f"{field}_id")) != (new.get(field), new.get(f"{field}_id"))
+        and not (field in added and not old.get(field) and not new.get(field))
     ]
 
 

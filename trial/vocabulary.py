@@ -51,6 +51,27 @@ NOT_DONE_REASONS: tuple[Term, ...] = (
 )
 """Why a planned visit or infusion did not take place."""
 
+ASCITES: tuple[Term, ...] = (
+    Term("none", _("none")),
+    Term("moderate", _("mild or moderate")),
+    Term("severe", _("severe")),
+)
+"""Ascites at a visit, in the three classes that Child and Pugh tell apart."""
+
+ENCEPHALOPATHY: tuple[Term, ...] = (
+    Term("0", _("none")),
+    Term("1", _("grade 1")),
+    Term("2", _("grade 2")),
+    Term("3", _("grade 3")),
+    Term("4", _("grade 4")),
+)
+"""Hepatic encephalopathy at a visit by the West Haven criteria: the grade itself, which no score rounds away."""
+
+FINDINGS: Mapping[str, tuple[Term, ...]] = MappingProxyType(
+    {"ascites": ASCITES, "encephalopathy": ENCEPHALOPATHY}
+)
+"""What a physician grades at a visit, by the field of the visit; empty where nobody recorded it."""
+
 
 # --- adverse events -------------------------------------------------------------------------
 

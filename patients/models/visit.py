@@ -17,6 +17,7 @@ class Visit(models.Model):
 
     ``visited_on`` is a day at the subject's site; it is empty where an old file
     gives only the week. ``not_done`` says why a planned visit did not take place.
+    ``ascites`` and ``encephalopathy`` are graded at the bedside; empty where nobody did.
     """
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="visits")
@@ -29,6 +30,22 @@ class Visit(models.Model):
         db_default="",
         default="",
         choices=vocabulary.labels(vocabulary.NOT_DONE_REASONS),
+    )
+    ascites = models.CharField(
+        _("ascites"),
+        max_length=8,
+        blank=True,
+        db_default="",
+        default="",
+        choices=vocabulary.labels(vocabulary.ASCITES),
+    )
+    encephalopathy = models.CharField(
+        _("encephalopathy, West Haven"),
+        max_length=1,
+        blank=True,
+        db_default="",
+        default="",
+        choices=vocabulary.labels(vocabulary.ENCEPHALOPATHY),
     )
     note = models.CharField(_("note"), max_length=300, blank=True, db_default="", default="")
     locked_at = models.DateTimeField(_("locked"), null=True, blank=True)
@@ -67,6 +84,11 @@ class Visit(models.Model):
             models.CheckConstraint(
                 name="visit_has_a_week_or_a_date",
                 condition=Q(week__isnull=False) | Q(visited_on__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="findings_are_coded",
+                condition=Q(ascites__in=["", *vocabulary.codes(vocabulary.ASCITES)])
+                & Q(encephalopathy__in=["", *vocabulary.codes(vocabulary.ENCEPHALOPATHY)]),
             ),
         ]
 
