@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from patients import ctcae, grading
 from patients.models import AdverseEvent, LabResult, Outcome, Patient
 from patients.serious import Infused, since_last_infusion
 from trial import protocol
+from trial.models import User
 
 PEAKS = ("alt", "tbil")
 CHUNK = 1000
@@ -158,3 +159,8 @@ def grades_of(made: Made) -> list[LabGrade]:
 def peaks_of(made: Made) -> list[Peak]:
     """Return the stored peaks."""
     return [Peak(*row[:3], *(Decimal(text) for text in row[3:])) for row in made.body["peaks"]]
+
+
+def visible(user: User, patients: Collection[int]) -> set[int]:
+    """Return those of these subjects whom a person may see."""
+    return set(Patient.objects.visible_to(user).filter(pk__in=patients).values_list("pk", flat=True))

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 from analytics import looks, safety, safety_reading, selectors
 from analytics.safety import Event, LabGrade
 from patients import ctcae
-from patients.models import Patient
 from trial import protocol
 from trial.roles import Permission, requires
 from trial.vocabulary import RELATIONS, by_code
@@ -161,5 +160,4 @@ def _grade(one: LabGrade) -> Listed:
 
 
 def _visible(request: HttpRequest, patients: Iterable[int]) -> set[int]:
-    wanted = set(patients)
-    return set(Patient.objects.visible_to(request.user).filter(pk__in=wanted).values_list("pk", flat=True))
+    return safety_reading.visible(request.user, set(patients))

@@ -8,8 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -17,35 +16,31 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
 from trial import accounts as signing_in
-from trial import actions, audit, idempotency
+from trial import account_selectors as reads
+from trial import actions, idempotency
 from trial.account_forms import AccountForm, NewAccountForm, NoteForm, SiteForm
-from trial.models import AccountEvent, Site, User
+from trial.models import User
 from trial.roles import Permission, requires
 
 SOURCE = "accounts"
 MOST_EVENTS = 40
 MOST_EVENTS_OF_ONE = 100
-_LONGEST_KEY = 2**63 - 1
 
 
 @requires(Permission.MANAGE_ACCOUNTS)
 @require_safe
 def accounts(request: HttpRequest) -> HttpResponse:
     """List people and sites, and what was done to accounts last."""
-    people = User.objects.exclude(username=audit.SERVICE_ACCOUNT).select_related("site")
     locked, codes = signing_in.locked_out(), signing_in.second_steps()
     context = {
         "place": "accounts",
         "zone": settings.TIME_ZONE,
         "people": [
             {"person": each, "is_locked": each.username in locked, "has_codes": each.pk in codes}
-            for each in people.order_by("-is_active", "site__code", "role", "username")
+            for each in reads.people().order_by("-is_active", "site__code", "role", "username")
         ],
-        "sites": Site.objects.annotate(
-            active=Count("user", filter=Q(user__is_active=True)),
-            closed=Count("user", filter=Q(user__is_active=False)),
-        ),
-        "events": AccountEvent.objects.select_related("account", "by")[:MOST_EVENTS],
+        "sites": reads.sites(),
+        "events": reads.events()[:MOST_EVENTS],
     }
     return render(request, "trial/accounts.html", context)
 
@@ -66,7 +61,7 @@ def new_account(request: HttpRequest) -> HttpResponse:
                     )
                 else:
                     # the first answer may never have arrived, and its password is kept nowhere
-                    account = User.objects.get(username=username)
+                    account = reads.account_named(username)
                     if account.last_login is None:
                         password = actions.reset_password(account=account, by=request.user)
                     else:
@@ -98,7 +93,7 @@ def new_site(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MANAGE_ACCOUNTS)
 def change_account(request: HttpRequest, account_id: int) -> HttpResponse:
     """Show an account and what was done to it; a POST changes name, role or site."""
-    account = _account_or_404(account_id)
+    account = reads.account_or_404(account_id)
     form = AccountForm(request.POST if request.method == "POST" else None, account=account)
     if request.method == "POST" and form.is_valid():
         try:
@@ -124,7 +119,7 @@ def change_account(request: HttpRequest, account_id: int) -> HttpResponse:
 @require_POST
 def set_active(request: HttpRequest, account_id: int) -> HttpResponse:
     """Let an account sign in no more, or again."""
-    account = _account_or_404(account_id)
+    account = reads.account_or_404(account_id)
     active = request.POST.get("active") == "yes"
 
     def act(note: str) -> str:
@@ -140,7 +135,7 @@ def set_active(request: HttpRequest, account_id: int) -> HttpResponse:
 @require_POST
 def remove_codes(request: HttpRequest, account_id: int) -> HttpResponse:
     """Take away the second step of somebody who lost it."""
-    account = _account_or_404(account_id)
+    account = reads.account_or_404(account_id)
 
     def act(note: str) -> str:
         removed = actions.remove_codes(account=account, by=request.user, note=note)
@@ -153,7 +148,7 @@ def remove_codes(request: HttpRequest, account_id: int) -> HttpResponse:
 @require_POST
 def unlock(request: HttpRequest, account_id: int) -> HttpResponse:
     """Forget the failed logins of an account."""
-    account = _account_or_404(account_id)
+    account = reads.account_or_404(account_id)
 
     def act(note: str) -> str:
         forgotten = actions.unlock(account=account, by=request.user, note=note)
@@ -169,7 +164,7 @@ def unlock(request: HttpRequest, account_id: int) -> HttpResponse:
 @require_POST
 def reset_password(request: HttpRequest, account_id: int) -> HttpResponse:
     """Give an account a new password, and show it once."""
-    account = _account_or_404(account_id)
+    account = reads.account_or_404(account_id)
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _account_page(request, account, AccountForm(account=account), note_form=form)
@@ -192,14 +187,6 @@ def _acted(request: HttpRequest, account: User, act: Callable[[str], str]) -> Ht
     return redirect("trial:change_account", account.pk)
 
 
-def _account_or_404(account_id: int) -> User:
-    people = User.objects.exclude(username=audit.SERVICE_ACCOUNT).select_related("site")
-    found = people.filter(pk=account_id).first() if account_id <= _LONGEST_KEY else None
-    if found is None:
-        raise Http404
-    return found
-
-
 def _show(form: Any, error: ValidationError) -> None:
     """Show what an action refused beside the fields it is about."""
     if not hasattr(error, "error_dict"):
@@ -212,7 +199,6 @@ def _show(form: Any, error: ValidationError) -> None:
 def _account_page(
     request: HttpRequest, account: User, form: AccountForm, note_form: NoteForm | None = None
 ) -> HttpResponse:
-    events = AccountEvent.objects.filter(account=account).select_related("account", "by")
     context = {
         "place": "accounts",
         "zone": settings.TIME_ZONE,
@@ -222,7 +208,7 @@ def _account_page(
         "is_self": account.pk == request.user.pk,
         "is_locked": account.username in signing_in.locked_out(),
         "has_codes": account.pk in signing_in.second_steps(),
-        "events": events[:MOST_EVENTS_OF_ONE],
+        "events": reads.events(account)[:MOST_EVENTS_OF_ONE],
     }
     refused = form.errors or (note_form is not None and note_form.errors)
     return render(
