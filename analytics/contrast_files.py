@@ -141,7 +141,7 @@ def _docx(page: ContrastPage) -> bytes:
     document.add_heading(title_of(page), level=1)
     document.add_paragraph(caption_of(page))
     heads = [
-        _("Weeks"), _("Group"), "n", _("not due"), _("missing"), _("died, tx"), _("mean \u00b1 SD"),
+        _("Weeks"), _("Group"), "n", _("not due"), _("missing"), _("died, tx"), _("mean ± SD"),
         _("median (Q1 to Q3)"), _("test"), f"{page.group1} \N{MINUS SIGN} {page.group2} (95 % CI)", "p", "Holm",
         "BH",
     ]  # fmt: skip
@@ -179,7 +179,7 @@ def _described(page: ContrastPage, row: IntervalRow, place: int) -> list[str]:
         str(group.not_due),
         str(group.missing),
         f"{group.died}, {group.transplanted}",
-        f"{number(group.mean, places)} \u00b1 {number(group.sd, places)}",
+        f"{number(group.mean, places)} ± {number(group.sd, places)}",
         f"{number(group.median, places)} ({interval_words(group.q1, group.q3, places)})"
         if group.q1 is not None
         else number(group.median, places),

@@ -105,7 +105,7 @@ def headline(
     if not shown:
         first = _(
             "In {span} no difference of the {what} between {one} and {two} was shown:"
-            " {one} \u2212 {two} {signed} ({interval}), p {p}. Not shown is not equal:"
+            " {one} − {two} {signed} ({interval}), p {p}. Not shown is not equal:"
             " every difference within the interval stays possible."
         )
     elif estimate >= 0:
