@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -262,7 +263,7 @@ def _column(
 def _p_words(result: CellResult) -> tuple[str, bool]:
     if result.p_value is None:
         # the n below the axis says how many there are
-        return paper_words.why_not(result).partition(" (")[0], False
+        return re.split(r"\s*[(（]", paper_words.why_not(result))[0], False
     return paper_words.p_text(result.p_value), paper_words.significant(result.p_value)
 
 

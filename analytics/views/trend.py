@@ -96,7 +96,7 @@ def _labels(patient: Patient, page: TrendPage, wanted: Wanted) -> dict[str, str]
             if page.group_from != page.group_n
             else page.group_n,
         }
-    scale = _("% of week 0") if wanted.relative else ""
+    scale = _("%% of week 0") % {} if wanted.relative else ""
     return {
         "title": patient.subject_id,
         "axis": _("date") if wanted.dates else page.axis,
