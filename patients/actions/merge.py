@@ -19,7 +19,7 @@ from django.utils import timezone
 from patients import upstairs
 from patients.actions.rules import demand_reason
 from patients.models import LabResult, Patient, PatientIdentity, Visit
-from trial import audit, undo
+from trial import audit, undo, vocabulary
 from trial.models import Revision, User
 from trial.refusals import Problem, Refused, refuse
 from trial.sentences import Sentence
@@ -206,10 +206,16 @@ def _void(row: models.Model, now: Any) -> None:
 
 
 def _take_over(stays: Visit, goes: Visit) -> None:
-    """Give the visit that stays the results that only the other has."""
+    """Give the visit that stays the results and grades that only the other has."""
     has = set(LabResult.objects.filter(visit=stays).values_list("analyte", flat=True))
     missing = LabResult.objects.filter(visit=goes).exclude(analyte__in=has)
     missing.update(visit=stays, patient=stays.patient_id)
+    graded = [field for field in vocabulary.FINDINGS if not getattr(stays, field) and getattr(goes, field)]
+    if graded:
+        for field in graded:
+            setattr(stays, field, getattr(goes, field))
+        stays.version += 1
+        stays.save(update_fields=["version", *graded])
 
 
 def _refuse_strangers(first: Patient, second: Patient) -> None:

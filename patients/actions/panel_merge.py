@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext
 
 from patients.entries import LabEntry
 from patients.models import Laboratory, LabResult, Visit
-from trial import clock, protocol, units
+from trial import clock, protocol, units, vocabulary
 from trial.models import AuditEntry, Site
 from trial.refusals import Clash, Conflict
 
 DAY, MOMENT, LABORATORY = "visited_on", "drawn_at", "laboratory"
 DRAW = (DAY, MOMENT, LABORATORY)
 """Fields of the draw that two people can change, besides the analytes."""
+FINDINGS = tuple(vocabulary.FINDINGS)
+"""What was graded at the visit itself."""
 
 _MISSING_LABELS = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
 
@@ -28,7 +31,8 @@ class Changes:
     """What a save would write; ``corrects`` when something stored becomes something else.
 
     ``day``, ``moment`` and ``laboratory`` are None where they stay as they are;
-    ``redrawn`` are the stored results that take a new moment or laboratory.
+    ``redrawn`` are the stored results that take a new moment or laboratory;
+    ``findings`` holds the codes of what was graded anew, empty where a grade is taken back.
     """
 
     new: list[LabEntry]
@@ -37,10 +41,16 @@ class Changes:
     day: date | None
     moment: datetime | None
     laboratory: Laboratory | None
+    findings: Mapping[str, str]
     corrects: bool
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.redrawn or self.day)
+        return bool(self.new or self.changed or self.redrawn or self.day or self.findings)
+
+    @property
+    def took_place(self) -> bool:
+        """Whether what is new says that the visit took place."""
+        return bool(self.new) or any(self.findings.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class _Before:
     visited_on: date | None
     sampled_at: datetime | None
     laboratory_id: int | None
+    findings: Mapping[str, str]
     results: Mapping[str, LabResult]
     authors: Mapping[str, str]
 
@@ -62,6 +73,7 @@ def changes(
     visited_on: date | None,
     sampled_at: datetime | None,
     laboratory: Laboratory | None,
+    findings: Mapping[str, str],
     version: int | None,
     decided: Mapping[str, int],
 ) -> Changes:
@@ -93,6 +105,17 @@ def changes(
         _laboratory_said,
     ):
         laboratory = None
+    graded = {
+        field: code
+        for field, code in findings.items()
+        if merge.is_mine(
+            field,
+            code,
+            getattr(visit, field),
+            before and before.findings.get(field, ""),
+            partial(finding_said, field),
+        )
+    }
     fresh = [entry for entry in entries if merge.is_fresh(entry)]
     if merge.clashes:
         raise Conflict(merge.clashes, visit.version)
@@ -106,10 +129,12 @@ def changes(
         day=day,
         moment=sampled_at,
         laboratory=laboratory,
+        findings=graded,
         corrects=bool(
             changed
             or (day and visit.visited_on)
-            or (fresh and visit.not_done)
+            or ((fresh or any(graded.values())) and visit.not_done)
+            or any(getattr(visit, field) for field in graded)
             or any(row.sampled_at for row in retimed)
             or any(row.laboratory_id for row in moved)
         ),
@@ -182,14 +207,20 @@ def draw_of(rows: Iterable[LabResult]) -> Draw:
 def _as_of(visit: Visit, stored: Sequence[LabResult], version: int) -> _Before:
     """Read from the trail what the visit held at ``version``, and who wrote since."""
     day: date | None = None
+    findings: dict[str, str] = {}
     authors: dict[str, str] = {}
     images = AuditEntry.objects.filter(table=Visit._meta.db_table, row=visit.pk)
     for entry in images.select_related("revision__actor").order_by("id"):
         image = entry.new or {}
         if entry.old is None or entry.old["visited_on"] != image["visited_on"]:
             authors[DAY] = entry.revision.actor.shown_name
+        # a visit written before it had findings has none
+        for field in FINDINGS:
+            if ((entry.old or {}).get(field) or "") != (image.get(field) or ""):
+                authors[field] = entry.revision.actor.shown_name
         if image["version"] <= version:
             day = date.fromisoformat(image["visited_on"]) if image["visited_on"] else None
+            findings = {field: image.get(field) or "" for field in FINDINGS}
     results: dict[str, LabResult] = {}
     entries = AuditEntry.objects.filter(table=LabResult._meta.db_table, row__in=[r.pk for r in stored])
     for entry in entries.select_related("revision__actor").order_by("id"):
@@ -213,7 +244,7 @@ def _as_of(visit: Visit, stored: Sequence[LabResult], version: int) -> _Before:
                 laboratory_id=image.get("laboratory_id"),
             )
     draw = draw_of(results.values())
-    return _Before(day, draw.sampled_at, draw.laboratory_id, results, authors)
+    return _Before(day, draw.sampled_at, draw.laboratory_id, findings, results, authors)
 
 
 # --- one result -----------------------------------------------------------------------------
@@ -236,6 +267,11 @@ def shown(result: LabEntry | LabResult) -> str:
         return gettext(_MISSING_LABELS[result.missing_reason])
     unit = result.unit if isinstance(result, LabEntry) else result.typed_unit
     return f"{result.typed_text or result.value} {units.symbol(unit)}"
+
+
+def finding_said(field: str, code: str) -> str:
+    """Return what a grade of a visit is called; empty where there is none."""
+    return gettext(vocabulary.by_code(vocabulary.FINDINGS[field])[code].label) if code else ""
 
 
 def _moment_said(moment: datetime | None, site: Site) -> str:

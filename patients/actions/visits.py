@@ -60,6 +60,7 @@ def record_labs(
     visited_on: date | None = None,
     sampled_at: datetime | None = None,
     laboratory: Laboratory | None = None,
+    findings: Mapping[str, str] | None = None,
     reason: str = "",
     version: int | None = None,
     decided: Mapping[str, int] | None = None,
@@ -77,6 +78,9 @@ def record_labs(
         ``visited_on`` alone (an unscheduled draw): it is made when it is new.
     visited_on, sampled_at, laboratory
         The day of the visit, the moment of the draw and who measured; None leaves them.
+    findings
+        Codes of :data:`trial.vocabulary.FINDINGS` by field, empty for "not recorded"; a
+        field that is not named stays as it is.
     reason
         Why stored values change; not needed for new ones.
     version
@@ -109,7 +113,7 @@ def record_labs(
         patient = selectors.locked(patient)
         visit = _find(patient, visit, week, visited_on)
         stored = {r.analyte: r for r in visit.lab_results.all()} if visit.pk else {}
-        _refuse(patient, visit, entries, week, visited_on, laboratory)
+        _refuse(patient, visit, entries, week, visited_on, laboratory, findings or {})
         changes = panel_merge.changes(
             visit,
             stored,
@@ -117,10 +121,11 @@ def record_labs(
             visited_on=visited_on,
             sampled_at=sampled_at,
             laboratory=laboratory,
+            findings=findings or {},
             version=version,
             decided=decided or {},
         )
-        if not changes or (visit._state.adding and not changes.new):
+        if not changes or (visit._state.adding and not changes.took_place):
             return WrittenLabs()
         if changes.corrects:
             demand_reason(reason)
@@ -245,15 +250,17 @@ def _adding(by: User, reason: str, what: str) -> AbstractContextManager[audit.Wr
 
 
 def _write_visit(visit: Visit, changes: panel_merge.Changes, by: User, reason: str) -> None:
+    for field, code in changes.findings.items():
+        setattr(visit, field, code)
     if visit._state.adding:
         visit.save(force_insert=True)
         return
     visit.version += 1
     visit.visited_on = changes.day or visit.visited_on
-    if changes.new:  # results say that the visit did take place
+    if changes.took_place:
         visit.not_done = ""
     with _adding(by, reason, "results added"):
-        visit.save(update_fields=["version", "visited_on", "not_done"])
+        visit.save(update_fields=["version", "visited_on", "not_done", *changes.findings])
 
 
 def _write_results(
@@ -309,8 +316,9 @@ def _refuse(
     week: int | None,
     visited_on: date | None,
     laboratory: Laboratory | None,
+    findings: Mapping[str, str],
 ) -> None:
-    problems = _entry_problems(entries)
+    problems = _entry_problems(entries) + _finding_problems(findings)
     if visit.voided_at is not None:
         problems.append(
             Problem(
@@ -367,6 +375,20 @@ def _entry_problems(entries: Sequence[LabEntry]) -> list[Problem]:
             given = entry.typed_text or ("" if entry.value is None else str(entry.value))
             problems.append(Problem(entry.analyte, given, breach.rule, breach.sentence, breach.remedy))
     return problems
+
+
+def _finding_problems(findings: Mapping[str, str]) -> list[Problem]:
+    return [
+        Problem(
+            field,
+            code,
+            "unknown_finding",
+            Sentence(_("This grade is not of the list.")),
+            Sentence(_("Choose one of the list, or leave it empty.")),
+        )
+        for field, code in findings.items()
+        if code and code not in vocabulary.codes(vocabulary.FINDINGS.get(field, ()))
+    ]
 
 
 def _unknown_week(week: int) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -19,7 +19,7 @@ from patients.forms.fields import CorrectionForm, said, text_field
 from patients.forms.panel_row import Row, attach, read
 from patients.models import Laboratory, LabResult, Patient, Visit
 from patients.selectors import LastValue
-from trial import clock, protocol, typed
+from trial import clock, protocol, typed, vocabulary
 from trial.protocol import Analyte, Limits, Sex
 from trial.refusals import Refused
 from trial.typed import Unreadable
@@ -27,6 +27,17 @@ from trial.typed import Unreadable
 __all__ = ["LabPanelForm", "Row"]
 
 THEIRS = "theirs"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One grade of the visit: its field, what is chosen, and the choices with the digit that picks each."""
+
+    name: str
+    label: str
+    chosen: str
+    choices: tuple[tuple[str, int, str], ...]
+    errors: tuple[str, ...]
 
 
 class LabPanelForm(CorrectionForm):
@@ -75,7 +86,10 @@ class LabPanelForm(CorrectionForm):
             self.fields[analyte.code] = text_field(analyte.label)
             for prefix in ("unit", "missing", "why", "confirm", "keep"):
                 self.fields[f"{prefix}_{analyte.code}"] = text_field()
-        for name in panel_merge.DRAW:
+        names = {column.name: column.verbose_name for column in Visit._meta.concrete_fields}
+        for name in panel_merge.FINDINGS:
+            self.fields[name] = text_field(names[name])
+        for name in (*panel_merge.DRAW, *panel_merge.FINDINGS):
             self.fields[f"keep_{name}"] = text_field()
         self.fields[f"confirm_{panel_merge.DAY}"] = text_field()
         self.rows = [self._row(analyte) for analyte in protocol.PANEL]
@@ -94,6 +108,7 @@ class LabPanelForm(CorrectionForm):
             "visited_on": day.isoformat() if day else "",
             "drawn_at": f"{self.stored_hour:%H:%M}" if self.stored_hour else "",
             "version": 0 if self.visit._state.adding else self.visit.version,
+            **{name: getattr(self.visit, name) for name in panel_merge.FINDINGS},
         }
 
     def _stored_hour(self) -> time | None:
@@ -144,6 +159,7 @@ class LabPanelForm(CorrectionForm):
         cleaned["visited_on"] = self._read_day()
         cleaned["drawn_at"] = self._read_hour()
         cleaned["laboratory"] = self._read_laboratory()
+        self._read_findings()
         for row in self.rows:
             read(
                 row,
@@ -185,6 +201,11 @@ class LabPanelForm(CorrectionForm):
         if self.laboratories and self.posted(panel_merge.LABORATORY) and self.chosen_laboratory is None:
             self.add_error("laboratory", _("This laboratory is not of the list. Choose one of it."))
         return self.chosen_laboratory
+
+    def _read_findings(self) -> None:
+        for name, terms in vocabulary.FINDINGS.items():
+            if self.posted(name) and self.posted(name) not in vocabulary.codes(terms):
+                self.add_error(name, _("This grade is not of the list. Choose one of it, or leave it empty."))
 
     def _check(self, day: date | None) -> None:
         """Attach the soft checks: to the values that are new, and to the day when it is."""
@@ -236,6 +257,14 @@ class LabPanelForm(CorrectionForm):
         is_theirs = self.posted(f"keep_{panel_merge.LABORATORY}") == THEIRS
         return None if is_theirs else self.chosen_laboratory
 
+    def findings(self) -> dict[str, str]:
+        """Return the grades as they were sent; one that was not sent, or where theirs stays, is left out."""
+        return {
+            name: self.posted(name)
+            for name in panel_merge.FINDINGS
+            if name in self.data and self.posted(f"keep_{name}") != THEIRS
+        }
+
     def kept(self) -> frozenset[str]:
         """Return the fields whose soft check was seen and whose value stays."""
         found = {row.doubt.analyte for row in self.rows if row.doubt is not None and row.is_confirmed}
@@ -246,7 +275,7 @@ class LabPanelForm(CorrectionForm):
         seen = self.cleaned_data.get("seen_version")
         if seen is None:
             return {}
-        names = (*self.analyte_codes(), *panel_merge.DRAW)
+        names = (*self.analyte_codes(), *panel_merge.DRAW, *panel_merge.FINDINGS)
         return {name: seen for name in names if self.posted(f"keep_{name}") == "mine"}
 
     def add_problems(self, refused: Refused) -> None:
@@ -281,7 +310,24 @@ class LabPanelForm(CorrectionForm):
 
     @property
     def is_correction(self) -> bool:
-        return bool(self.stored) or bool(self.visit.not_done)
+        graded = any(getattr(self.visit, name) for name in panel_merge.FINDINGS)
+        return bool(self.stored) or bool(self.visit.not_done) or graded
+
+    # --- what was graded at the visit -------------------------------------------------------
+
+    @property
+    def finding_rows(self) -> list[Finding]:
+        """Ascites and encephalopathy as the page shows them."""
+        return [
+            Finding(
+                name,
+                str(self.fields[name].label),
+                self.posted(name) if name in self.data else str(self.initial[name]),
+                tuple((term.code, place, gettext(term.label)) for place, term in enumerate(terms)),
+                tuple(str(error) for error in self.errors.get(name, ())) if self.is_bound else (),
+            )
+            for name, terms in vocabulary.FINDINGS.items()
+        ]
 
     # --- the draw ---------------------------------------------------------------------------
 

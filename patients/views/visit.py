@@ -114,6 +114,7 @@ def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse
                     visited_on=entry.form.day(),
                     sampled_at=entry.form.moment(),
                     laboratory=entry.form.measured_by(),
+                    findings=entry.form.findings(),
                     reason=entry.form.reason_given(),
                     version=entry.form.cleaned_data["version"],
                     decided=entry.form.decided(),

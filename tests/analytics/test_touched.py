@@ -146,7 +146,7 @@ def test_fields_exist_and_those_left_out_are_known(table: str) -> None:
             "version", "vein", "bag", "checked_by", "observed_until", "reaction_grade", "interruption",
         },
         "patients_outcome": {"id", "note", "version"},
-        "patients_visit": {"id", "locked_at", "not_done", "note", "version"},
+        "patients_visit": {"id", "ascites", "encephalopathy", "locked_at", "not_done", "note", "version"},
         "patients_treatment": {"id", "agent", "dose", "note", "version"},
         "patients_labresult": {"id", "laboratory_id", "typed_text", "typed_unit", "version"},
     }[table]  # fmt: skip

@@ -88,7 +88,13 @@ def a_patient() -> Patient:
 
 
 def a_visit() -> Visit:
-    return Visit(patient=saved(a_patient()), week=4, visited_on=date(2024, 4, 1))
+    return Visit(
+        patient=saved(a_patient()),
+        week=4,
+        visited_on=date(2024, 4, 1),
+        ascites="moderate",
+        encephalopathy="1",
+    )
 
 
 def a_result() -> LabResult:

@@ -154,6 +154,22 @@ form.addEventListener("keydown", (event) => {
   }
 });
 
+// the bedside: any value's field leads there with a, Enter goes on
+const findings = () => [...form.querySelectorAll("[data-finding]")];
+form.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "a" && event.target.closest?.("[data-value]")) {
+    event.preventDefault();
+    findings()[0]?.focus();
+  } else if (event.key === "Enter" && event.target.closest?.("[data-finding]")) {
+    event.preventDefault();
+    const all = findings();
+    const next = all[all.indexOf(event.target) + 1];
+    if (next) next.focus();
+    else afterLast();
+  }
+});
+
 // the draw: Enter goes on, y keeps a day in doubt
 form.addEventListener("keydown", (event) => {
   const field = event.target.closest?.("[data-draw]");
