@@ -5,12 +5,13 @@ Written in bulk under one revision a table, by the people of the demonstration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from analytics.synthetic import OTHER_UNIT_SITE
+from analytics.synthetic_bedside import Graded
 from analytics.synthetic_study import Study
 from analytics.synthetic_ward import Ward
 from infusions.models import CellLot, CourseDecision, CustodyEvent, Infusion, ReleaseTest, VitalSigns
@@ -23,6 +24,7 @@ from patients.models import (
     Screening,
     ScreeningFact,
     Treatment,
+    Visit,
 )
 from trial import audit, protocol, vocabulary
 from trial.models import Site, User
@@ -75,6 +77,21 @@ def _ranges(analyte: protocol.Analyte) -> list[tuple[str, protocol.Limits]]:
     if female == male:
         return [("", female)]
     return [(protocol.Sex.FEMALE.value, female), (protocol.Sex.MALE.value, male)]
+
+
+def record_grades(graded: Sequence[Graded], *, by: User) -> None:
+    """Write down what was graded at the visits that a file brought in."""
+    at = {(one.subject_id, one.week, one.visited_on): one for one in graded}
+    visits = []
+    for visit in Visit.objects.valid().select_related("patient"):
+        one = at.get((visit.patient.subject_id, visit.week, visit.visited_on))
+        if one is not None:
+            visit.ascites, visit.encephalopathy = one.ascites, one.encephalopathy
+            visit.version += 1
+            visits.append(visit)
+    reason = "ascites and encephalopathy of the synthetic study"
+    with audit.revision(by=by, reason=reason, source=SOURCE):
+        Visit.objects.bulk_update(visits, ["ascites", "encephalopathy", "version"], batch_size=_AT_ONCE)
 
 
 def release_lots(study: Study, *, by: User) -> None:

@@ -20,6 +20,7 @@ from analytics import (
     demonstration_ward,
     demonstration_work,
     synthetic,
+    synthetic_bedside,
     synthetic_ward,
 )
 from analytics.imports import KINDS
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         demonstration.register_lots(study, by=importer)
         demonstration_ward.release_lots(study, by=importer)
         self._import(study, importer, today)
+        demonstration_ward.record_grades(synthetic_bedside.grades(study), by=importer)
         demonstration.record_screenings(study, by=importer)
         demonstration.record_outcomes(study, by=importer)
         self._step("screenings and outcomes")
