@@ -134,7 +134,7 @@ def _read_pressure(text: str) -> dict[str, Decimal | int | None]:
 
 
 def _read_number(sign: Sign, text: str) -> Decimal:
-    found = typed.read_number(text)
+    found = typed.read_number_alone(text)
     said = {
         "value": typed.printable(text),
         "sign": Sentence(sign.label),

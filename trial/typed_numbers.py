@@ -211,6 +211,33 @@ def read_number(text: str) -> Typed:
     return Typed(Decimal(found["number"]), comparator, original, unit, notice)
 
 
+def read_number_alone(text: str) -> Typed:
+    """Read a number where no reason for its absence can be chosen, such as an age or a weight.
+
+    Parameters
+    ----------
+    text
+        What was typed, see `read_number`.
+
+    Returns
+    -------
+    Typed
+        As `read_number`.
+
+    Raises
+    ------
+    Unreadable
+        As `read_number`, with a remedy that does not speak of reasons.
+    """
+    try:
+        return read_number(text)
+    except Unreadable as error:
+        if error.remedy is not _NUMBER_OR_REASON:
+            raise
+        raise Unreadable(error.rule, text, error.sentence, _NUMBER_ALONE) from None
+
+
+_NUMBER_ALONE = Sentence(_("Type the number alone, as it is written in the source."))
 _NUMBER_OR_REASON = Sentence(_("Type the number as reported, or choose a reason why there is none."))
 
 

@@ -76,7 +76,7 @@ class ExactNumberField(TypedField):
         super().__init__(inputmode="decimal", **options)
 
     def read(self, text: str) -> Decimal:
-        found = typed.read_number(text)
+        found = typed.read_number_alone(text)
         said = {
             "value": typed.printable(text),
             "least": f"{self.least:f}",

@@ -86,6 +86,10 @@ class LotForm(_LotFields):
     code = lot_code_field(label=gettext_lazy("Lot"))
     field_order = ("code", "expires_on", "bags", "donor_code", "passage", "viability_percent", "site")
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["code"].widget.attrs["autofocus"] = True
+
 
 class LotEditForm(_LotFields, ReasonFields):
     """A lot that is registered: everything but its code and its release."""
@@ -236,6 +240,7 @@ class CustodyForm(Refusing):
         self.user = user
         today = clock.today_at(user.site) if user.site else timezone.localdate()
         super().__init__(data, initial={"happened_on": today.isoformat()}, use_required_attribute=False)
+        self.fields["step"].widget.attrs["autofocus"] = True
         self.fields["step"].choices = choices_of(vocabulary.CUSTODY_STEPS)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:

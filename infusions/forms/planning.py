@@ -51,6 +51,8 @@ class PlanForm(Refusing):
             "version": plan.version if plan else 0,
         }
         super().__init__(data, initial=initial, use_required_attribute=False)
+        # the day due stands already: the first thing to type is the hour
+        self.fields["planned_at"].widget.attrs["autofocus"] = True
         self.fields["lot"].queryset = lots  # type: ignore[attr-defined]
 
 

@@ -136,7 +136,7 @@ class RangeForm(CorrectionForm):
         if not text:
             return otherwise
         try:
-            value = typed.read_number(text)
+            value = typed.read_number_alone(text)
         except Unreadable as error:
             self.add_error(name, said(error))
             return otherwise
@@ -153,7 +153,7 @@ class RangeForm(CorrectionForm):
         if not text.strip():
             return None
         try:
-            number = typed.read_number(text)
+            number = typed.read_number_alone(text)
         except Unreadable as error:
             self.add_error(name, said(error))
             return None

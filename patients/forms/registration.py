@@ -115,7 +115,7 @@ def read_age(form: TypedForm, name: str) -> Decimal | None:
     if not text.strip():
         return None
     try:
-        number = typed.read_number(text)
+        number = typed.read_number_alone(text)
     except Unreadable as error:
         form.add_error(name, said(error))
         return None

@@ -255,7 +255,7 @@ class ScreeningForm(CorrectionForm):
             if value is None:
                 self.add_error(f"fact_{fact.code}", _("The answer is yes or no. Choose one of them."))
             return FactEntry(fact=fact.code, value=value, typed_text=text[:3], happened_on=day)
-        number = typed.read_number(text)
+        number = typed.read_number_alone(text)
         if fact.kind is not Kind.LAB:
             if number.comparator or number.unit:
                 self.add_error(f"fact_{fact.code}", _("Type the number alone, without a sign or a unit."))

@@ -29,6 +29,12 @@ const repeatDay = (field) => {
   return true;
 };
 
+// a new screening is typed from its first field on; what was refused is shown first by the forms' own rule
+if (!document.activeElement || document.activeElement === document.body) {
+  const empty = fields().find((field) => field.type !== "radio" && !field.value);
+  if (!form.querySelector("[aria-invalid], .is-invalid, .is-wrong")) empty?.focus({ preventScroll: true });
+}
+
 form.addEventListener("keydown", (event) => {
   if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   const field = event.target;
