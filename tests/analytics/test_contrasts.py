@@ -316,6 +316,10 @@ SKEWED = Sample(np.rint(np.exp(np.linspace(0, 5, 30)) * 10**6).astype(np.int64))
 CONSTANT = Sample(np.full(10, 5 * 10**6))
 
 
+def few(*values: int) -> Sample:
+    return Sample(np.array(values, np.int64) * 10**6)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "method", "why"),
     [
@@ -324,6 +328,9 @@ CONSTANT = Sample(np.full(10, 5 * 10**6))
         (normal_scores(30, 5, 1), SKEWED, "mannwhitney_asymptotic", "group B does not look normal"),
         (SKEWED, SKEWED, "mannwhitney_asymptotic", "group A does not look normal (Shapiro-Wilk p < 0.001)"),
         (CONSTANT, normal_scores(30, 5, 1), "mannwhitney_asymptotic", "all values of group A are equal"),
+        (few(1, 1, 1), few(2, 2, 3), "mannwhitney_exact", "only 3 and 3 values"),
+        (few(1, 1, 1), few(2, 2, 2, 3), "mannwhitney_exact", "only 3 and 4 values"),
+        (few(1, 1, 1), few(2, 2, 2, 2, 3), "mannwhitney_asymptotic", "all values of group A are equal"),
     ],
 )
 def test_the_rule_between_groups(a: Sample, b: Sample, method: str, why: str) -> None:
@@ -338,6 +345,9 @@ def test_the_rule_between_groups(a: Sample, b: Sample, method: str, why: str) ->
         (normal_scores(20, 1, 1), "t_paired", "look normal"),
         (SKEWED, "signedrank_asymptotic", "do not look normal"),
         (CONSTANT, "signedrank_asymptotic", "all differences are equal"),
+        (few(3, 3, 3, 3), "signedrank_exact", "only 4 differences other than zero"),
+        (few(0, 0, 0, 0, 3, 3, 3, 3, 3), "signedrank_exact", "only 5 differences other than zero"),
+        (few(3, 3, 3, 3, 3, 3), "signedrank_asymptotic", "all differences are equal"),
     ],
 )
 def test_the_rule_within_a_group(differences: Sample, method: str, why: str) -> None:
