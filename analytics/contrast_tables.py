@@ -176,5 +176,5 @@ def _row(
         p_holm=result.p_holm,
         p_bh=result.p_bh,
         note="; ".join(said(note) for note in result.notes if note.text != contrasts.NOT_OBSERVABLE),
-        rows_query=rows_query(question, key) if key.analyte in protocol.MEASURED else "",
+        rows_query=rows_query(question, key),
     )

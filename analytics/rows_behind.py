@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from analytics import contrast_source, followed, whereabouts
-from analytics.cells import CellKey
+from analytics.cells import AGE, SEX, CellKey
 from analytics.contrast_page import values_of
 from analytics.contrast_source import Question
 from analytics.landmark import FollowedSubject
+from analytics.samples import MISSING, SCALE, Ints
+from analytics.study_arrays import StudyArrays
+from analytics.whereabouts import Status
 from patients.models import Patient
 from trial import protocol
 from trial.models import User
-from trial.protocol import Measure, Population
+from trial.protocol import Measure, Population, Sex
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class SubjectRow:
     """One subject behind a cell.
 
     ``became_on`` is the day of the infusion that made the course a prolonged one, ``became`` the
-    group that it made, ``became_late`` whether that was after the landmark.
+    group that it made, ``became_late`` whether that was after the landmark. What is no number stands
+    in ``words``.
     """
 
     subject_id: str
@@ -33,6 +37,7 @@ class SubjectRow:
     became: str
     became_late: bool
     infusions: int
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +85,40 @@ def rows_behind(question: Question, key: CellKey, user: User, today: date) -> Ro
             continue
         members = study.members(question.grouping, code)
         counted = set()
-        for subject, a, b, value in values_of(study, members, key.analyte, span, Measure(key.measure)):
+        for subject, a, b, value, words in _values(study, members, key):
             counted.add(subject)
             n += 1
             if subject not in seen:
                 elsewhere += 1
                 continue
-            rows.append(SubjectRow(subject, code, a, b, value, *_course(subjects.get(subject))))
+            rows.append(SubjectRow(subject, code, a, b, value, *_course(subjects.get(subject)), words))
         for place in members.tolist():
             subject = study.subject_ids[place]
             if subject in counted or subject not in seen:
                 continue
+            if key.analyte in (AGE, SEX):
+                absent.append(AbsentRow(subject, code, span[0], whereabouts.STATUS_LABELS[Status.MISSING]))
+                continue
             week = span[0] if status[place, protocol.WEEKS.index(span[0])] else span[1]
-            why = whereabouts.Status(int(status[place, protocol.WEEKS.index(week)]))
+            why = Status(int(status[place, protocol.WEEKS.index(week)]))
             absent.append(AbsentRow(subject, code, week, whereabouts.STATUS_LABELS[why]))
     return RowsBehind(tuple(rows), tuple(absent), n, elsewhere)
+
+
+def _values(study: StudyArrays, members: Ints, key: CellKey) -> list[tuple[str, float, float, float, str]]:
+    """Return (subject, earlier, later, value, words) of the members who count in a cell."""
+    ids, at = study.subject_ids, members.tolist()
+    if key.analyte == SEX:
+        return [
+            (ids[place], 0.0, 0.0, 0.0, protocol.SEX_LABELS[Sex(study.sex[place])])
+            for place in at
+            if study.sex[place]
+        ]
+    if key.analyte == AGE:
+        years = {place: int(study.age[place]) / SCALE for place in at if study.age[place] != MISSING}
+        return [(ids[place], value, value, value, "") for place, value in years.items()]
+    span = (key.week_from, key.week_to)
+    return [(*found, "") for found in values_of(study, members, key.analyte, span, Measure(key.measure))]
 
 
 def _course(subject: FollowedSubject | None) -> tuple[date | None, str, bool, int]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from analytics import contrast_page, contrast_sensitivity, contrast_tables, family, looks, selectors
-from analytics.cells import CellKey
+from analytics.cells import AGE, SEX, CellKey
 from analytics.contrast_source import Question
 from analytics.contrast_words import span_label
 from analytics.rows_behind import question_of, rows_behind
@@ -156,7 +156,10 @@ def rows(request: HttpRequest) -> HttpResponse:
         raise Http404 from error
     groups = {key.group1, key.group2} - {""}
     weeks_known = {key.week_from, key.week_to} <= set(protocol.WEEKS)
-    if not groups or not groups <= set(protocol.STRATA) or key.analyte not in protocol.MEASURED:
+    is_of_subject = key.analyte in (AGE, SEX) and key.measure == Measure.BASELINE
+    if not groups or not groups <= set(protocol.STRATA):
+        raise Http404
+    if key.analyte not in protocol.MEASURED and not is_of_subject:
         raise Http404
     if not weeks_known or key.week_from > key.week_to:
         raise Http404
@@ -183,6 +186,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         "without_plasma": question.without_plasma,
         "is_difference": key.measure in (Measure.INTERVAL, Measure.CUMULATIVE),
         "is_measured": key.analyte in protocol.ANALYTES,
+        "is_of_subject": is_of_subject,
         "prolonged_from": protocol.PROLONGED_FROM,
         "decimals": protocol.decimals_of(key.analyte),
         "behind": rows_behind(question, key, request.user, timezone.localdate()),
