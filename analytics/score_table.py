@@ -20,6 +20,7 @@ from analytics import liver_scores, scores, scoring
 from analytics import selectors as results
 from analytics.liver_scores import Part
 from analytics.models import Score
+from analytics.samples import say
 from analytics.study_arrays import SCORE_PLACES
 from analytics.words import said
 from patients import grading
@@ -44,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class InputShown:
-    """What went in: as measured, what it counts as (``note`` says why), and that in the formula's unit."""
+    """What went in: as measured, what it counts as in the formula's unit, and why (``note``); or its words."""
 
     code: str
     label: str
@@ -210,10 +211,10 @@ def _input(stored: Mapping[str, Any]) -> InputShown:
     return InputShown(
         code,
         analyte.label,
-        used if measured is None else Decimal(str(measured)),
+        _plain(used if measured is None else Decimal(str(measured))),
         analyte.unit_symbol if analyte.unit != "ratio" else "",
         "" if note is None else said(note),
-        conventional or f"{used.normalize():f}",
+        conventional or ("" if measured is None else f"{_plain(used):f}"),
     )
 
 
@@ -282,7 +283,8 @@ def _albi(measured: Mapping[str, LabResult]) -> Scored:
 
 
 def _why_not(obstacles: Sequence[Any]) -> str:
-    return said(liver_scores.say(liver_scores.NOT_COMPUTABLE, what="; ".join(said(one) for one in obstacles)))
+    what = "; ".join(said(one) for one in obstacles)
+    return said(say(liver_scores.NOT_COMPUTABLE, what=what))
 
 
 def _shown(parts: Sequence[Part], measured: Mapping[str, LabResult]) -> tuple[InputShown, ...]:
@@ -295,8 +297,13 @@ def _shown(parts: Sequence[Part], measured: Mapping[str, LabResult]) -> tuple[In
         analyte, result = protocol.ANALYTES[part.code], measured[part.code]
         limit = _("reported as %(text)s") % {"text": result.typed_text} if result.comparator else ""
         unit = units.symbol(analyte.unit) if analyte.unit != "ratio" else ""
-        found.append(InputShown(part.code, analyte.label, part.given, unit, limit))
+        found.append(InputShown(part.code, analyte.label, _plain(part.given), unit, limit))
     return tuple(found)
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Return a value without the zeros that only fill its column."""
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
 
 
 def _name(code: str) -> str:
