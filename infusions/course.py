@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -172,11 +172,19 @@ def course(patient: Patient, record: worklist.Record) -> Course:
         ),
         rows=rows,
         voided=tuple(voided),
-        next_number=after_last if after_last in free else next(iter(free), None),
+        next_number=_next_number(record, free, after_last),
         decision=selectors.decision_of(patient),
         lots=tuple(sorted(lots.values(), key=lambda lot: lot.code)),
         alarms=tuple(row for row in rows if row.lot_alarm),
     )
+
+
+def _next_number(record: worklist.Record, free: Sequence[int], after_last: int) -> int | None:
+    """Return the infusion to offer: the one due next, or the one after the last, or whichever is not given."""
+    for appointment in schedule.waiting(record.facts, record.today):
+        if appointment.kind is schedule.Kind.INFUSION and appointment.number in free:
+            return appointment.number
+    return after_last if after_last in free else next(iter(free), None)
 
 
 def _appointments(record: worklist.Record, planned: Mapping[int, PlannedInfusion]) -> list[Appointment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any
@@ -277,6 +277,12 @@ class LabPanelForm(CorrectionForm):
             return {}
         names = (*self.analyte_codes(), *panel_merge.DRAW, *panel_merge.FINDINGS)
         return {name: seen for name in names if self.posted(f"keep_{name}") == "mine"}
+
+    def settled(self, still_open: Collection[str]) -> list[tuple[str, str]]:
+        """Return the collisions decided on an earlier page, as hidden fields of the next: field and choice."""
+        names = (*self.analyte_codes(), *panel_merge.DRAW, *panel_merge.FINDINGS)
+        choices = [(name, self.posted(f"keep_{name}")) for name in names if name not in still_open]
+        return [(name, choice) for name, choice in choices if choice in ("mine", THEIRS)]
 
     def add_problems(self, refused: Refused) -> None:
         """Show what the action refused beside the fields it is about."""

@@ -35,6 +35,16 @@ class CheckLine:
     state_label: str
     rule: str
     seen: str
+    is_exclusion: bool
+
+    @property
+    def is_for(self) -> bool:
+        """Whether it speaks for the subject: an inclusion that is met, an exclusion that is not."""
+        return self.state == (rule_sets.State.NOT_MET if self.is_exclusion else rule_sets.State.MET)
+
+    @property
+    def is_against(self) -> bool:
+        return self.state == (rule_sets.State.MET if self.is_exclusion else rule_sets.State.NOT_MET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Question:
                 gettext(rule_sets.STATE_LABELS[check.state]),
                 check.rule.said(gettext),
                 check.seen.said(gettext),
+                is_exclusion=self.criterion.passes == Answer.NO,
             )
             for check in (self.finding.checks if self.finding else ())
         ]

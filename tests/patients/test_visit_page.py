@@ -322,6 +322,30 @@ def test_two_coordinators_merge_and_collide(
         "ast": 70,
     }
 
+    # a collision that comes while another is decided does not bring the decided one back
+    audit.settle()
+    late = {
+        "tbil": "160",
+        "ast": "99",
+        "version": "1",
+        "seen_version": seen[1],
+        "keep_tbil": "theirs",
+        "reason": "typing_slip",
+    }
+    second = post(browser, patient, **late)
+    assert second.status_code == 409
+    carried = dict(re.findall(r'type="hidden" name="(keep_\w+)" value="(\w+)"', text(second)))
+    assert carried == {"keep_tbil": "theirs"}
+    again = re.search(r'name="seen_version" value="(\d+)"', text(second))
+    assert again
+    done = post(browser, patient, **(late | carried | {"seen_version": again[1], "keep_ast": "mine"}))
+    assert done.status_code == 302
+    assert {code: int(row.value) for code, row in stored(patient).items()} == {
+        "tbil": 150,
+        "alt": 66,
+        "ast": 99,
+    }
+
 
 def test_saving_can_lead_to_the_next_subject_whose_visit_waits(browser: Client, patient: Patient) -> None:
     assert post(browser, patient, tbil="140", then="next").url == reverse("patients:today")
