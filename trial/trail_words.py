@@ -227,6 +227,7 @@ def row_name(table: str, row: Row, names: Names) -> str:
 
 _NAMED_BY: Mapping[str, str] = {
     INFUSIONS: "number",
+    "infusions_plannedinfusion": "number",
     EVENTS: "term",
     SCREENINGS: "screened_on",
     PATIENTS: "subject_id",
@@ -244,6 +245,8 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
             return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
         case "patients_visit":
             return (visit_label(row),)
+        case "patients_signature":
+            return (visit_label(names.row(VISITS, row["visit_id"])) if row.get("visit_id") else "",)
         case "patients_outcome":
             return (value_text(table, "kind", row.get("kind"), names),)
         case "patients_treatment":
