@@ -122,7 +122,7 @@ def test_a_visit_goes_in_and_everybody_sees_it(house: House, visitor: Callable[.
     number = save(ward)
 
     took = wait_for_revision(at_the_bedside, number)
-    expect(at_the_bedside.locator("#trend table")).to_contain_text("151.3")
+    expect(at_the_bedside.locator("#trend table").first).to_contain_text("151.3")
     took_statistics = wait_for_revision(statistics, number)
     after = int(count.nth(1).locator("a.rows-link").first.inner_text())
     assert after == before + 1, "one more subject has weeks 0 and 4"
@@ -133,6 +133,9 @@ def test_a_visit_goes_in_and_everybody_sees_it(house: House, visitor: Callable[.
     print(f"\nseen {took:.1f} s after the save on the trend, {took_statistics:.1f} s later on the contrast")
 
     # a correction, with its reason
+    feed = visitor("wu.qing")
+    feed.goto(f"/analysis/moves/?contrast={contrast}&analyte=tbil")
+    mark(feed)
     ward.goto(f"/patients/{subject}/visits/4/")
     ward.fill("input[name=tbil]", "115.3")
     ward.press("input[name=tbil]", "Tab")
@@ -140,10 +143,31 @@ def test_a_visit_goes_in_and_everybody_sees_it(house: House, visitor: Callable[.
     corrected = save(ward)
     assert corrected > number
     wait_for_revision(at_the_bedside, corrected)
-    expect(at_the_bedside.locator("#trend table")).to_contain_text("115.3")
-    assert "151.3" not in at_the_bedside.locator("#trend table").inner_text()
+    expect(at_the_bedside.locator("#trend table").first).to_contain_text("115.3")
+    assert "151.3" not in at_the_bedside.locator("#trend table").first.inner_text()
 
     at_the_bedside.goto(f"/patients/{subject}/history/")
     expect(at_the_bedside.locator("main")).to_contain_text("151.3")
     expect(at_the_bedside.locator("main")).to_contain_text("115.3")
     expect(at_the_bedside.locator("main")).to_contain_text("typing slip corrected")
+
+    # what it moved stands beside the comparison and in the feed, with who and why; nobody reloaded
+    wait_for_revision(statistics, corrected)
+    beside = statistics.locator(".contrast-moves li").filter(has_text=re.compile(rf"\br{corrected}\b"))
+    expect(beside.filter(has_text="W0–4")).to_contain_text("typing slip corrected", timeout=SOON)
+    moved = feed.locator("section.move").filter(
+        has=feed.get_by_role("heading", name=f"Revision {corrected:,}", exact=True)
+    )
+    expect(moved).to_contain_text("typing slip corrected", timeout=SOON)
+    expect(moved).to_contain_text("TBIL W0–4")
+    assert is_still_the_same_page(statistics)
+    assert is_still_the_same_page(feed)
+
+    # three clicks from the p-value: its subjects, the value with its typed text, the revision that changed it
+    week4.first.locator("td.num > a[data-row-open]").click()
+    statistics.locator("tr[data-row]", has_text=subject).locator("a[data-row-open]").click()
+    newest = statistics.locator("tbody tr[data-row]").first
+    for words in ("115.3 µmol/L", "Li Min", "typing slip corrected"):
+        expect(newest).to_contain_text(words)
+    newest.locator("a[data-row-open]").click()
+    expect(statistics.locator("main")).to_contain_text("151.3")
