@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
 from tests import processes
 from trial.models import User
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WEB = "web server of the tests"
+"""What its connections are called."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,15 +49,52 @@ def browser(chromium: str) -> Iterator[Any]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture
-def address(transactional_db: None) -> Iterator[str]:
-    """Address of a web server of this journey."""
-    with processes.web_server() as address:
+@pytest.fixture(scope="session")
+def standing_server(django_db_setup: None) -> Iterator[Callable[[], str]]:
+    """Return the address of a web server that the first journey starts and the last one leaves.
+
+    It keeps nothing of what it has read: what it remembers between requests are words of the code.
+    """
+    with ExitStack() as stack:
+        started: list[str] = []
+
+        def address() -> str:
+            if not started:
+                named = processes.environment(PGAPPNAME=WEB)
+                started.append(stack.enter_context(processes.web_server(env=named)))
+            return started[0]
+
         yield address
 
 
 @pytest.fixture
-def worker(transactional_db: None) -> Iterator[None]:
+def shared_job_files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let this test's processes find each other's files: the web server outlives the directory of a test."""
+    settings.JOB_FILES = tmp_path_factory.getbasetemp() / "jobs"
+
+
+@pytest.fixture
+def address(
+    transactional_db: None, shared_job_files: None, standing_server: Callable[[], str]
+) -> Iterator[str]:
+    """Address of a web server on this test's database, which is left alone before the tables are emptied."""
+    yield standing_server()
+    processes.wait_until(_nobody_is_served, "the web server has answered everybody")
+
+
+def _nobody_is_served() -> bool:
+    # a request has a connection of its own from its first question to its end
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s)",
+            [WEB],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.fixture
+def worker(transactional_db: None, shared_job_files: None) -> Iterator[None]:
     """A real Celery worker of this journey."""
     with processes.worker():
         yield

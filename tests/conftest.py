@@ -15,11 +15,24 @@ from django.test import Client, TransactionTestCase
 from django.utils import translation
 
 from tests import factories, order
-from tests.browsers import address, browser, chromium, listen, new_page, open_page, worker  # noqa: F401
+from tests.browsers import (  # noqa: F401
+    address,
+    browser,
+    chromium,
+    listen,
+    new_page,
+    open_page,
+    shared_job_files,
+    standing_server,
+    worker,
+)
 from tests.world import World, a_world, standing  # noqa: F401
-from trial import audit
+from trial import audit, embedded
 from trial.models import Site, User
 from trial.roles import Role
+
+# a crash of the whole machine may cost the tests' database; of killed processes nothing is lost for it
+embedded.SETTINGS |= {"fsync": "off", "full_page_writes": "off"}
 
 # a shell lets a job in the background ignore these two, and every process that a test starts would inherit that
 for _ignored, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):

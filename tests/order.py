@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 LONG: dict[str, float] = {
-    "journeys": 260,
-    "test_access": 100,
+    "journeys": 230,
+    "test_access": 80,
     "test_hostile": 120,
-    "faults": 120,
+    "faults": 105,
     "test_refresh": 70,
     "test_run": 40,
-    "test_listing": 30,
     "test_entry_together": 17,
 }
 """Seconds of modules, and of directories whose modules share something; roughly, on two quiet cores."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from analytics import paper_set
 from tests import factories
 from tests.routes import Route, guarded, is_open, routes
 from tests.world import DONOR, PEOPLE, PERSON, PlainClient, Standing
@@ -55,6 +56,25 @@ def test_every_parameter_has_an_example(standing: Standing) -> None:
     assert not unknown, f"give an example in tests/test_access.py: {unknown}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _figures_are_not_drawn() -> Iterator[None]:
+    """A figure's file holds the words it would show: drawing it for everybody would take minutes."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from PIL import Image
+
+    def nearly(self: Figure, file: Any, *, format: str, **_options: Any) -> None:  # noqa: A002
+        if format == "png":
+            Image.new("1", (1, 1)).save(file, "png")
+        words = "\n".join(text.get_text() for text in self.findobj(Text))
+        file.write(f"<svg><style></style><!-- {words} --></svg>".encode())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", nearly)
+        yield
+    paper_set._drawn.cache_clear()
+
+
 def ask(client: Client, url: str, method: str = "GET", *, htmx: bool = False) -> Any:
     headers = {"HX-Request": "true"} if htmx else {}
     return client.generic(method, url, headers=headers)
@@ -79,6 +99,8 @@ def test_roles_reach_what_the_table_says(person: str, standing: Standing) -> Non
     wrong = [
         (route.name, *finding)
         for route in guarded()
+        # where nothing is named, the colleague elsewhere is the same role at the same address
+        if route.parameters or not person.endswith("_elsewhere")
         for finding in (
             *_pages(client, user, route, at_home, away, world.missing),
             *_methods(client, user, route, at_home, away),

@@ -72,12 +72,15 @@ SignIn = Callable[..., Page]
 
 
 @pytest.fixture
-def sign_in(browser: Any, server: Server) -> Iterator[SignIn]:
+def sign_in(browser: Any, li_min: User, request: pytest.FixtureRequest) -> Iterator[SignIn]:
     """Sign somebody in on a page of a browser; what this file provokes is no complaint of its own."""
     contexts: list[Any] = []
+    # a test that lets its server fall has one of its own
+    own = "server" in request.fixturenames
+    base_url = request.getfixturevalue("server").address if own else request.getfixturevalue("address")
 
     def signed_in(username: str = "li.min", **options: Any) -> Page:
-        context = browser.new_context(base_url=server.address, **options)
+        context = browser.new_context(base_url=base_url, **options)
         contexts.append(context)
         page: Page = context.new_page()
         log_in(page, username)
