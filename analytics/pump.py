@@ -21,6 +21,7 @@ from uuid import UUID
 
 from celery import bootsteps
 from celery.signals import worker_shutting_down
+from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -36,8 +37,6 @@ from trial.trail_functions import CHANNEL
 POLL_SECONDS = 1.0
 PUBLISH_SECONDS = 1.0
 """How long the broker may take to accept a message."""
-STUCK_SECONDS = 10.0
-"""How long a message may lead to nothing."""
 LONGEST_PAUSE = 60.0
 """Between two tries of a refresh that fails."""
 
@@ -75,7 +74,7 @@ class Pump:
 
     publish: Publish = publish
     halt: threading.Event = field(default_factory=threading.Event)
-    stuck_seconds: float = STUCK_SECONDS
+    stuck_seconds: float = field(default_factory=lambda: settings.STUCK_SECONDS)
     sent: Look | None = None
     sent_at: float = 0.0
     sent_jobs: dict[UUID, float] = field(default_factory=dict)

@@ -273,6 +273,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+STUCK_SECONDS = env.float("CORDLINE_STUCK_SECONDS", default=10.0)  # how long a message may lead to nothing
 
 # --- logs: never a patient's data -----------------------------------------------------------
 

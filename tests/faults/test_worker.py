@@ -125,7 +125,8 @@ def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies() -> None:
 def test_an_idle_child_that_dies_does_not_stop_the_results() -> None:
     """A killed idle child can take the in-process broker's lock with it: then the pump does the work itself."""
     ward = a_study()
-    with processes.worker(concurrency=1) as worker:
+    hasty = processes.environment(CORDLINE_STUCK_SECONDS="1")
+    with processes.worker(env=hasty, concurrency=1) as worker:
         wait_until_current()
         for child in psutil.Process(worker.pid).children():
             child.kill()
