@@ -245,6 +245,8 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
             return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
         case "patients_visit":
             return (visit_label(row),)
+        case "infusions_vitalsigns":
+            return (value_text(table, "moment", row.get("moment"), names),)
         case "patients_signature":
             return (visit_label(names.row(VISITS, row["visit_id"])) if row.get("visit_id") else "",)
         case "patients_outcome":

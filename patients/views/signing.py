@@ -127,14 +127,17 @@ def _page(
 
 
 def _shown(table: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return a table of what is signed, without columns that are empty everywhere."""
-    fields = [field for field in casebook.SIGNED[table] if any(row[field] not in (None, "") for row in rows)]
+    """Return a table of what is signed, without columns that are empty everywhere.
+
+    What came after the first signatures is left out of a row while it is empty (see `casebook`).
+    """
+    fields = [field for field in casebook.SIGNED[table] if any(row.get(field) not in (None, "") for row in rows)]
     if not fields:
         return None
     return {
         "label": trail_words.table_label(table),
         "columns": [_column(table, field) for field in fields],
-        "rows": [[_text(table, field, row[field]) for field in fields] for row in _in_order(table, rows)],
+        "rows": [[_text(table, field, row.get(field)) for field in fields] for row in _in_order(table, rows)],
     }
 
 
