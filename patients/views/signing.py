@@ -131,7 +131,9 @@ def _shown(table: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
     What came after the first signatures is left out of a row while it is empty (see `casebook`).
     """
-    fields = [field for field in casebook.SIGNED[table] if any(row.get(field) not in (None, "") for row in rows)]
+    fields = [
+        field for field in casebook.SIGNED[table] if any(row.get(field) not in (None, "") for row in rows)
+    ]
     if not fields:
         return None
     return {
