@@ -235,8 +235,7 @@ def test_page_is_accessible_and_whole(
     asked: set[Any] = set()
     watch(page, asked)
     address = address_of(route, example)
-    # tall enough to show the whole page: what a sticky foot covers is not smaller for it
-    page.set_viewport_size({"width": 1280, "height": 2400})
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")
     answer = page.goto(address)
     assert answer is not None
@@ -247,9 +246,12 @@ def test_page_is_accessible_and_whole(
     wrong = [f"light: {finding}" for finding in findings(page)]
     darken(page)
     wrong += [f"dark: {finding}" for finding in findings(page, COLOURS)]
-    page.set_viewport_size({"width": 400, "height": 860})
+    page.set_viewport_size({"width": 400, "height": 800})
     page.emulate_media(color_scheme="light")
     page.goto(address)
+    settle(page, asked)
+    # targets can touch or lie under a sticky foot where there is less room
+    wrong += [f"400 px: {finding}" for finding in findings(page, ["wcag22aa"])]
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if wider > 0:
         wrong.append(f"400 px: the page is {wider} px wider than the screen")

@@ -15,9 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
-from trial import accounts as signing_in
 from trial import account_selectors as reads
-from trial import actions, idempotency
+from trial import accounts as signing_in
+from trial import actions, drafts, idempotency
 from trial.account_forms import AccountForm, NewAccountForm, NoteForm, SiteForm
 from trial.models import User
 from trial.roles import Permission, requires
@@ -69,6 +69,7 @@ def new_account(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             _show(form, error)
         else:
+            drafts.forget(request, request.user)  # as after a save that leads to another page
             return _password_page(request, account, password)
     return _form_page(request, "trial/new_account.html", form)
 
