@@ -30,8 +30,11 @@ class Route:
         return reverse(self.name, kwargs=chosen) + QUERIES.get(self.name, "")
 
 
+_CELL = "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1"
 QUERIES = {
-    "analytics:rows": "?population=treated&measure=interval&group1=C&group2=D&analyte=tbil&week_from=0&week_to=1",
+    "analytics:rows": _CELL,
+    "analytics:cell_history": _CELL,
+    "analytics:safety_grades": "?term=Blood%20bilirubin%20increased",
 }
 """What an address cannot do without."""
 
