@@ -34,7 +34,23 @@ FRAGMENTS = {
     "trial:draft",
     "trial:session",
     "trial:job",
+    "trial:remove_codes",
+    "trial:reset_password",
+    "trial:set_active",
+    "trial:unlock",
     "trial:job_file",
+    "analytics:contrast_file",
+    "analytics:flow_file",
+    "analytics:follow_up",
+    "analytics:paper_all",
+    "analytics:paper_file",
+    "analytics:snapshot_archive",
+    "analytics:survival_pdf",
+    "analytics:survival_png",
+    "analytics:survival_svg",
+    "analytics:trend_pdf",
+    "analytics:trend_png",
+    "analytics:trend_svg",
     "analytics:import_refused",
     "analytics:import_report",
     "patients:jump",
@@ -86,9 +102,11 @@ def previewed(house: House) -> str:
 @pytest.fixture(scope="module")
 def example(house: House, previewed: str) -> dict[str, Any]:
     """Return parameters that name things of the demonstration study."""
+    house.manage("snapshot", "create", "--title", "Interim", "--purpose", "looked at", "--without-paper")
     output = house.manage(
         "shell",
         "-c",
+        "from analytics.models import Snapshot;"
         "from patients.models import Outcome, Visit;"
         "v = Visit.objects.filter(week=4, patient__site__code='GE', voided_at=None).order_by('id').first();"
         "u = Visit.objects.filter(week=None, patient__site__code='GE', voided_at=None).order_by('id').first() or v;"
@@ -113,11 +131,26 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "from trial.models import Revision;"
         "n = Revision.objects.filter(entries__patient_id=v.patient_id).order_by('-number').first().number;"
         "print('FOUND', n, v.patient.subject_id, u.pk, u.patient.subject_id, o.pk, o.patient.subject_id, q.pk, e.pk, t.pk,"
-        " i.lot.code, r.laboratory.code, r.pk, g.pk)",
+        " i.lot.code, r.laboratory.code, r.pk, g.pk, Snapshot.objects.get().pk, by.pk)",
     ).stdout
     found = output[output.index("FOUND") :].split()
     revision, *found = found[1:]
-    subject, visit, drawn, outcome, ended, query, event, treatment, lot, laboratory, span, result = found[:12]
+    (
+        subject,
+        visit,
+        drawn,
+        outcome,
+        ended,
+        query,
+        event,
+        treatment,
+        lot,
+        laboratory,
+        span,
+        result,
+        snapshot,
+        account,
+    ) = found[:14]
     return {
         "subject_id": subject,
         "visit_id": int(visit),
@@ -133,6 +166,9 @@ def example(house: House, previewed: str) -> dict[str, Any]:
         "result_id": int(result),
         "site_code": "GE",
         "code": "GE-900",
+        "box": "not_eligible",
+        "snapshot_id": int(snapshot),
+        "account_id": int(account),
         "week": 4,
         "number": 1,
         "trial:revision.number": int(revision),
