@@ -247,7 +247,7 @@ def watch(page: Page, asked: set[Any]) -> None:
 
 def settle(page: Page, asked: set[Any]) -> None:
     """Wait until the parts that load themselves are there: nothing was being fetched twice in a row."""
-    for _ in range(60):
+    for _ in range(400):
         page.wait_for_timeout(50)
         if not asked:
             page.wait_for_timeout(30)
