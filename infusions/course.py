@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from infusions import dosing, selectors, timeline
+from infusions import dosing, planning, selectors, timeline
 from infusions.models import CellLot, CourseDecision, Infusion, PlannedInfusion
 from infusions.particulars import Circumstances, Particulars, breaches
 from infusions.vitals import Vitals, doubts, is_doubtful
@@ -41,6 +41,16 @@ class CourseRow:
     plan: PlannedInfusion | None = None
     vitals: Mapping[str, Vitals] = field(default_factory=dict)
     lot_alarm: bool = False
+
+    @property
+    def lost_lot(self) -> str:
+        """Why the lot set aside may not be given any more, in words; empty while it may."""
+        if self.plan is None or self.plan.lot is None or self.plan.planned_on is None:
+            return ""
+        found = planning.lost(
+            self.plan.lot.code, self.plan.lot.release, self.plan.lot.expires_on, self.plan.planned_on
+        )
+        return found[0].sentence.said(_) if found else ""
 
     @property
     def hottest(self) -> Decimal | None:

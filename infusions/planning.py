@@ -173,27 +173,35 @@ def _about_day(wish: Wish) -> Iterator[Obstacle]:
             )
 
 
+def lost(code: str, state: str, expires_on: date | None, planned_on: date) -> list[Obstacle]:
+    """Return why a lot in this state may not be given on a day."""
+    said: dict[str, object] = {"lot": code}
+    remedy = Sentence(_("Pick another lot."))
+    found = []
+    if state not in GIVABLE:
+        label = Sentence(vocabulary.by_code(vocabulary.RELEASE_STATES)[state].label)
+        found.append(
+            Obstacle("lot", state, Sentence(_("Lot %(lot)s is %(state)s."), {**said, "state": label}), remedy)
+        )
+    if expires_on is not None and expires_on < planned_on:
+        found.append(
+            Obstacle(
+                "lot",
+                "expired",
+                Sentence(
+                    _("Lot %(lot)s expires on %(on)s, before the infusion."),
+                    {**said, "on": expires_on.isoformat()},
+                ),
+                remedy,
+            )
+        )
+    return found
+
+
 def _about_lot(wish: Wish, lot: LotFacts) -> Iterator[Obstacle]:
     said: dict[str, object] = {"lot": lot.code}
     remedy = Sentence(_("Pick another lot."))
-    if lot.release not in GIVABLE:
-        state = Sentence(vocabulary.by_code(vocabulary.RELEASE_STATES)[lot.release].label)
-        yield Obstacle(
-            "lot",
-            lot.release,
-            Sentence(_("Lot %(lot)s is %(state)s."), {**said, "state": state}),
-            remedy,
-        )
-    if lot.expires_on is not None and lot.expires_on < wish.planned_on:
-        yield Obstacle(
-            "lot",
-            "expired",
-            Sentence(
-                _("Lot %(lot)s expires on %(on)s, before the infusion."),
-                {**said, "on": lot.expires_on.isoformat()},
-            ),
-            remedy,
-        )
+    yield from lost(lot.code, lot.release, lot.expires_on, wish.planned_on)
     if lot.bags_left is not None and lot.bags_left <= 0:
         yield Obstacle(
             "lot",

@@ -52,8 +52,8 @@ KIND_LABELS: Mapping[Kind, str] = {
 }
 GLYPHS: Mapping[Kind, str] = {
     Kind.OVERDUE: "overdue",
-    Kind.OPEN: "open",
-    Kind.SOON: "due",
+    Kind.OPEN: "due",
+    Kind.SOON: "open",
     Kind.ENTERED: "done",
 }
 

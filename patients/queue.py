@@ -104,6 +104,7 @@ class Row:
     days_past: int = 0
     is_late: bool = False
     is_pressing: bool = False
+    warning: str = ""
     labs_url: str = ""
     infusion_url: str = ""
     missed_url: str = ""
@@ -311,6 +312,7 @@ def _task_row(task: Task, scale: DayScale, user: User, tile: Tile) -> Row:
         days_past=task.days_past,
         is_late=task.days_past > 0,
         is_pressing=task.section is Section.CLOSING,
+        warning=task.warning,
         section=task.section,
     )
     may_enter = allowed(user, Permission.ENTER_CLINICAL_DATA)

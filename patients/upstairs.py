@@ -39,9 +39,16 @@ def course_decisions() -> QuerySet[Any]:
     return _related("course_decisions")
 
 
+GIVABLE = ("released", "conditional")
+"""States of a lot in which it may be given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is planned for an infusion: why it was not given (empty while it waits), the lot set aside, the hour."""
+    """What is planned for an infusion: why it was not given (empty while it waits), the lot set aside, the hour.
+
+    ``release`` is the state of that lot, ``expires_on`` its last day.
+    """
 
     patient_id: int
     number: int
@@ -49,15 +56,36 @@ class Plan:
     lot: str
     planned_on: date | None
     planned_at: time | None
+    release: str = ""
+    expires_on: date | None = None
+
+    @property
+    def is_lot_lost(self) -> bool:
+        """Whether a lot was set aside that may not be given any more."""
+        return bool(self.lot) and (self.release not in GIVABLE or self.is_lot_expired)
+
+    @property
+    def is_lot_expired(self) -> bool:
+        return bool(self.expires_on and self.planned_on and self.expires_on < self.planned_on)
 
 
 def planned_infusions(patients: Iterable[int]) -> list[Plan]:
     """Return what is planned or called off for these subjects, in one query."""
     plans = _related("planned_infusions").filter(patient__in=list(patients), voided_at__isnull=True)
     rows = plans.order_by().values_list(
-        "patient", "number", "not_done", "lot__code", "planned_on", "planned_at"
+        "patient",
+        "number",
+        "not_done",
+        "lot__code",
+        "planned_on",
+        "planned_at",
+        "lot__release",
+        "lot__expires_on",
     )
-    return [Plan(patient, number, why, lot or "", day, hour) for patient, number, why, lot, day, hour in rows]
+    return [
+        Plan(patient, number, why, lot or "", day, hour, release or "", expires_on)
+        for patient, number, why, lot, day, hour, release, expires_on in rows
+    ]
 
 
 def lots_to_decide() -> list[str]:
@@ -108,7 +136,7 @@ def expiring_lots(patients: QuerySet[Patient], today: date, days: int = 7) -> li
         )
     )
     lots = _lots().filter(
-        release__in=["released", "conditional"],
+        release__in=GIVABLE,
         expires_on__gte=today,
         expires_on__lte=today + timedelta(days=days),
     )
@@ -127,7 +155,7 @@ def failed_lots(patients: QuerySet[Patient]) -> list[LotNews]:
     """Return the lots that failed a test after these patients got them, while nobody has recalled them."""
     given = infusions().filter(patient__in=patients, voided_at__isnull=True, lot__isnull=False)
     found = (
-        given.filter(lot__release_tests__result="fail", lot__release__in=["released", "conditional"])
+        given.filter(lot__release_tests__result="fail", lot__release__in=GIVABLE)
         .order_by("lot__code")
         .values_list("lot__code", "lot__expires_on")
         .annotate(n=Count("patient", distinct=True))

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 from patients import schedule, upstairs
 from patients.models import Outcome, Patient, Screening, Visit
 from patients.schedule import Appointment, Facts, Kind, State
-from trial import protocol
+from trial import protocol, vocabulary
 from trial.clock import today_at
 from trial.models import User
 
@@ -251,6 +251,19 @@ class Task:
         after = protocol.group_of(self.patient.diagnosis, self.record.given + 1)
         return after != self.record.group and not self.record.facts.decision
 
+    @property
+    def warning(self) -> str:
+        """What stands against it: the lot set aside may not be given any more."""
+        plan = (
+            self.record.plans.get(self.appointment.number) if self.appointment and self.is_infusion else None
+        )
+        if plan is None or not plan.is_lot_lost:
+            return ""
+        return _("reserved lot %(lot)s is %(state)s: plan another") % {
+            "lot": plan.lot,
+            "state": _state_said(plan),
+        }
+
     def _infusion_note(self, number: int) -> str:
         weight = self.record.last_weight_kg
         if number > 1 and not self.record.given:
@@ -270,7 +283,9 @@ class Task:
             }
         plan = self.record.plans.get(number)
         if plan is not None and plan.lot:
-            first = _("%(first)s · lot %(lot)s reserved") % {"first": first, "lot": plan.lot}
+            # what stands against the lot is a warning of its own
+            if not plan.is_lot_lost:
+                first = _("%(first)s · lot %(lot)s reserved") % {"first": first, "lot": plan.lot}
         else:
             first = _("%(first)s · no lot reserved") % {"first": first}
         after = protocol.group_of(self.patient.diagnosis, self.record.given + 1)
@@ -348,6 +363,13 @@ def section_of(appointment: Appointment, today: date) -> Section | None:
         closes_soon = appointment.closes_on - today <= timedelta(days=CLOSING_DAYS)
         return Section.CLOSING if closes_soon else Section.WEEK
     return Section.WEEK if appointment.due_on - today <= timedelta(days=WEEK_DAYS) else None
+
+
+def _state_said(plan: upstairs.Plan) -> str:
+    """Return why a lot may not be given any more."""
+    if plan.release in upstairs.GIVABLE:
+        return _("expired")
+    return _(vocabulary.by_code(vocabulary.RELEASE_STATES)[plan.release].label)
 
 
 def unfinished_screenings(user: User) -> list[Task]:

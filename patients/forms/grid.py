@@ -18,7 +18,7 @@ from patients.edit_checks import Doubt
 from patients.entries import LabEntry
 from patients.forms.fields import CorrectionForm, said, text_field
 from patients.forms.panel_row import Row, attach, read
-from patients.grid import GLYPHS, KIND_LABELS, Line
+from patients.grid import GLYPHS, KIND_LABELS, Kind, Line
 from patients.imports import cells
 from patients.models import Laboratory, LabResult
 from patients.selectors import LastValue
@@ -125,6 +125,7 @@ class SheetRow:
     day_doubts: list[Doubt] = field(default_factory=list)
     is_day_confirmed: bool = False
     conflict: Conflict | None = None
+    seen: str = ""
     kept_mine: Mapping[str, int] = field(default_factory=dict)
     kept_theirs: frozenset[str] = frozenset()
     needs_reason: bool = False
@@ -136,6 +137,11 @@ class SheetRow:
     @property
     def is_locked(self) -> bool:
         return self.line.lock is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to enter this visit."""
+        return self.line.kind in (Kind.OVERDUE, Kind.OPEN, Kind.SOON)
 
     @property
     def glyph(self) -> str:
@@ -191,6 +197,13 @@ class SheetRow:
         found = {cell.doubt.analyte for cell in self.cells if cell.doubt and cell.is_confirmed}
         is_day_kept = self.day_doubts and self.is_day_confirmed
         return frozenset(found | {panel_merge.DAY} if is_day_kept else found)
+
+    @property
+    def settled(self) -> list[tuple[str, str]]:
+        """The collisions decided on an earlier page, as hidden fields of the next: field and choice."""
+        still_open = {clash.field for clash in self.conflict.clashes} if self.conflict else set()
+        mine = [(name, MINE) for name in self.kept_mine if name not in still_open]
+        return mine + [(name, THEIRS) for name in sorted(self.kept_theirs - still_open)]
 
     @property
     def has_message(self) -> bool:
@@ -340,6 +353,7 @@ class SheetForm(CorrectionForm):
         seen = self.posted(f"seen_{row.pk}")
         if not re.fullmatch(r"[0-9]{1,9}", seen):
             return
+        row.seen = seen
         names = (*(cell.code for cell in row.cells), *panel_merge.DRAW)
         kept = {name: self.posted(f"keep_{row.pk}_{name}") for name in names}
         row.kept_mine = {name: int(seen) for name, whose in kept.items() if whose == MINE}

@@ -256,7 +256,7 @@ class _Entry:
     def page(self, status: int = 200, conflict: Conflict | None = None) -> HttpResponse:
         context = self.context()
         context["conflict"] = conflict
-        context["settled"] = self.form.settled({each.field for each in conflict.clashes}) if conflict else []
+        context["settled"] = self.form.settled({each.field for each in conflict.clashes} if conflict else ())
         if not self.form.is_bound and self.stored:
             context["saved"] = selectors.last_saved(self.visit)
             context["just_saved"] = self.request.GET.get("saved", "")[:3]

@@ -21,7 +21,7 @@ from infusions.vitals import Vitals
 from patients import worklist
 from patients.models import DataQuery, Patient
 from tests.factories import RECRUITED_ON, a_decision, a_lot, a_patient, an_infusion, settle
-from trial import protocol
+from trial import audit, protocol
 from trial.models import AuditEntry, Site, User
 from trial.refusals import Conflict
 
@@ -87,7 +87,13 @@ def test_the_last_bag_is_promised_once_and_giving_it_uses_the_promise(
         for t in worklist.tasks(coordinator)
         if t.is_infusion and t.patient == patient and t.appointment.number == 1
     ]  # type: ignore[union-attr]
-    assert "lot UC-2607-A reserved" in task.note
+    assert "lot UC-2607-A reserved" in task.note and not task.warning
+    with audit.revision(by=coordinator, reason="bacteria found", source="test"):
+        CellLot.objects.filter(pk=lot.pk).update(release="recalled")
+    [warning] = [t.warning for t in worklist.tasks(coordinator) if t.warning]
+    assert warning == "reserved lot UC-2607-A is recalled: plan another"
+    with audit.revision(by=coordinator, reason="another lot was meant", source="test"):
+        CellLot.objects.filter(pk=lot.pk).update(release="released")
     give(patient, coordinator, lot)
     assert selectors.lot_facts(lot).bags_left == 0
     assert not selectors.open_plans().exists()

@@ -365,9 +365,26 @@ def test_a_conflict_is_shown_on_its_row_and_the_others_are_saved(
     assert "before 44 U/L" in shown
     assert "theirs 50 U/L" in shown
     assert "mine 60 U/L" in shown
-    form = fields(text(page)) | {f"keep_{one.pk}_alt": "mine", "reason": protocol.CHANGE_REASONS[0].code}
+    # what is decided stays decided while a reason is missing, or another field collides
+    choice = {f"keep_{one.pk}_alt": "mine"}
+    page = browser.post(url(), fields(text(page)) | choice | {"reason": ""})
+    assert page.status_code == 422
+    assert choice.items() <= fields(text(page)).items()
+    actions.record_labs(
+        patient=one,
+        week=4,
+        entries=[LabEntry(analyte="ast", value=Decimal(70), typed_text="70")],
+        by=data_manager,
+    )
+    audit.settle()
+    form = fields(text(page)) | {cell(one, "ast"): "71", "reason": protocol.CHANGE_REASONS[0].code}
+    page = browser.post(url(), form)
+    assert page.status_code == 409
+    form = fields(text(page))
+    assert choice.items() <= form.items()
+    form |= {f"keep_{one.pk}_ast": "theirs", "reason": protocol.CHANGE_REASONS[0].code}
     assert browser.post(url(), form).status_code == 302
-    assert stored(one)["alt"].value == 60
+    assert (stored(one)["alt"].value, stored(one)["ast"].value) == (60, 70)
 
 
 def test_what_only_the_other_person_changed_stays(

@@ -55,6 +55,13 @@ const show = (part, fresh) => {
   }
   const message = part.querySelector(".grid-message");
   if (message.contains(document.activeElement)) return;
+  // what two people wrote stays to be decided, whatever else is typed
+  const clashes = message.querySelector(".conflict");
+  if (clashes) {
+    for (const hidden of fresh.querySelectorAll(".grid-said > [type=hidden]")) hidden.remove();
+    fresh.querySelector(".grid-said").prepend(...message.querySelectorAll(".grid-said > [type=hidden]"), clashes);
+    fresh.querySelector(".grid-message").hidden = false;
+  }
   message.replaceChildren(...fresh.querySelector(".grid-message").childNodes);
   message.hidden = fresh.querySelector(".grid-message").hidden;
 };
@@ -440,7 +447,10 @@ if (form) {
     form.querySelector(".grid-clashes input") ??
     form.querySelector(".grid-cell.is-wrong input, .grid-cell.is-warned input") ??
     form.querySelector(".change-reason.is-wrong input") ??
-    [...form.querySelectorAll("[data-cell]:not([data-column=day], [readonly])")].find((input) => !input.value);
+    ["[data-waits] ", ""]
+      .flatMap((whose) => [...form.querySelectorAll(`${whose}[data-cell]:not([data-column=day], [readonly])`)])
+      .find((input) => !input.value);
   first?.focus({ preventScroll: true });
+  first?.closest("[data-waits]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (first?.matches("[data-cell]")) first.select();
 }

@@ -66,8 +66,9 @@ addEventListener("beforeprint", () => {
   if (!line) return;
   line.dataset.person ??= line.textContent.trim();
   const state = document.getElementById("freshness")?.innerText.trim() ?? "";
-  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString();
-  const printed = `${line.dataset.printed} ${now.slice(0, 16).replace("T", " ")}`;
+  // in the time of the site, whatever the clock of this machine is set to; Swedes write the year first
+  const now = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "short", timeZone: line.dataset.zone || undefined }).format();
+  const printed = `${line.dataset.printed} ${now}`;
   line.textContent = [state, printed, line.dataset.person].filter(Boolean).join(" · ");
 });
 
