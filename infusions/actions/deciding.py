@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from infusions import selectors
 from infusions.actions.agreement import ask_about_course
-from infusions.actions.rules import corrects, demand_reason, merged
+from infusions.actions.rules import ADDED_LATER, corrects, demand_reason, merged
 from infusions.models import CourseDecision
 from patients import edit_checks
 from patients import selectors as patient_selectors
@@ -81,7 +81,8 @@ def decide_course(
             setattr(stored, name, value)
         stored.version += 1
         stored.clean_fields(exclude=["patient"])
-        stored.save()
+        with audit.revision(by=by, reason="" if reason.strip() or not stored.pk else ADDED_LATER):
+            stored.save()
         ask_about_course(patient, by=by)
     return stored
 

@@ -306,6 +306,26 @@ def test_the_fifth_without_a_decision_is_a_deviation_and_today_says_so(
         assert give(patient, coordinator, good, 5).deviation == ""
 
 
+def test_what_a_decision_left_empty_is_filled_in_without_a_reason(
+    patient: Patient, coordinator: User, hepatologist: User
+) -> None:
+    with audit.revision(by=hepatologist, source="import"):
+        stored = CourseDecision.objects.create(
+            patient=patient, decision="prolong", decided_on=FIRST, grounds="TBIL falls"
+        )
+    with time_machine.travel(f"{FIRST + timedelta(days=30)}T02:00:00Z"):
+        again = actions.decide_course(
+            patient=patient,
+            decision="prolong",
+            grounds="TBIL falls",
+            decided_on=FIRST,
+            decided_by="Zhou Hui",
+            version=stored.version,
+            by=coordinator,
+        )
+    assert (again.pk, again.decided_by, again.version) == (stored.pk, "Zhou Hui", stored.version + 1)
+
+
 def test_the_planned_course_follows_the_decision(patient: Patient, coordinator: User) -> None:
     assert worklist.record(patient).facts.planned_infusions == 8
     a_decision(patient, "stop")
