@@ -352,7 +352,7 @@ def value_text(
         return lab_text(row, value)
     if table == QUERY_MESSAGES and column == "text" and row is not None:
         return message_text(row)
-    if table == LABS and column == "typed_unit":
+    if column == "typed_unit":
         return units.symbol(str(value))
     if table == INFUSIONS and column == "cells":
         return cells_text(value)
