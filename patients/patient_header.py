@@ -166,7 +166,7 @@ def header(patient: Patient, user: User, record: worklist.Record | None = None) 
         planned=max(facts.planned_infusions, *facts.given, 0),
         first_infusion_on=facts.first_infusion_on,
         pips=_pips(facts, today),
-        meld=_meld_now(patient),
+        meld=_meld_now(patient, outcomes),
         next_due=schedule.next_due(facts, today),
         ended=_ended(outcomes),
         may_enter=roles.allowed(user, roles.Permission.ENTER_CLINICAL_DATA),
@@ -231,7 +231,10 @@ def _pip(number: int, appointment: Appointment | None) -> Pip:
     return Pip(number, "late" if is_late else "given", appointment.done_on)
 
 
-def _meld_now(patient: Patient) -> MeldNow:
+def _meld_now(patient: Patient, outcomes: list[Any]) -> MeldNow:
+    """Return the newest score that counts: none drawn from the day of death or transplantation on."""
+    ends = [o.happened_on for o in outcomes if protocol.OutcomeKind(o.kind) in protocol.ENDS_OBSERVATION]
+    last = min(ends, default=date.max)
     label = protocol.SCORE_AT[protocol.DEFAULT_SCORE].label
     newest = (
         patient.scores.filter(variant=protocol.DEFAULT_SCORE, visit__voided_at__isnull=True)
@@ -239,7 +242,8 @@ def _meld_now(patient: Patient) -> MeldNow:
         .distinct("visit_id")
         .select_related("visit")
     )
-    scores = sorted(newest, key=lambda s: (s.visit.visited_on or date.min, s.visit.week or 0, s.visit_id))
+    counting = [s for s in newest if (s.visit.visited_on or date.min) < last]
+    scores = sorted(counting, key=lambda s: (s.visit.visited_on or date.min, s.visit.week or 0, s.visit_id))
     if not scores:
         return MeldNow(label)
     baseline = next((s.reported for s in scores if s.visit.week == protocol.BASELINE_WEEK), None)

@@ -110,6 +110,14 @@ def test_the_score_is_the_newest_with_a_value_and_its_change_since_baseline(
         True,
     )
 
+    transplanted = actions.record_outcome(
+        patient=patient, kind="transplant", happened_on=first + timedelta(days=28), by=coordinator
+    )
+    assert selectors.header(patient, coordinator).meld.reported == 21, (
+        "what is drawn from that day on does not count"
+    )
+    actions.void_outcome(outcome=transplanted, by=coordinator, reason="belonged to another subject")
+    assert selectors.header(patient, coordinator).meld.reported == 9
     actions.void_visit(visit=later, by=coordinator, reason="belonged to another subject")
     meld = selectors.header(patient, coordinator).meld
     assert (meld.reported, meld.change) == (21, None)
