@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.shortcuts import redirect, resolve_url
 from django.utils import timezone
@@ -41,6 +41,9 @@ WHOSE_PAGE = "X-Person"
 _SEEN, _BEGUN = accounts.SEEN, accounts.BEGUN
 _SEEN_STEP = 30  # seconds; a session row is not written for every request
 
+METHODS = ("GET", "HEAD", "POST")
+"""What a browser's links and forms send."""
+
 
 def headers_on_every_answer(get_response: Answer) -> Answer:
     """Repeat Django's constant headers on what its own middleware refuses: a forged host."""
@@ -55,6 +58,15 @@ def headers_on_every_answer(get_response: Answer) -> Answer:
         for name, value in constant.items():
             response.headers.setdefault(name, value)
         return response
+
+    return middleware
+
+
+def refuse_other_methods(get_response: Answer) -> Answer:
+    """Answer 405 to what no page knows, before a view takes it for a GET."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request) if request.method in METHODS else HttpResponseNotAllowed(list(METHODS))
 
     return middleware
 

@@ -192,3 +192,11 @@ def test_plain_http_is_redirected_with_headers(client: Client) -> None:
     response = client.get("/login/")
     assert (response.status_code, response["Location"]) == (301, "https://testserver/login/")
     assert response["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+def test_what_no_page_knows_is_refused_before_a_view_sees_it(method: str) -> None:
+    answer = Client().generic(method, "/login/")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert "no-store" in answer.headers["Cache-Control"]
