@@ -38,10 +38,7 @@ class Part(StrEnum):
 ENROLLED, SCREENING, FAILED = "enrolled", "screening", "screen_failed"
 
 ENDED_EARLY: Mapping[OutcomeKind, str] = {
-    OutcomeKind.DEATH: _("died"),
-    OutcomeKind.TRANSPLANT: _("transplanted"),
-    OutcomeKind.WITHDRAWAL: _("withdrew"),
-    OutcomeKind.LOST: _("lost to follow-up"),
+    **protocol.OUTCOME_LABELS,
     OutcomeKind.COMPLETED: _("completed before"),
 }
 

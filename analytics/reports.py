@@ -19,7 +19,7 @@ from django.utils import timezone
 from analytics.code_version import CURRENT
 from analytics.models import Report
 from analytics.selectors import one_moment
-from trial.models import Revision
+from trial import audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,6 @@ class Made:
     body: Any
     revision: int
     made_at: datetime
-
-
-def latest_revision() -> int:
-    """Return the number of the newest revision of the data, 0 when there is none."""
-    newest = Revision.objects.order_by("-number").values_list("number", flat=True).first()
-    return newest or 0
 
 
 def report(kind: str, key: str, work: Callable[[], Any]) -> Made:
@@ -49,7 +43,7 @@ def report(kind: str, key: str, work: Callable[[], Any]) -> Made:
         Exact numbers travel as text.
     """
     with one_moment():
-        revision = latest_revision()
+        revision = audit.latest_revision()
         found = Report.objects.filter(kind=kind, key=key, revision=revision, code_version=CURRENT).first()
         if found is not None:
             return Made(found.body, found.revision, found.made_at)

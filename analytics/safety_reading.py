@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import F, Min
+from django.db.models import Min
 
 from analytics.reports import Made, report
 from analytics.safety import Event, LabGrade, Peak
 from infusions.models import Infusion
 from patients import ctcae, grading
-from patients.models import AdverseEvent, LabResult, Outcome, Patient
+from patients.models import AdverseEvent, Outcome, Patient
 from patients.serious import Infused, since_last_infusion
 from trial import protocol
 from trial.models import User
@@ -23,6 +23,13 @@ PEAKS = ("alt", "tbil")
 CHUNK = 1000
 """Subjects whose results are graded at a time: they are objects."""
 RATIO_PLACES = Decimal("0.001")
+
+
+class Values(NamedTuple):
+    """Rows of worst grades and of peaks."""
+
+    grades: list[list[Any]]
+    peaks: list[list[Any]]
 
 
 def stored() -> Made:
@@ -45,13 +52,13 @@ def body() -> dict[str, Any]:
     sizes = dict.fromkeys(protocol.GROUP_CODES, 0)
     for group in groups.values():
         sizes[group] += 1
+    ends = _ends()
+    parts = [_values(treated[at : at + CHUNK], groups, ends) for at in range(0, len(treated), CHUNK)]
     return {
         "sizes": sizes,
         "events": _events(groups, infused),
-        "grades": [
-            row for at in range(0, len(treated), CHUNK) for row in _grades(treated[at : at + CHUNK], groups)
-        ],
-        "peaks": _peaks(treated, groups, infused),
+        "grades": [row for part in parts for row in part.grades],
+        "peaks": [row for part in parts for row in part.peaks],
     }
 
 
@@ -84,14 +91,17 @@ def _ends() -> dict[int, date]:
     return dict(ends.order_by().values_list("patient_id").annotate(day=Min("happened_on")))
 
 
-def _grades(patients: Sequence[Patient], groups: dict[int, str]) -> list[list[Any]]:
-    """Return for each subject and term the grade of the baseline and the worst after it, by both rules."""
-    ends = _ends()
+def _values(patients: Sequence[Patient], groups: dict[int, str], ends: dict[int, date]) -> Values:
+    """Return for each subject and term the grade of the baseline and the worst after it, by both rules.
+
+    And the highest ALT and TBIL after the first infusion over the baseline, which is
+    the same value that the grades were held against.
+    """
     codes = {who.pk: who.subject_id for who in patients}
     worst: dict[tuple[int, str], list[int | None]] = {}
+    ratios: dict[int, dict[str, Decimal]] = defaultdict(dict)
     for one in grading.every_grade(patients):
-        result = one.result
-        day = result.visit.visited_on
+        result, day = one.result, one.result.visit.visited_on
         if result.value is None or (day is not None and day >= ends.get(result.patient_id, date.max)):
             continue
         alone = ctcae.propose(
@@ -100,50 +110,24 @@ def _grades(patients: Sequence[Patient], groups: dict[int, str]) -> list[list[An
         found = worst.setdefault((result.patient_id, one.term), [one.baseline_grade, None, None])
         found[1] = _higher(found[1], one.grade.grade)
         found[2] = _higher(found[2], alone.grade if alone else None)
-    return [
-        [patient, codes[patient], groups[patient], term, *grades]
-        for (patient, term), grades in sorted(worst.items())
+        if result.analyte in PEAKS and one.baseline is not None and one.baseline.value:
+            ratio = (result.value / one.baseline.value).quantize(RATIO_PLACES)
+            known = ratios[result.patient_id]
+            known[result.analyte] = max(ratio, known.get(result.analyte, ratio))
+    grades = [
+        [patient, codes[patient], groups[patient], term, *found]
+        for (patient, term), found in sorted(worst.items())
     ]
+    peaks = [
+        [who.pk, who.subject_id, groups[who.pk], *(str(ratios[who.pk][code]) for code in PEAKS)]
+        for who in patients
+        if len(ratios[who.pk]) == len(PEAKS)
+    ]
+    return Values(grades, peaks)
 
 
 def _higher(one: int | None, other: int | None) -> int | None:
     return max((grade for grade in (one, other) if grade is not None), default=None)
-
-
-def _peaks(
-    patients: Sequence[Patient], groups: dict[int, str], infused: dict[int, list[Infused]]
-) -> list[list[Any]]:
-    """Return the highest ALT and TBIL after the first infusion over the last value before it."""
-    ends = _ends()
-    first = {who.pk: infused[who.pk][0].given_on for who in patients}
-    baseline: dict[tuple[int, str], Decimal] = {}
-    peak: dict[tuple[int, str], Decimal] = {}
-    results = (
-        LabResult.objects.filter(
-            analyte__in=PEAKS, value__isnull=False, visit__voided_at__isnull=True, patient__in=list(first)
-        )
-        .annotate(day=F("visit__visited_on"), week=F("visit__week"))
-        .order_by("visit__visited_on", "pk")
-    )
-    for patient, analyte, value, day, week in results.values_list(
-        "patient_id", "analyte", "value", "day", "week"
-    ):
-        if day is None or day >= ends.get(patient, date.max):
-            continue
-        if day < first[patient] or (day == first[patient] and week == protocol.BASELINE_WEEK):
-            baseline[patient, analyte] = value
-        else:
-            peak[patient, analyte] = max(value, peak.get((patient, analyte), value))
-    rows = []
-    for who in patients:
-        ratios = [
-            (peak[who.pk, code] / baseline[who.pk, code]).quantize(RATIO_PLACES)
-            for code in PEAKS
-            if peak.get((who.pk, code)) is not None and baseline.get((who.pk, code), Decimal(0)) > 0
-        ]
-        if len(ratios) == len(PEAKS):
-            rows.append([who.pk, who.subject_id, groups[who.pk], *(str(ratio) for ratio in ratios)])
-    return rows
 
 
 def events_of(made: Made) -> list[Event]:

@@ -14,6 +14,7 @@ from analytics.cell_history import crossed
 from analytics.datasets import DATASETS
 from analytics.exports import bundle
 from analytics.models import Snapshot
+from trial import audit
 from trial.trail_words import reason_parts
 
 MOST = 400
@@ -58,7 +59,7 @@ def since(frozen: Snapshot, other: Snapshot | None = None) -> reports.Made:
 
 def compare(frozen: Snapshot, other: Snapshot | None = None) -> dict[str, Any]:
     """Compare a snapshot with the data as they stand, or with another snapshot."""
-    until = other.revision if other else reports.latest_revision()
+    until = other.revision if other else audit.latest_revision()
     labs, lab_count = _labs(min(frozen.revision, until), max(frozen.revision, until))
     before = _tables(frozen)
     after = _tables(other) if other else {name: _now(name) for name in ("subjects", "cells")}

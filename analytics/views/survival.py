@@ -21,9 +21,8 @@ from analytics import (
     survival_files,
     survival_reading,
 )
-from analytics.reports import latest_revision
 from analytics.survival import End
-from trial import protocol
+from trial import audit, protocol
 from trial.protocol import Population
 from trial.roles import Permission, requires
 
@@ -118,7 +117,7 @@ def survival_rows(request: HttpRequest) -> HttpResponse:
     if landmark not in SIDES:
         raise Http404
     with selectors.one_moment():
-        revision = latest_revision()
+        revision = audit.latest_revision()
         who = follow_up.follow(follow_up.courses(), context["population"], landmark=landmark == "landmark")
         who = who.of(context["pair"])
         visible = follow_up.visible(request.user)
