@@ -60,7 +60,8 @@ def test_a_block_of_a_spreadsheet_becomes_a_week_of_a_site(open_page: OpenPage, 
     # a question about a unit is answered from the next cell, while it is empty
     page.keyboard.type("8.2")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("did you mean mg/dL?")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("TBIL: 8.2 µmol/L, last 152.8: did you mean mg/dL?")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("did you mean mg/dL?")).to_have_count(1, timeout=SOON)
     page.keyboard.press("u")
     assert value(page, "GE-001", "tbil") == "8.2 mg/dL"
     expect(page.get_by_text("did you mean mg/dL?")).to_have_count(0, timeout=SOON)

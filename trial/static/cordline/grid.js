@@ -173,6 +173,8 @@ reasons?.addEventListener("click", (event) => {
 const way = (input, kind) => {
   const name = kind === "u" ? "data-use-unit" : "data-keep-cell";
   const own = partOf(input).querySelector(`[${name}="${input.dataset.column}"]`);
+  // the answer to what stood here before is not for what stands here now
+  if (own?.dataset.text && !own.dataset.text.startsWith(input.value)) return null;
   if (own || input.value) return own;
   return form.querySelector(kind === "u" ? "[data-use-unit]" : "[data-keep-cell]:not(:checked)");
 };
