@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from patients.models.scope import ScopedQuerySet
 from trial.triggers import refuse_change, refuse_truncate
@@ -177,6 +178,38 @@ class Look(models.Model):
 
     def __str__(self) -> str:
         return f"{self.page} at r{self.revision}"
+
+
+class ExportRecord(models.Model):
+    """Data left the house: who took what, in which form and why. Only ever added to.
+
+    ``rows`` maps each file to its number of rows; ``sha256`` is the hash of the
+    manifest, which names the hash of every file.
+    """
+
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField(db_default=Now(), editable=False)
+    source = models.CharField(max_length=40)
+    identified = models.BooleanField()
+    purpose = models.CharField(max_length=300, blank=True)
+    population = models.CharField(max_length=20, blank=True)
+    format = models.CharField(max_length=20)
+    snapshot = models.ForeignKey("Snapshot", models.PROTECT, null=True, related_name="exports")
+    revision = models.BigIntegerField()
+    rows = models.JSONField(default=dict)
+    sha256 = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [*refuse_change(), refuse_truncate()]
+        constraints = [
+            models.CheckConstraint(
+                name="identified_export_has_a_purpose", condition=Q(identified=False) | ~Q(purpose="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.format} of r{self.revision} by {self.by_id}"
 
 
 class Snapshot(models.Model):

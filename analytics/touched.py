@@ -104,6 +104,7 @@ IRRELEVANT = frozenset(
         "patients_adverseevent",
         "patients_confirmedgrade",
         "patients_dataquery",
+        "patients_importmapping",
         "patients_laboratory",
         "patients_laboratoryunit",
         "patients_patientidentity",

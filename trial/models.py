@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -161,6 +162,8 @@ class AccountEvent(models.Model):
         CODES_OFF = "codes_off", _("second factor removed")
         UNLOCKED = "unlocked", _("unlocked after failed logins")
         SITE_OPENED = "site_opened", _("site opened")
+        TOKEN_MADE = "token_made", _("token for the API made")
+        TOKEN_REVOKED = "token_revoked", _("token for the API revoked")
 
     account = models.ForeignKey(
         User, models.PROTECT, null=True, related_name="account_events", verbose_name=_("account")
@@ -189,6 +192,8 @@ class AccountEvent(models.Model):
                         "codes_off",
                         "unlocked",
                         "site_opened",
+                        "token_made",
+                        "token_revoked",
                     ]
                 ),
             ),
@@ -196,6 +201,54 @@ class AccountEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.account_id} by {self.by_id}"
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def visible_to(self, user: User) -> ApiTokenQuerySet:
+        """Keep the tokens of this person: nobody else sees that they exist."""
+        return self.filter(owner=user)
+
+
+class ApiToken(models.Model):
+    """What a program shows to act for a person: never more than the person may, only what its scopes say.
+
+    The token itself is shown once; here stands its SHA-256.
+    """
+
+    class Scope(models.TextChoices):
+        READ_DATASETS = "datasets:read", _("read datasets")
+        READ_OBSERVATIONS = "observations:read", _("read subjects and laboratory values")
+        WRITE_OBSERVATIONS = "observations:write", _("write laboratory values")
+
+    owner = models.ForeignKey(User, models.PROTECT, related_name="api_tokens")
+    name = models.CharField(_("name"), max_length=80)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    start = models.CharField(max_length=12, editable=False)
+    scopes = ArrayField(models.CharField(max_length=24, choices=Scope), verbose_name=_("scopes"))
+    made_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(_("valid until"))
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-made_at", "-id"]
+        indexes = [models.Index(fields=["owner", "-made_at"], name="token_by_owner")]
+        constraints = [
+            models.CheckConstraint(
+                name="token_scopes_are_known",
+                condition=Q(scopes__contained_by=["datasets:read", "observations:read", "observations:write"])
+                & Q(scopes__len__gt=0),
+            ),
+            models.CheckConstraint(
+                name="token_digest_is_sha256", condition=Q(digest__regex=r"^[0-9a-f]{64}$")
+            ),
+            models.CheckConstraint(name="token_ends", condition=Q(expires_at__gt=F("made_at"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.start}… of {self.owner_id}"
 
 
 class LastLook(models.Model):
@@ -223,6 +276,7 @@ class Job(models.Model):
         RUNNING = "running", _("running")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=40)
@@ -232,6 +286,7 @@ class Job(models.Model):
     queued_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
+    cancel_asked_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     steps_done = models.PositiveBigIntegerField(default=0)
@@ -246,12 +301,13 @@ class Job(models.Model):
         ordering = ["-queued_at"]
         constraints = [
             models.CheckConstraint(
-                name="job_status_is_known", condition=Q(status__in=["queued", "running", "done", "failed"])
+                name="job_status_is_known",
+                condition=Q(status__in=["queued", "running", "done", "failed", "cancelled"]),
             ),
             models.CheckConstraint(
                 name="job_is_finished_when_done_or_failed",
                 condition=Q(status__in=["queued", "running"], finished_at__isnull=True)
-                | Q(status__in=["done", "failed"], finished_at__isnull=False),
+                | Q(status__in=["done", "failed", "cancelled"], finished_at__isnull=False),
             ),
         ]
         indexes = [models.Index(fields=["status", "heartbeat_at"], name="job_by_status")]

@@ -71,6 +71,7 @@ TABLES: Mapping[str, Any] = {
     "patients_laboratory": gettext_lazy("Laboratory"),
     "patients_laboratoryunit": gettext_lazy("Unit of a laboratory"),
     "patients_referencerange": gettext_lazy("Reference range"),
+    "patients_importmapping": gettext_lazy("Columns of a laboratory's files"),
     SITES: gettext_lazy("Site"),
     USERS: gettext_lazy("Account"),
 }
@@ -235,6 +236,7 @@ _NAMED_BY: Mapping[str, str] = {
     SITES: "code",
     USERS: "username",
     "patients_laboratory": "code",
+    "patients_importmapping": "kind",
 }
 """The column that names a row of a table."""
 
@@ -447,6 +449,7 @@ def counted(table: str, rows: int) -> str:
             "%(n)s unit of a laboratory", "%(n)s units of a laboratory", rows
         ),
         "patients_referencerange": ngettext("%(n)s reference range", "%(n)s reference ranges", rows),
+        "patients_importmapping": ngettext("%(n)s mapping of columns", "%(n)s mappings of columns", rows),
         LOTS: ngettext("%(n)s lot", "%(n)s lots", rows),
         SITES: ngettext("%(n)s site", "%(n)s sites", rows),
         USERS: ngettext("%(n)s account", "%(n)s accounts", rows),

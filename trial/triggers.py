@@ -58,6 +58,7 @@ UNTRAILED: Mapping[str, str] = MappingProxyType(
         "trial.AuditEntry": "is the trail; guarded by triggers of its own",
         "patients.IdentityView": "is a log itself, and only added to",
         "trial.AccountEvent": "is a log itself, and only added to",
+        "trial.ApiToken": "what a program signs in with; making and revoking stand in the log of accounts",
         "trial.LastLook": "when somebody looked at Today, for what is new since; no clinical data",
         "trial.Job": "progress of long work; what a job writes is in the trail",
         "trial.Draft": "what somebody is typing and has not saved; gone with the save, after 30 days at the latest",

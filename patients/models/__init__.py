@@ -1,6 +1,7 @@
 """Who takes part, whether they may, when they were seen, what was measured, what happened."""
 
 from patients.models.event import AdverseEvent, ConfirmedGrade, Outcome
+from patients.models.import_mapping import ImportMapping
 from patients.models.lab import LabResult
 from patients.models.laboratory import Laboratory, LaboratoryUnit, ReferenceRange
 from patients.models.patient import IdentityView, Patient, PatientIdentity
@@ -15,6 +16,7 @@ __all__ = [
     "ConfirmedGrade",
     "DataQuery",
     "IdentityView",
+    "ImportMapping",
     "LabResult",
     "Laboratory",
     "LaboratoryUnit",

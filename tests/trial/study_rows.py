@@ -29,6 +29,7 @@ from patients.models import (
     AdverseEvent,
     ConfirmedGrade,
     DataQuery,
+    ImportMapping,
     Laboratory,
     LaboratoryUnit,
     LabResult,
@@ -291,6 +292,13 @@ SAMPLES: Mapping[str, Sample] = {
     "patients_adverseevent": Sample(an_event, "grade", 3),
     "patients_confirmedgrade": Sample(a_grade, "grade", 2),
     "patients_dataquery": Sample(a_query, "state", "answered"),
+    "patients_importmapping": Sample(
+        lambda: ImportMapping(
+            laboratory=saved(a_laboratory()), kind="visits", options={"encoding": "gb18030"}
+        ),
+        "kind",
+        "subjects",
+    ),
     "patients_laboratory": Sample(a_laboratory, "is_active", False),
     "patients_laboratoryunit": Sample(
         lambda: LaboratoryUnit(laboratory=saved(a_laboratory()), analyte="tbil", unit="mg/dL"),

@@ -92,7 +92,8 @@ def insert_by_copy(model: Model) -> None:
     json_row = json_of_a_new_row(model)
     copy = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(**_at(model))
     with _written(), connection.cursor() as cursor, cursor.copy(copy) as rows:
-        rows.write_row([json_row[f.column] for f in fields])
+        values = [json_row[f.column] for f in fields]
+        rows.write_row([json.dumps(value) if isinstance(value, dict) else value for value in values])
 
 
 def insert_by_merge(model: Model) -> None:
