@@ -148,16 +148,21 @@ def recognise(
     """
     mapped = _mapped(headers, meanings, options)
     columns: list[Column | None] = []
+    places = _placed(headers, meanings, options)
     for position, header in enumerate(headers):
-        meaning = mapped[header] if header in mapped else _meaning(header, meanings)
+        if position in places:
+            meaning = places[position]
+        else:
+            meaning = mapped[header] if header in mapped else _meaning(header, meanings)
         if meaning is None:
             columns.append(None)
             continue
         role, code, unit = meaning
-        if role is Role.VALUE and code in options.units:
-            unit = _said_unit(header, code, options.units[code])
+        said = options.units.get(header) or options.units.get(code)
+        if role is Role.VALUE and said:
+            unit = _said_unit(header, code, said)
         columns.append(Column(position, header, role, code, unit))
-    _refuse_twins(headers, columns)
+    _refuse_twins(headers, columns, set(places))
     return columns
 
 
@@ -165,7 +170,10 @@ def recognised(headers: Sequence[str], meanings: Mapping[str, Meaning], options:
     """Return the fields and analytes a row of headers names; never refuses, for finding the header row."""
     chosen = {plain(name): code for name, code in options.columns.items()}
     found = set()
-    for header in headers:
+    for position, header in enumerate(headers):
+        if letter_of(position) in options.places:
+            found.add(options.places[letter_of(position)] or header)
+            continue
         if plain(header) in chosen:
             found.add(chosen[plain(header)] or header)
             continue
@@ -186,21 +194,36 @@ def _mapped(
     mapped: dict[str, Meaning | None] = {}
     for name, code in options.columns.items():
         found = [header for header in headers if header == name or plain(header) == plain(name)]
-        if code == IGNORED:
-            mapped.update(dict.fromkeys(found))
-            continue
-        if plain(code) not in meanings:
-            raise FileRefused(
-                "mapping",
-                Sentence(
-                    _("The mapping sends “%(header)s” to “%(field)s”, which this import does not have."),
-                    {"header": name, "field": code},
-                ),
-                Sentence(_("Name a field or an analyte, or leave it empty to ignore the column.")),
-                columns=[name],
-            )
-        mapped.update(dict.fromkeys(found, meanings[plain(code)]))
+        mapped.update(dict.fromkeys(found, _said_meaning(name, code, meanings)))
     return mapped
+
+
+def _placed(
+    headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options
+) -> dict[int, Meaning | None]:
+    """Return what was said about single columns, by their place."""
+    letters = {letter_of(position): position for position in range(len(headers))}
+    return {
+        letters[letter]: _said_meaning(headers[letters[letter]] or letter, code, meanings)
+        for letter, code in options.places.items()
+        if letter in letters
+    }
+
+
+def _said_meaning(name: str, code: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+    if code == IGNORED:
+        return None
+    if plain(code) not in meanings:
+        raise FileRefused(
+            "mapping",
+            Sentence(
+                _("The mapping sends “%(header)s” to “%(field)s”, which this import does not have."),
+                {"header": name, "field": code},
+            ),
+            Sentence(_("Name a field or an analyte, or leave it empty to ignore the column.")),
+            columns=[name],
+        )
+    return meanings[plain(code)]
 
 
 def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
@@ -254,7 +277,7 @@ def _said_unit(header: str, code: str, text: str) -> str:
     )
 
 
-def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None]) -> None:
+def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None], placed: set[int]) -> None:
     seen: dict[tuple[Role, str], Column] = {}
     names: dict[str, int] = {}
     for position, (header, column) in enumerate(zip(headers, columns, strict=True)):
@@ -263,6 +286,8 @@ def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None]) -> N
             if key in seen:
                 raise _twins(seen[key].header, seen[key].position, header, position, column.code)
             seen[key] = column
+        if position in placed:
+            continue
         name = plain(header)
         if name and name in names:
             raise _twins(headers[names[name]], names[name], header, position, header)

@@ -33,7 +33,9 @@ class Options:
     """Said by a person; what is empty is found in the file and shown.
 
     ``columns`` maps a header to a field of the import, or to nothing; ``units``
-    an analyte to the unit of its column.
+    an analyte, or the header of its column, to the unit. ``places`` maps the letter
+    of a column, for columns that no header of their own tells apart;
+    ``header_line`` says in which line the header stands.
     """
 
     encoding: str = ""
@@ -42,6 +44,8 @@ class Options:
     sheet: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    header_line: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the options as a mapping file holds them."""
@@ -49,7 +53,8 @@ class Options:
 
 
 _WORDS = ("encoding", "separator", "dates", "sheet")
-_TABLES = ("columns", "units")
+_TABLES = ("columns", "units", "places")
+_NUMBERS = ("header_line",)
 _SEPARATOR_WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t"}
 
 
@@ -64,7 +69,7 @@ def options_of(stored: Mapping[str, Any]) -> Options:
     FileRefused
         If the mapping says something that is not an option.
     """
-    known = set(_WORDS) | set(_TABLES)
+    known = set(_WORDS) | set(_TABLES) | set(_NUMBERS)
     if not set(stored) & known:
         stored = {"columns": stored}
     strange = sorted(set(stored) - known)
@@ -80,6 +85,11 @@ def options_of(stored: Mapping[str, Any]) -> Options:
             isinstance(value, str | None) for value in table.values()
         ):
             raise _not_a_mapping(Sentence(_("“%(word)s” is to hold pairs of texts."), {"word": name}))
+    line = stored.get("header_line") or 0
+    if not isinstance(line, int) or isinstance(line, bool) or line < 0:
+        raise _not_a_mapping(
+            Sentence(_("“%(word)s” is to be the number of a line."), {"word": "header_line"})
+        )
     if words["dates"] and words["dates"] not in list(DateOrder):
         raise _not_a_mapping(Sentence(_("“%(word)s” is not an order of dates."), {"word": words["dates"]}))
     return Options(
@@ -89,6 +99,8 @@ def options_of(stored: Mapping[str, Any]) -> Options:
         sheet=words["sheet"],
         columns={str(header): field or IGNORED for header, field in tables["columns"].items()},
         units={str(analyte): str(unit) for analyte, unit in tables["units"].items()},
+        places={str(letter): field or IGNORED for letter, field in tables["places"].items()},
+        header_line=line,
     )
 
 

@@ -31,6 +31,10 @@ def _(message: str) -> str:
 Row = tuple[int, list[str]]
 
 SEPARATORS: Mapping[str, str] = {",": _("comma"), ";": _("semicolon"), "\t": _("tab"), "|": _("bar")}
+MEND_LINE, MEND_WHY = "line", "why refused"
+"""Columns that a file of rows to mend has behind its own; they are ours and say nothing of the study."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+"""Characters with which a cell must not begin where a spreadsheet may open it; the mark itself is one of them."""
 _SAMPLED_CHARACTERS = 512 * 1024
 _SAMPLED_ROWS = 2000
 _HEADER_WITHIN = 40
@@ -85,6 +89,12 @@ class Table:
     manner: Manner
     width: int
     rows: Callable[[], Iterator[Row]]
+    headers: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> frozenset[int]:
+        """Where the columns stand that rows to mend have of ours."""
+        return _own(self.headers)
 
     def of(self, role: Role, code: str) -> Column | None:
         """Return the column that holds something, if there is one."""
@@ -246,7 +256,9 @@ def _find_header(
     """Return under which separator (or sheet) and at which record most columns are recognised."""
     best: tuple[int, str, int] | None = None
     for key, rows in candidates:
-        for index, (_line, cells) in enumerate(rows[:_HEADER_WITHIN]):
+        for index, (line, cells) in enumerate(rows[: max(_HEADER_WITHIN, options.header_line)]):
+            if options.header_line and line != options.header_line:
+                continue
             score = len(recognised(cells, layout.meanings, options))
             if score and (best is None or score > best[0]):
                 best = (score, key, index)
@@ -292,11 +304,18 @@ def _table(
     while headers and not headers[-1].strip():
         headers = headers[:-1]
     columns = recognise(headers, layout.meanings, options)
+    own = _own(headers)
+    if own:
+        read = _as_it_was(read)
     comma = not in_workbook and facts.separator != "," and _decimal_comma(columns, sample, layout)
-    dates = options.dates or _date_order(columns, sample, layout, dotted_is_day=comma)
+    dates = (
+        options.dates or _said_in(headers, own) or _date_order(columns, sample, layout, dotted_is_day=comma)
+    )
     facts.decimal_comma, facts.dates = comma, dates.value if dates else ""
     for position, (header, column) in enumerate(zip(headers, columns, strict=True)):
         entry = {"letter": letter_of(position), "header": header}
+        if column is None and position in own:
+            continue
         if column is None:
             facts.ignored.append(entry)
         else:
@@ -310,7 +329,63 @@ def _table(
                 {"headers": ", ".join(entry["header"] or entry["letter"] for entry in facts.ignored)},
             )
         )
-    return Table(facts, columns, Manner(comma, dates, serial_days=in_workbook), len(headers), read)
+    return Table(
+        facts,
+        columns,
+        Manner(comma, dates, serial_days=in_workbook or bool(own)),
+        len(headers),
+        read,
+        tuple(headers),
+    )
+
+
+def _own(headers: Sequence[str]) -> frozenset[int]:
+    """Return the places of our two columns; one of them alone is a column of the file."""
+    line = [at for at, header in enumerate(headers) if header.strip() == MEND_LINE]
+    why = [at for at, header in enumerate(headers) if header.strip().startswith(MEND_WHY)]
+    return frozenset((line[-1], why[-1])) if line and why else frozenset()
+
+
+def _said_in(headers: Sequence[str], own: frozenset[int]) -> DateOrder | None:
+    """Return the order of dates that the file had from which the rows to mend were taken."""
+    for at in own:
+        for order in DateOrder:
+            if headers[at].strip() == mend_header(order):
+                return order
+    return None
+
+
+def mend_header(dates: DateOrder | None) -> str:
+    """Return the header of the reasons in a file of rows to mend; it keeps what a few rows cannot prove.
+
+    Examples
+    --------
+    >>> mend_header(DateOrder.DAY_FIRST)
+    'why refused, dates day_first'
+    """
+    return f"{MEND_WHY}, dates {dates.value}" if dates else MEND_WHY
+
+
+def harmless(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: a quotation mark in front, where one is needed."""
+    if not text.startswith(FORMULA_STARTS):
+        return text
+    if text[0] in "+-" and text[1:2] and text[1] in "0123456789." and not text[1:].strip("0123456789.,"):
+        return text
+    return f"'{text}"
+
+
+def _as_it_was(read: Callable[[], Iterator[Row]]) -> Callable[[], Iterator[Row]]:
+    """Take the quotation marks off again that :func:`harmless` set."""
+
+    def again() -> Iterator[Row]:
+        for line, cells in read():
+            yield (
+                line,
+                [cell[1:] if cell[:1] == "'" and harmless(cell[1:]) == cell else cell for cell in cells],
+            )
+
+    return again
 
 
 def _cells(columns: Iterable[Column | None], sample: list[Row], codes: frozenset[str]) -> Iterator[str]:
