@@ -251,6 +251,31 @@ class ApiToken(models.Model):
         return f"{self.start}… of {self.owner_id}"
 
 
+class ApiAnswer(models.Model):
+    """What a write of a program was answered, under the key it named: the same write again is this answer.
+
+    Stands in the transaction of the write itself, so that there is never one without the other.
+    Kept as long as a program may reasonably try again, then purged.
+    """
+
+    owner = models.ForeignKey(User, models.PROTECT, related_name="+")
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    """SHA-256 of the address and everything that was sent."""
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField()
+    made_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["made_at"], name="api_answer_by_age")]
+        constraints = [models.UniqueConstraint(name="one_answer_per_key", fields=["owner", "key"])]
+
+    def __str__(self) -> str:
+        return f"{self.status} to {self.key}"
+
+
 class LastLook(models.Model):
     """When a person last looked at Today, and when the sitting before that ended."""
 

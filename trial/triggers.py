@@ -59,6 +59,7 @@ UNTRAILED: Mapping[str, str] = MappingProxyType(
         "patients.IdentityView": "is a log itself, and only added to",
         "trial.AccountEvent": "is a log itself, and only added to",
         "trial.ApiToken": "what a program signs in with; making and revoking stand in the log of accounts",
+        "trial.ApiAnswer": "what a program was answered; the write it answers is in the trail",
         "trial.LastLook": "when somebody looked at Today, for what is new since; no clinical data",
         "trial.Job": "progress of long work; what a job writes is in the trail",
         "trial.Draft": "what somebody is typing and has not saved; gone with the save, after 30 days at the latest",
