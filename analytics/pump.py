@@ -37,6 +37,8 @@ from trial.trail_functions import CHANNEL
 POLL_SECONDS = 1.0
 PUBLISH_SECONDS = 1.0
 """How long the broker may take to accept a message."""
+PURGE_SECONDS = 600.0
+"""Between two looks for files of jobs that have been kept long enough."""
 LONGEST_PAUSE = 60.0
 """Between two tries of a refresh that fails."""
 
@@ -78,6 +80,7 @@ class Pump:
     sent: Look | None = None
     sent_at: float = 0.0
     sent_jobs: dict[UUID, float] = field(default_factory=dict)
+    purged_at: float = -PURGE_SECONDS
     publisher: threading.Thread | None = None
     substitute: threading.Thread | None = None
 
@@ -118,6 +121,9 @@ class Pump:
         elif time.monotonic() - self.sent_at > self.stuck_seconds:
             self.refresh_here()
         self.look_for_jobs()
+        if time.monotonic() - self.purged_at >= PURGE_SECONDS:
+            self.purged_at = time.monotonic()
+            jobs.purge()
 
     def refresh_here(self) -> None:
         """Do the work of the message that leads to nothing."""

@@ -14,7 +14,7 @@ import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -27,8 +27,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from trial.models import Job, User
+from trial.models import Job, Revision, User
 from trial.trail_functions import CHANNEL
 
 RUNNERS: Mapping[str, str] = MappingProxyType(
@@ -42,10 +43,24 @@ RUNNERS: Mapping[str, str] = MappingProxyType(
 )
 """What does the work of each kind: named, because it lives on the floors above."""
 
+TITLES: Mapping[str, Any] = MappingProxyType(
+    {
+        "import_preview": gettext_lazy("Reading a file"),
+        "import_commit": gettext_lazy("Import"),
+        "export": gettext_lazy("Export"),
+        "snapshot": gettext_lazy("Freezing a snapshot"),
+        "paper": gettext_lazy("Paper set"),
+    }
+)
+"""What each kind is called."""
+
 ABANDONED_AFTER = timedelta(seconds=30)
 MOST_ATTEMPTS = 3
 KEPT_FOR = timedelta(hours=24)
 UPLOAD = "upload"
+WORTH_SAYING = 10
+"""Seconds that may be left without a word about them."""
+_SECONDS_TO_JUDGE = 3
 _SAFE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z0-9]{1,8})?")
 _BEAT_SECONDS = 1.0
 
@@ -57,6 +72,14 @@ Runner = Callable[[Job, Progress], dict[str, Any]]
 
 class JobRefused(Exception):
     """A job cannot be done for a reason its owner can mend; the message says which."""
+
+
+class JobCancelled(Exception):
+    """The job is not wanted any more, or another worker has it: what it wrote goes."""
+
+
+class TooLate(Exception):
+    """The job cannot be cancelled any more; the message says why."""
 
 
 # --- the queue ------------------------------------------------------------------------------
@@ -111,6 +134,67 @@ def own(user: User, job_id: UUID) -> Job | None:
     return Job.objects.visible_to(user).filter(pk=job_id).first()
 
 
+def cancel(job: Job) -> bool:
+    """Stop a job: at once when nobody works on it yet, else where it next looks up.
+
+    Returns
+    -------
+    bool
+        Whether it is cancelled already; False when its worker has been asked.
+
+    Raises
+    ------
+    TooLate
+        If it has ended, or what it wrote is in the study.
+    """
+    now = {"cancel_asked_at": Coalesce(F("cancel_asked_at"), Now())}
+    with transaction.atomic(), connection.cursor() as cursor:
+        at_once = Job.objects.filter(pk=job.pk, status=Job.Status.QUEUED).update(
+            status=Job.Status.CANCELLED, finished_at=Now(), **now
+        )
+        if at_once:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"job {job.pk}"])
+    if at_once:
+        _remove_files(job)
+        return True
+    if _is_committed(job):
+        raise TooLate(_("What it wrote is in the study already. Undo that instead."))
+    if not Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(**now):
+        raise TooLate(_("It has ended already; there is nothing left to cancel."))
+    return False
+
+
+def _is_committed(job: Job) -> bool:
+    """Return whether a job's one revision is written: an import names it after itself."""
+    return Revision.objects.filter(request_id=f"job {job.pk}").exists()
+
+
+def seconds_left(job: Job) -> int | None:
+    """Return about how long a running job still takes, or None when that cannot be told."""
+    if job.status != Job.Status.RUNNING or job.attempts != 1 or not job.steps_done:
+        return None
+    return remaining(
+        (job.heartbeat_at - job.started_at).total_seconds() if job.heartbeat_at and job.started_at else 0,
+        job.steps_done,
+        job.steps_total,
+    )
+
+
+def remaining(elapsed: float, done: int, total: int) -> int | None:
+    """Return the seconds that the rest takes at the pace so far, or None while nobody can know.
+
+    Parameters
+    ----------
+    elapsed
+        Seconds since the work began.
+    done, total
+        Steps.
+    """
+    if elapsed < _SECONDS_TO_JUDGE or done <= 0 or total <= 0:
+        return None
+    return max(0, round(elapsed * (total - done) / done))
+
+
 def latest(user: User, kinds: Iterable[str], most: int = 8) -> list[Job]:
     """Return the newest jobs of some kinds that this person started."""
     return list(Job.objects.visible_to(user).filter(kind__in=list(kinds))[:most])
@@ -136,10 +220,18 @@ def run(job_id: UUID | str) -> bool:
     job = _claim(job_id)
     if job is None:
         return False
+    if job.cancel_asked_at is not None and not _is_committed(job):
+        # the worker that was asked to stop died before it could say so
+        _finish(job, Job.Status.CANCELLED)
+        _remove_files(job)
+        return False
     heart = _Heart(job)
     with translation.override(job.parameters.get("language")), heart:
         try:
             result = _runner(job)(job, heart.progress)
+        except JobCancelled:
+            if _finish(job, Job.Status.CANCELLED):
+                _remove_files(job)
         except JobRefused as refusal:
             _finish(job, Job.Status.FAILED, error=str(refusal))
         except Exception as error:  # noqa: BLE001 - a job that fails must say so to its owner
@@ -196,15 +288,16 @@ def _finish(
     *,
     result: Mapping[str, Any] | None = None,
     error: str = "",
-) -> None:
+) -> bool:
     # the number of attempts tells whether the job is still this worker's
     still_ours = Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING, attempts=job.attempts)
     changes: dict[str, Any] = {"status": status, "finished_at": Now(), "error": error}
     if result is not None:
         changes["result"] = dict(result)
     with transaction.atomic(), connection.cursor() as cursor:
-        still_ours.update(**changes)
+        was_ours = bool(still_ours.update(**changes))
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"job {job.pk}"])
+    return was_ours
 
 
 class _Heart:
@@ -214,6 +307,7 @@ class _Heart:
         self._job = job
         self._state: tuple[int, int, str] = (0, 0, "")
         self._stop = threading.Event()
+        self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heart of {job.pk}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -228,23 +322,31 @@ class _Heart:
             self._thread.join(timeout=5)
 
     def progress(self, done: int, total: int, text: str) -> None:
+        """Note how far the work is; the work stops here when nobody wants it any more."""
         self._state = (done, total, text)
+        # before anything is written the last word counts, not that of a second ago
+        if self._unwanted.is_set() or (connection.in_atomic_block and not self._is_wanted()):
+            raise JobCancelled
+
+    def _is_wanted(self) -> bool:
+        return self._ours().filter(cancel_asked_at=None).exists()
+
+    def _ours(self) -> QuerySet[Job]:
+        return Job.objects.filter(pk=self._job.pk, status=Job.Status.RUNNING, attempts=self._job.attempts)
 
     def _beat(self) -> None:
         try:
             while not self._stop.wait(_BEAT_SECONDS):
                 done, total, text = self._state
                 try:
-                    Job.objects.filter(
-                        pk=self._job.pk,
-                        status=Job.Status.RUNNING,
-                        attempts=self._job.attempts,
-                    ).update(
+                    self._ours().update(
                         heartbeat_at=Now(),
                         steps_done=done,
                         steps_total=total,
                         step=text[:200],
                     )
+                    if not self._is_wanted():
+                        self._unwanted.set()
                 except DatabaseError:
                     # the next beat tries again; a heart that never beats gives the job away
                     connection.close()
@@ -277,8 +379,17 @@ def file_of(job: Job, name: str | None = None) -> Path | None:
     return path if path.is_file() else None
 
 
+def kept_until(job: Job) -> datetime | None:
+    """Return when the files of an ended job go."""
+    return job.finished_at + KEPT_FOR if job.finished_at else None
+
+
+def _remove_files(job: Job) -> None:
+    shutil.rmtree(Path(settings.JOB_FILES) / str(job.pk), ignore_errors=True)
+
+
 def purge() -> int:
-    """Delete the files of jobs that ended more than a day ago, and of jobs that never were."""
+    """Delete the files of jobs that ended more than a day ago, were cancelled, or never were."""
     root = Path(settings.JOB_FILES)
     if not root.is_dir():
         return 0
@@ -288,15 +399,16 @@ def purge() -> int:
             folders[UUID(path.name)] = path
         except ValueError:
             continue
-    known = dict(Job.objects.filter(pk__in=folders).values_list("pk", "finished_at"))
+    known = {job.pk: job for job in Job.objects.filter(pk__in=folders).only("status", "finished_at")}
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]
     purged = 0
     for job_id, path in folders.items():
-        finished_at = known.get(job_id)
-        if job_id in known:
-            old = finished_at is not None and finished_at < now - KEPT_FOR
+        job = known.get(job_id)
+        if job is not None:
+            until = kept_until(job)
+            old = until is not None and (until < now or job.status == Job.Status.CANCELLED)
         else:
             old = path.stat().st_mtime < (now - KEPT_FOR).timestamp()
         if old:

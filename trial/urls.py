@@ -28,6 +28,7 @@ trial_urls: list[URLPattern | URLResolver] = [
     path("audit/", views.audit_log, name="audit"),
     path("audit/<int:number>/", views.revision, name="revision"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("jobs/<uuid:job_id>/cancel/", views.cancel_job, name="cancel_job"),
     path("jobs/<uuid:job_id>/file/", views.job_file, name="job_file"),
     path("health/live/", views.live, name="live"),
     path("health/ready/", views.ready, name="ready"),

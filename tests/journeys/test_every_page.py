@@ -31,6 +31,7 @@ FRAGMENTS = {
     "patients:new_treatment",
     "patients:report_event",
     "patients:take_back",
+    "trial:cancel_job",
     "trial:draft",
     "trial:session",
     "trial:job",

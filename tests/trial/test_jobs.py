@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError, OutputWrapper
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from trial import jobs
-from trial.models import Job, User
+from trial import audit, jobs
+from trial.models import Job, Site, User
+from trial.shell_progress import Printer
 
 
 def does_it(job: Job, progress: jobs.Progress) -> dict[str, Any]:
@@ -161,6 +169,186 @@ def _wait() -> None:
     import time
 
     time.sleep(0.02)
+
+
+# --- cancelling -----------------------------------------------------------------------------
+
+
+def test_a_queued_job_is_cancelled_at_once_and_its_files_go(data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {}, upload=[b"x"])
+    assert jobs.cancel(job) is True
+    job.refresh_from_db()
+    assert job.status == Job.Status.CANCELLED
+    assert jobs.file_of(job, jobs.UPLOAD) is None
+    assert jobs.waiting() == []
+    assert jobs.run(job.pk) is False, "a message that was on its way finds nothing to do"
+    with pytest.raises(jobs.TooLate, match="ended already"):
+        jobs.cancel(job)
+
+
+@pytest.mark.committed
+def test_a_running_job_stops_at_its_next_step_and_what_it_wrote_goes(
+    data_manager: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice: outside a transaction the heart hears of it, inside one the work itself asks."""
+
+    def outside(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+        (jobs.folder(job.pk) / "result.csv").write_text("half")
+        assert jobs.cancel(job) is False, "its worker is asked"
+        for _round in range(500):
+            progress(1, 2, "still at it")
+            _wait()
+        return {"file": "result.csv"}
+
+    def inside(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+        with audit.revision(by=data_manager, reason="x", source="import"):
+            Site.objects.create(code="ZZ", name="half a site")
+            asked = threading.Thread(target=_in_another_process, args=(job,))
+            asked.start()
+            asked.join()
+            progress(1, 2, "writing")
+        return {}
+
+    monkeypatch.setattr(jobs, "_BEAT_SECONDS", 0.02)
+    for work in (outside, inside):
+        monkeypatch.setattr(jobs, "_runner", lambda job, work=work: work)
+        job = jobs.queue("good", data_manager, {})
+        jobs.run(job.pk)
+        job.refresh_from_db()
+        assert (job.status, job.error, job.result) == (Job.Status.CANCELLED, "", {}), work.__name__
+        assert not list(Path(settings.JOB_FILES).glob(f"{job.pk}*"))
+    assert not Site.objects.filter(code="ZZ").exists()
+
+
+def _in_another_process(job: Job) -> None:
+    try:
+        jobs.cancel(job)
+    finally:
+        connection.close()
+
+
+def test_what_is_committed_is_not_cancelled_and_says_so(
+    data_manager: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commits(job: Job, progress: jobs.Progress) -> dict[str, Any]:
+        Job.objects.filter(pk=job.pk).update(cancel_asked_at=Now())  # between its last step and its commit
+        with audit.revision(
+            by=data_manager, reason="x", source="import", request_id=f"job {job.pk}"
+        ):
+            Site.objects.create(code="ZZ", name="a whole site")
+        with pytest.raises(jobs.TooLate, match="in the study already"):
+            jobs.cancel(job)
+        return {"revision": 1}
+
+    monkeypatch.setattr(jobs, "_runner", lambda job: commits)
+    job = jobs.queue("good", data_manager, {})
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.result) == (Job.Status.DONE, {"revision": 1})
+    assert Site.objects.filter(code="ZZ").exists()
+
+    # the same when its worker died before it could say that it is done
+    Job.objects.filter(pk=job.pk).update(
+        status=Job.Status.RUNNING, finished_at=None, heartbeat_at=Now() - timedelta(hours=1)
+    )
+    monkeypatch.setattr(jobs, "_runner", lambda job: lambda job, progress: {"revision": "found"})
+    assert jobs.run(job.pk) is True
+    job.refresh_from_db()
+    assert (job.status, job.result) == (Job.Status.DONE, {"revision": "found"})
+
+
+def test_a_worker_that_died_while_it_was_asked_to_stop_leaves_a_cancelled_job(data_manager: User) -> None:
+    job = jobs.queue("good", data_manager, {}, upload=[b"x"])
+    stopped = Now() - jobs.ABANDONED_AFTER - timedelta(seconds=1)
+    Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, attempts=1, heartbeat_at=stopped)
+    assert jobs.cancel(job) is False
+    assert jobs.run(job.pk) is False
+    job.refresh_from_db()
+    assert job.status == Job.Status.CANCELLED
+    assert jobs.file_of(job, jobs.UPLOAD) is None
+
+
+def test_cancelling_from_the_page_and_the_shell(
+    data_manager: User, statistician: User, signed_in: Callable[[User], Client]
+) -> None:
+    first, second = (jobs.queue("good", data_manager, {"title": "x"}) for _ in range(2))
+    client, other = signed_in(data_manager), signed_in(statistician)
+    url = reverse("trial:cancel_job", args=[first.pk])
+    assert url in client.get(reverse("trial:job", args=[first.pk])).content.decode()
+    assert other.post(url).status_code == 404
+    assert client.get(url).status_code == 405
+    done = client.post(url, follow=True).content.decode()
+    assert "Nothing of it was kept" in done
+    assert url not in done
+    assert "ended already" in client.post(url, follow=True).content.decode()
+
+    out = StringIO()
+    call_command("jobs", "cancel", str(second.pk), stdout=out)
+    call_command("jobs", stdout=out)
+    call_command("jobs", "purge", stdout=out)
+    said = out.getvalue().splitlines()
+    assert said[0] == "Cancelled."
+    assert sorted(line.split()[0] for line in said[1:3]) == sorted(str(job.pk) for job in (first, second))
+    assert said[3] == "Files of 0 jobs deleted."
+    for job_id, code in ((second.pk, 1), (uuid.uuid4(), 2)):
+        with pytest.raises(CommandError) as refused:
+            call_command("jobs", "cancel", str(job_id))
+        assert refused.value.returncode == code
+
+
+# --- how long it takes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "done", "total", "left"),
+    [(10, 1, 4, 30), (10, 4, 4, 0), (1, 1, 4, None), (10, 0, 4, None), (10, 1, 0, None), (10, 5, 4, 0)],
+)
+def test_what_is_left_follows_from_the_pace(elapsed: float, done: int, total: int, left: int | None) -> None:
+    assert jobs.remaining(elapsed, done, total) == left
+
+
+def test_the_page_says_how_long_it_takes_and_how_long_the_file_stays(
+    data_manager: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(data_manager)
+    job = jobs.queue("good", data_manager, {})
+    url = reverse("trial:job", args=[job.pk])
+    running = {"status": Job.Status.RUNNING, "attempts": 1, "steps_total": 10, "heartbeat_at": Now()}
+    for seconds, done, words in (
+        (20, 5, "about 20 s left"),
+        (60, 1, "about 9 minutes left"),
+        (60, 9, "left"),
+    ):
+        since = Now() - timedelta(seconds=seconds)
+        Job.objects.filter(pk=job.pk).update(started_at=since, steps_done=done, **running)
+        assert (words in client.get(url).content.decode()) is (done < 9)
+    Job.objects.filter(pk=job.pk).update(status=Job.Status.QUEUED)
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    until = timezone.localtime(jobs.kept_until(job)).strftime("%Y-%m-%d %H:%M")
+    assert f"kept until {until}" in client.get(url).content.decode()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_in_a_shell(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, now = StringIO(), iter(range(0, 1000, 10))
+    monkeypatch.setattr(text, "isatty", lambda: terminal, raising=False)
+    said = Printer(OutputWrapper(text), clock=lambda: next(now))
+    for done in (1, 2, 3, 50, 100):
+        said(done, 100, "Reading")
+    said.end()
+    lines = text.getvalue()
+    assert lines.endswith("\n")
+    if terminal:
+        assert lines.count("\n") == 1
+        assert lines.split("\r")[-1].startswith("Reading: 100 %")
+    else:
+        assert [line.split(" %")[0] for line in lines.splitlines()] == [
+            "Reading: 1",
+            "Reading: 50",
+            "Reading: 100",
+        ]
+    assert "s left" in lines
 
 
 # --- files ----------------------------------------------------------------------------------

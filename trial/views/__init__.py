@@ -14,12 +14,13 @@ from trial.views.accounts import (
 from trial.views.audit import audit_log, revision
 from trial.views.drafts import draft, session
 from trial.views.health import live, ready
-from trial.views.jobs import job, job_file
+from trial.views.jobs import cancel_job, job, job_file
 
 __all__ = [
     "account",
     "accounts",
     "audit_log",
+    "cancel_job",
     "change_account",
     "draft",
     "job",

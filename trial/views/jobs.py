@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from trial import jobs
 from trial.models import Job, User
 from trial.roles import Permission, requires
+
+_SAID_IN_MINUTES = 90
+"""Seconds from which on minutes say enough."""
 
 
 @requires(Permission.USE_ACCOUNT)
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show how far a job is; a request for the fragment gets the bar alone."""
     found = _own(request, job_id)
-    context = {"job": found, "file": jobs.file_of(found), "place": "data"}
+    left = jobs.seconds_left(found)
+    context = {
+        "job": found,
+        "file": jobs.file_of(found),
+        "title": jobs.TITLES.get(found.kind, found.kind),
+        "seconds_left": left if left is not None and left > jobs.WORTH_SAYING else None,
+        "minutes_left": round(left / 60) if left is not None and left >= _SAID_IN_MINUTES else None,
+        "kept_until": jobs.kept_until(found),
+        "place": "data",
+    }
     if getattr(request, "htmx", False):
         return render(request, "trial/_job_progress.html", context)
     return render(request, "trial/job.html", context)
@@ -35,6 +50,18 @@ def job_file(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         as_attachment=True,
         filename=str(found.result.get("download_name") or path.name),
     )
+
+
+@requires(Permission.USE_ACCOUNT)
+@require_POST
+def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Stop a job, or say why it cannot be stopped; asked twice, it is the same."""
+    found = _own(request, job_id)
+    try:
+        jobs.cancel(found)
+    except jobs.TooLate as reason:
+        messages.warning(request, _("Not cancelled: %(reason)s") % {"reason": reason})
+    return redirect("trial:job", job_id=found.pk)
 
 
 def _own(request: HttpRequest, job_id: UUID) -> Job:

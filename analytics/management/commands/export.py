@@ -14,6 +14,7 @@ from analytics.datasets import DATASETS
 from analytics.exports import bundle
 from analytics.models import Snapshot
 from trial import protocol
+from trial.shell_progress import Printer
 
 
 class Command(BaseCommand):
@@ -59,13 +60,15 @@ class Command(BaseCommand):
                     sys.stdout.buffer.write(block)
             sys.stdout.buffer.flush()
             return
+        progress = Printer(self.stderr)
         files = bundle.write(
             Path(options["out"]),
             datasets,
             byte_order_mark=not options["no_bom"],
-            progress=lambda done, total, text: self.stderr.write(f"{done}/{total} {text}"),
+            progress=progress,
             **wanted,
         )
+        progress.end()
         for file in files:
             self.stderr.write(f"{file.path.name}: {file.rows} rows")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -18,6 +17,7 @@ from patients.imports.options import Options, read_options
 from patients.imports.problems import FileRefused
 from trial import audit
 from trial.models import User
+from trial.shell_progress import Printer
 
 FILE_REFUSED = 2
 _SHOWN_ON_TERMINAL = 20
@@ -54,12 +54,13 @@ class Command(BaseCommand):
         if not path.is_file():
             raise CommandError(f"There is no file {path}.", returncode=FILE_REFUSED)
         by = self._person(options["by"])
+        progress = Printer(self.stderr)
         name, kind = path.name, KINDS[options["kind"]]
         try:
             context = context_for(by, site=options["site"].strip())
             said = self._said(options)
             with opened(
-                path, name=name, kind=kind, context=context, options=said, progress=self._progress
+                path, name=name, kind=kind, context=context, options=said, progress=progress
             ) as staged:
                 if options["dry_run"]:
                     outcome = staged.preview()
@@ -67,9 +68,9 @@ class Command(BaseCommand):
                     outcome = staged.commit(
                         reason=options["reason"].strip() or default_reason(name),
                         overwrite=options["overwrite"],
-                        progress=self._progress,
+                        progress=progress,
                     )
-                self._end_progress()
+                progress.end()
                 if options["report"]:
                     with options["report"].open("w", encoding="utf-8") as out:
                         report.write(out, staged, outcome, dry_run=options["dry_run"])
@@ -85,7 +86,7 @@ class Command(BaseCommand):
                     )
                 status = report.exit_status(outcome)
         except FileRefused as error:
-            self._end_progress()
+            progress.end()
             if options["report"]:
                 refused = report.refused_file(error, name=name, kind=kind.name, dry_run=options["dry_run"])
                 options["report"].write_text(
@@ -128,14 +129,3 @@ class Command(BaseCommand):
             self.stdout.write("Dry run: nothing was written.")
         else:
             self.stdout.write(f"Revision {revision}." if revision else "Nothing was new: no revision.")
-
-    def _progress(self, done: int, total: int, text: str) -> None:
-        percent = 100 * done // total if total else 0
-        if os.isatty(2):
-            self.stderr.write(f"\r{text}: {percent} %   ", ending="")
-        else:
-            self.stderr.write(f"{text}: {percent} %")
-
-    def _end_progress(self) -> None:
-        if os.isatty(2):
-            self.stderr.write("")

@@ -12,6 +12,7 @@ from analytics.models import Snapshot
 from trial import audit
 from trial.models import User
 from trial.roles import Permission
+from trial.shell_progress import Printer
 
 
 class Command(BaseCommand):
@@ -42,16 +43,18 @@ class Command(BaseCommand):
         by = self._person(options["by"])
         if not options["title"].strip() or not options["purpose"].strip():
             raise CommandError("--title and --purpose say what it is and what it is for.", returncode=2)
+        progress = Printer(self.stderr)
         try:
             kept = snapshots.freeze(
                 title=options["title"][:120],
                 purpose=options["purpose"][:500],
                 by=by,
                 paper=not options["without_paper"],
-                progress=lambda done, total, text: self.stderr.write(f"{done}/{total} {text}"),
+                progress=progress,
             )
         except snapshots.NotCurrent as error:
             raise CommandError(str(error)) from None
+        progress.end()
         self.stdout.write(f"{kept.pk}\t{kept.sha256}\trevision {kept.revision}")
 
     def _person(self, username: str) -> User:

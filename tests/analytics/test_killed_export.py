@@ -1,0 +1,57 @@
+"""An export whose worker is killed is taken over, and what arrives is whole."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from django.db.models.functions import Now
+
+from analytics.datasets import DATASETS
+from trial import jobs
+from trial.models import Job, User
+
+pytestmark = pytest.mark.django_db
+
+
+class Killed(BaseException):
+    """What no worker survives."""
+
+
+def test_an_export_is_taken_over_whole(data_manager: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = list(DATASETS)[:2]
+    job = jobs.queue("export", data_manager, {"datasets": names})
+    folder = jobs.folder(job.pk)
+
+    def dies(_heart: Any, done: int, *_words: Any) -> None:
+        if not done:
+            return
+        (folder / "tmp-of-the-dead").mkdir()
+        (folder / "export.zip").write_bytes(b"PK half an archive")
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs._Heart, "progress", dies)
+        with pytest.raises(Killed):
+            jobs.run(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.RUNNING, "nobody could say that it ended"
+    assert jobs.waiting() == []
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=Now() - jobs.ABANDONED_AFTER * 2)
+    assert jobs.waiting() == [job.pk]
+
+    assert jobs.run(job.pk) is True
+
+    job.refresh_from_db()
+    assert (job.status, job.attempts) == (Job.Status.DONE, 2)
+    archive = jobs.file_of(job)
+    assert archive is not None
+    with ZipFile(archive) as taken:
+        assert taken.testzip() is None
+        held = [name.rpartition("/")[2] for name in taken.namelist()]
+        assert {f"{name}.csv" for name in names} <= set(held)
+    Job.objects.filter(pk=job.pk).update(finished_at=Now() - jobs.KEPT_FOR - timedelta(seconds=1))
+    assert jobs.purge() == 1
+    assert not folder.exists(), "with what the dead worker left"
