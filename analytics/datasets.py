@@ -11,147 +11,37 @@ being dates, ages over 89 are pooled, free text stays at home.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from analytics import contrasts
+from analytics.captured import EVENTS, SCREENING, VISITS
+from analytics.declarations import (
+    FINDINGS,
+    GROUP,
+    SUBJECT,
+    VISIT,
+    Column,
+    Dataset,
+    Kind,
+    Show,
+    at_site,
+    day,
+    hour,
+)
 from trial import protocol
+
+__all__ = ["DATASETS", "FROM_RESULTS", "RESULTS", "Column", "Dataset", "Kind", "Show"]
 
 OLDEST_AGE_SHOWN = 89
 POOLED_AGE = OLDEST_AGE_SHOWN + 1
 
 
-class Kind(StrEnum):
-    """How a column reads."""
-
-    TEXT = "text"
-    CODE = "code"
-    NUMBER = "number"
-    WHOLE = "whole number"
-    DATE = "date"
-    TIME = "time"
-
-
-class Show(StrEnum):
-    """In which exports a column stands."""
-
-    ALWAYS = "always"
-    IDENTIFIED = "identified"
-    DEIDENTIFIED = "de-identified"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its header, what it holds, and the SQL that yields it."""
-
-    name: str
-    kind: Kind
-    label: str
-    sql: str = ""
-    show: Show = Show.ALWAYS
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """One table of an export.
-
-    ``source`` is the FROM part of a query over the columns' SQL, ``order`` its
-    ORDER BY; a dataset of results has neither and gets its rows from
-    :func:`result_rows`.
-    """
-
-    name: str
-    grain: str
-    columns: tuple[Column, ...]
-    source: str = ""
-    order: str = ""
-
-    def shown(self, *, identified: bool) -> tuple[Column, ...]:
-        """Return the columns of an identified or a de-identified export."""
-        hidden = Show.DEIDENTIFIED if identified else Show.IDENTIFIED
-        return tuple(column for column in self.columns if column.show is not hidden)
-
-    def query(self, *, identified: bool, population: str = "") -> str:
-        """Return the SELECT that PostgreSQL writes out; only words of this module are in it."""
-        columns = ", ".join(
-            f'{_safe_text(column)} AS "{column.name}"' for column in self.shown(identified=identified)
-        )
-        kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
-        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"
-
-    @property
-    def members(self) -> bool:
-        """Whether rows belong to subjects, so that a population can be chosen."""
-        return "member" in self.source
-
-
-def _safe_text(column: Column) -> str:
-    # a spreadsheet takes a leading = + - @ for a formula, so text (never a number) gets a quote in front
-    if column.kind is not Kind.TEXT:
-        return column.sql
-    return (
-        f"CASE WHEN ({column.sql}) ~ E'^[=+@\\\\-\\t\\r]' AND ({column.sql}) !~ '^[+-]?[0-9]+([.][0-9]+)?$'"
-        f" THEN '''' || ({column.sql}) ELSE ({column.sql}) END"
-    )
-
-
-def _day(name: str, label: str, sql: str) -> tuple[Column, Column]:
-    """Return a date, and the study day that stands for it without identifying anybody."""
-    return (
-        Column(f"{name}_on" if not name.endswith("_date") else name, Kind.DATE, label, sql, Show.IDENTIFIED),
-        Column(
-            f"{name.removesuffix('_date')}_day",
-            Kind.WHOLE,
-            f"{label}, days since the first infusion",
-            f"({sql}) - member.day_zero",
-            Show.DEIDENTIFIED,
-        ),
-    )
-
-
-_GROUP = " ".join(
-    f"WHEN p.diagnosis = '{group.diagnosis.value}' AND course.given"
-    f" {'>=' if group.course is protocol.Course.PROLONGED else '<'} {protocol.PROLONGED_FROM} THEN '{group.code}'"
-    for group in protocol.GROUPS
-)
-
-MEMBERS = f"""
-WITH course AS (
-    SELECT p.id, count(i.id) AS given, min(i.given_on) AS first_on
-    FROM patients_patient p LEFT JOIN infusions_infusion i ON i.patient_id = p.id AND i.voided_at IS NULL
-    GROUP BY p.id
-), verdict AS (
-    SELECT DISTINCT ON (patient_id) patient_id, verdict, screened_on FROM patients_screening
-    WHERE voided_at IS NULL ORDER BY patient_id, screened_on DESC, id DESC
-), ending AS (
-    SELECT DISTINCT ON (patient_id) patient_id, kind, happened_on FROM patients_outcome
-    WHERE voided_at IS NULL AND kind <> '{protocol.OutcomeKind.COMPLETED.value}'
-    ORDER BY patient_id, happened_on, id
-), member AS (
-    SELECT p.id, p.subject_id, CASE {_GROUP} END AS "group", course.given, course.first_on,
-        coalesce(course.first_on, p.recruited_on + 7) AS day_zero,
-        verdict.verdict, verdict.screened_on, ending.kind AS ending, ending.happened_on AS ended_on,
-        course.given > 0 AS treated,
-        course.given > 0 AND coalesce(verdict.verdict = '{protocol.VerdictState.ELIGIBLE.value}', false) AS eligible,
-        course.given > 0 AND coalesce(ending.happened_on >= course.first_on + {protocol.LANDMARK_DAY}, true) AS landmark
-    FROM patients_patient p
-    JOIN course ON course.id = p.id
-    LEFT JOIN verdict ON verdict.patient_id = p.id
-    LEFT JOIN ending ON ending.patient_id = p.id
-    WHERE p.merged_into_id IS NULL
-)
-"""
-"""Who is who: group, day 0, populations; the common part of every query."""
-
-_SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
-_GROUP_COLUMN = Column("group", Kind.CODE, "Group, derived from valid infusions", 'member."group"')
 _AGE = "coalesce(trim_scale(p.age_at_recruitment), extract(year FROM age(p.recruited_on, p.birth_date)))"
 
 SUBJECTS = Dataset(
     "subjects",
     "one row per subject",
     (
-        _SUBJECT,
+        SUBJECT,
         Column("site", Kind.CODE, "Site", "s.code"),
         Column("sex", Kind.CODE, "Sex (F, M)", "p.sex"),
         Column("birth_date", Kind.DATE, "Date of birth", "p.birth_date", Show.IDENTIFIED),
@@ -164,18 +54,18 @@ SUBJECTS = Dataset(
             Show.DEIDENTIFIED,
         ),
         Column("diagnosis", Kind.CODE, "Diagnosis", "p.diagnosis"),
-        *_day("recruited", "Recruited", "p.recruited_on"),
+        *day("recruited", "Recruited", "p.recruited_on"),
         Column("planned_course", Kind.CODE, "Planned course", "nullif(p.planned_course, '')"),
         Column("status", Kind.CODE, "Status", "p.status"),
         Column("verdict", Kind.CODE, "Verdict of the last screening", "member.verdict"),
-        _GROUP_COLUMN,
+        GROUP,
         Column("infusions", Kind.WHOLE, "Valid infusions", "member.given"),
-        *_day("first_infusion", "First infusion", "member.first_on"),
+        *day("first_infusion", "First infusion", "member.first_on"),
         Column("eligible", Kind.CODE, "In the eligible population", "member.eligible"),
         Column("treated", Kind.CODE, "In the treated population", "member.treated"),
         Column("landmark", Kind.CODE, "In the landmark population", "member.landmark"),
         Column("outcome", Kind.CODE, "First outcome that ended follow-up", "member.ending"),
-        *_day("outcome", "Day of that outcome", "member.ended_on"),
+        *day("outcome", "Day of that outcome", "member.ended_on"),
     ),
     "patients_patient p JOIN member ON member.id = p.id JOIN trial_site s ON s.id = p.site_id",
     "member.subject_id",
@@ -185,10 +75,12 @@ INFUSIONS = Dataset(
     "infusions",
     "one row per valid infusion",
     (
-        _SUBJECT,
-        _GROUP_COLUMN,
+        SUBJECT,
+        GROUP,
         Column("number", Kind.WHOLE, "Number of the infusion", "i.number"),
-        *_day("given", "Given", "i.given_on"),
+        *day("given", "Given", "i.given_on"),
+        Column("started_at", Kind.CODE, "Started, hour", hour("i.started_at"), Show.IDENTIFIED),
+        Column("stopped_at", Kind.CODE, "Stopped, hour", hour("i.stopped_at"), Show.IDENTIFIED),
         Column("weight_kg", Kind.NUMBER, "Body weight used, kg", "i.weight_kg"),
         Column("cells", Kind.NUMBER, "Cells given", "i.cells"),
         Column("cells_per_kg", Kind.NUMBER, "Cells per kg", "round(i.cells / i.weight_kg, 0)"),
@@ -196,29 +88,36 @@ INFUSIONS = Dataset(
         Column("lot", Kind.CODE, "Lot", "l.code"),
         Column("deviation", Kind.CODE, "Why it left the protocol, coded", "nullif(i.deviation, '')"),
         Column("deviation_note", Kind.TEXT, "Note on it", "nullif(i.deviation_note, '')", Show.IDENTIFIED),
-        Column("reaction", Kind.TEXT, "Reaction", "i.reaction", Show.IDENTIFIED),
+        Column("reaction", Kind.TEXT, "Reaction", "nullif(i.reaction, '')", Show.IDENTIFIED),
     ),
     "infusions_infusion i JOIN member ON member.id = i.patient_id AND i.voided_at IS NULL"
     " LEFT JOIN infusions_celllot l ON l.id = i.lot_id",
     "member.subject_id, i.number",
 )
 
-_VISIT = (
-    Column("week", Kind.WHOLE, "Week of the protocol; empty for an unscheduled draw", "v.week"),
-    *_day("visit_date", "Visit", "v.visited_on"),
-)
-
 _UNIT_OF = " ".join(f"WHEN '{a.code}' THEN '{a.unit}'" for a in protocol.PANEL)
 _LOINC_OF = " ".join(f"WHEN '{a.code}' THEN '{a.loinc}'" for a in protocol.PANEL)
 _PLACE_OF = " ".join(f"WHEN '{a.code}' THEN {place}" for place, a in enumerate(protocol.PANEL))
+
+_AFTER_END = "On or after death or transplant: kept, and left out of the analysis"
+# as analytics.frames has it: a visit without a date stands at the day its week was due, and both the day
+# of the visit and the day of the draw have to come before the end
+_VISIT_DAY = "coalesce(v.visited_on, member.day_zero + 7 * v.week)"
+_LAST_DAY = (
+    f"greatest({_VISIT_DAY}, CASE WHEN r.sampled_at IS NOT NULL"
+    " THEN (r.sampled_at AT TIME ZONE member.time_zone)::date END)"
+)
+_INPUTS_OF = " ".join(
+    f"WHEN '{score.code}' THEN '{{{','.join(score.inputs)}}}'::text[]" for score in protocol.SCORES
+)
 
 LABS_LONG = Dataset(
     "labs_long",
     "one row per subject, visit and analyte",
     (
-        _SUBJECT,
-        _GROUP_COLUMN,
-        *_VISIT,
+        SUBJECT,
+        GROUP,
+        *VISIT,
         Column("analyte", Kind.CODE, "Analyte", "r.analyte"),
         Column("value", Kind.NUMBER, "Value in the standard unit", "trim_scale(r.value)"),
         Column(
@@ -228,19 +127,13 @@ LABS_LONG = Dataset(
         Column("missing", Kind.CODE, "Why there is no value", "nullif(r.missing_reason, '')"),
         Column("typed", Kind.TEXT, "As typed", "nullif(r.typed_text, '')"),
         Column("typed_unit", Kind.CODE, "Unit as typed", "nullif(r.typed_unit, '')"),
+        Column("laboratory", Kind.CODE, "Laboratory that measured it", "b.code"),
+        Column("drawn_at", Kind.TIME, "Drawn at, site time", at_site("r.sampled_at"), Show.IDENTIFIED),
         Column("loinc", Kind.CODE, "LOINC code of the standard unit", f"CASE r.analyte {_LOINC_OF} END"),
-        Column(
-            "after_end",
-            Kind.CODE,
-            "On or after death or transplant: kept, and left out of the analysis",
-            "coalesce(v.visited_on >= (SELECT min(o.happened_on) FROM patients_outcome o"
-            " WHERE o.patient_id = member.id AND o.voided_at IS NULL AND o.kind IN ("
-            + ", ".join(f"'{kind.value}'" for kind in sorted(protocol.ENDS_OBSERVATION))
-            + ")), false)",
-        ),
+        Column("after_end", Kind.CODE, _AFTER_END, f"coalesce({_LAST_DAY} >= member.closed_on, false)"),
     ),
     "patients_labresult r JOIN patients_visit v ON v.id = r.visit_id AND v.voided_at IS NULL"
-    " JOIN member ON member.id = r.patient_id",
+    " JOIN member ON member.id = r.patient_id LEFT JOIN patients_laboratory b ON b.id = r.laboratory_id",
     f"member.subject_id, v.week NULLS LAST, v.visited_on, v.id, CASE r.analyte {_PLACE_OF} END",
 )
 
@@ -269,7 +162,7 @@ _WIDE_COLUMNS = tuple(
 LABS_WIDE = Dataset(
     "labs_wide",
     "one row per subject and visit",
-    (_SUBJECT, _GROUP_COLUMN, *_VISIT, *_WIDE_COLUMNS),
+    (SUBJECT, GROUP, *VISIT, *FINDINGS, *_WIDE_COLUMNS),
     f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL AND v.not_done = ''"
     f" LEFT JOIN LATERAL (SELECT {_PIVOT} FROM patients_labresult r WHERE r.visit_id = v.id) w ON true",
     "member.subject_id, v.week NULLS LAST, v.visited_on, v.id",
@@ -279,15 +172,23 @@ SCORES = Dataset(
     "scores",
     "one row per subject, visit and score",
     (
-        _SUBJECT,
-        _GROUP_COLUMN,
-        *_VISIT,
+        SUBJECT,
+        GROUP,
+        *VISIT,
         Column("score", Kind.CODE, "Score", "c.variant"),
         Column("value", Kind.NUMBER, "Unrounded", "trim_scale(c.value)"),
         Column("reported", Kind.WHOLE, "As it is reported", "c.reported"),
         Column("inputs", Kind.TEXT, "What went in, as JSON", "c.inputs::text"),
         Column("why_not", Kind.TEXT, "Why there is no value", "nullif(c.why_not, '')"),
         Column("revision", Kind.WHOLE, "Revision that last changed it", "c.revision"),
+        Column(
+            "after_end",
+            Kind.CODE,
+            f"{_AFTER_END}; a score counts only when all its inputs do",
+            f"coalesce({_VISIT_DAY} >= member.closed_on OR EXISTS (SELECT 1 FROM patients_labresult r"
+            f" WHERE r.visit_id = v.id AND r.analyte::text = ANY(CASE c.variant {_INPUTS_OF} END)"
+            f" AND r.sampled_at IS NOT NULL AND {_LAST_DAY} >= member.closed_on), false)",
+        ),
     ),
     "(SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, run_id DESC) c"
     " JOIN patients_visit v ON v.id = c.visit_id AND v.voided_at IS NULL JOIN member ON member.id = c.patient_id",
@@ -366,7 +267,19 @@ TESTS = Dataset("tests", "one row per comparison and method", _result_columns(co
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for dataset in (SUBJECTS, INFUSIONS, LABS_LONG, LABS_WIDE, SCORES, CELLS, TESTS, AUDIT)
+    for dataset in (
+        SUBJECTS,
+        SCREENING,
+        INFUSIONS,
+        VISITS,
+        LABS_LONG,
+        LABS_WIDE,
+        EVENTS,
+        SCORES,
+        CELLS,
+        TESTS,
+        AUDIT,
+    )
 }
 
 RESULTS: dict[str, Callable[..., Iterable[tuple[object, ...]]]] = {
