@@ -1,0 +1,169 @@
+"""How a dataset of the exports is declared, and what the datasets share: subjects, groups, visits.
+
+De-identified is the rule: days are counted from the first infusion instead of
+being dates, ages over 89 are pooled, free text stays at home.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trial import protocol
+
+
+class Kind(StrEnum):
+    """How a column reads."""
+
+    TEXT = "text"
+    CODE = "code"
+    NUMBER = "number"
+    WHOLE = "whole number"
+    DATE = "date"
+    TIME = "time"
+
+
+class Show(StrEnum):
+    """In which exports a column stands."""
+
+    ALWAYS = "always"
+    IDENTIFIED = "identified"
+    DEIDENTIFIED = "de-identified"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its header, what it holds, and the SQL that yields it."""
+
+    name: str
+    kind: Kind
+    label: str
+    sql: str = ""
+    show: Show = Show.ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One table of an export.
+
+    ``source`` is the FROM part of a query over the columns' SQL, ``order`` its
+    ORDER BY; a dataset of results has neither and gets its rows from
+    :func:`result_rows`.
+    """
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    source: str = ""
+    order: str = ""
+
+    def shown(self, *, identified: bool) -> tuple[Column, ...]:
+        """Return the columns of an identified or a de-identified export."""
+        hidden = Show.DEIDENTIFIED if identified else Show.IDENTIFIED
+        return tuple(column for column in self.columns if column.show is not hidden)
+
+    def query(self, *, identified: bool, population: str = "") -> str:
+        """Return the SELECT that PostgreSQL writes out; only words of this module are in it."""
+        columns = ", ".join(
+            f'{_safe_text(column)} AS "{column.name}"' for column in self.shown(identified=identified)
+        )
+        kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
+        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"
+
+    @property
+    def members(self) -> bool:
+        """Whether rows belong to subjects, so that a population can be chosen."""
+        return "member" in self.source
+
+
+def _safe_text(column: Column) -> str:
+    # a spreadsheet takes a leading = + - @ for a formula, so text (never a number) gets a quote in front
+    if column.kind is not Kind.TEXT:
+        return column.sql
+    return (
+        f"CASE WHEN ({column.sql}) ~ E'^''*[=+@\\\\-\\t\\r]' AND ({column.sql}) !~ '^[+-]?[0-9]+([.][0-9]+)?$'"
+        f" THEN '''' || ({column.sql}) ELSE ({column.sql}) END"
+    )
+
+
+def day(name: str, label: str, sql: str) -> tuple[Column, Column]:
+    """Return a date, and the study day that stands for it without identifying anybody."""
+    return (
+        Column(f"{name}_on" if not name.endswith("_date") else name, Kind.DATE, label, sql, Show.IDENTIFIED),
+        Column(
+            f"{name.removesuffix('_date')}_day",
+            Kind.WHOLE,
+            f"{label}, days since the first infusion",
+            f"({sql}) - member.day_zero",
+            Show.DEIDENTIFIED,
+        ),
+    )
+
+
+def hour(sql: str) -> str:
+    """Return SQL for a time of day as it is read."""
+    return f"to_char({sql}, 'HH24:MI')"
+
+
+def at_site(sql: str) -> str:
+    """Return SQL for a moment as the clock at the subject's site shows it."""
+    return f"date_trunc('second', {sql} AT TIME ZONE member.time_zone)"
+
+
+_GROUP = " ".join(
+    f"WHEN p.diagnosis = '{group.diagnosis.value}' AND course.given"
+    f" {'>=' if group.course is protocol.Course.PROLONGED else '<'} {protocol.PROLONGED_FROM} THEN '{group.code}'"
+    for group in protocol.GROUPS
+)
+_CLOSING = ", ".join(f"'{kind.value}'" for kind in sorted(protocol.ENDS_OBSERVATION))
+
+MEMBERS = f"""
+WITH course AS (
+    SELECT p.id, count(i.id) AS given, min(i.given_on) AS first_on
+    FROM patients_patient p LEFT JOIN infusions_infusion i ON i.patient_id = p.id AND i.voided_at IS NULL
+    GROUP BY p.id
+), verdict AS (
+    SELECT DISTINCT ON (patient_id) patient_id, verdict, screened_on FROM patients_screening
+    WHERE voided_at IS NULL ORDER BY patient_id, screened_on DESC, id DESC
+), ending AS (
+    SELECT DISTINCT ON (patient_id) patient_id, kind, happened_on FROM patients_outcome
+    WHERE voided_at IS NULL AND kind <> '{protocol.OutcomeKind.COMPLETED.value}'
+    ORDER BY patient_id, happened_on, id
+), closing AS (
+    SELECT patient_id, min(happened_on) AS closed_on FROM patients_outcome
+    WHERE voided_at IS NULL AND kind IN ({_CLOSING}) GROUP BY patient_id
+), member AS (
+    SELECT p.id, p.subject_id, CASE {_GROUP} END AS "group", course.given, course.first_on,
+        coalesce(course.first_on, p.recruited_on + 7) AS day_zero,
+        verdict.verdict, verdict.screened_on, ending.kind AS ending, ending.happened_on AS ended_on,
+        closing.closed_on, place.time_zone,
+        course.given > 0 AS treated,
+        course.given > 0 AND coalesce(verdict.verdict = '{protocol.VerdictState.ELIGIBLE.value}', false) AS eligible,
+        course.given > 0 AND coalesce(ending.happened_on >= course.first_on + {protocol.LANDMARK_DAY}, true) AS landmark
+    FROM patients_patient p
+    JOIN course ON course.id = p.id
+    JOIN trial_site place ON place.id = p.site_id
+    LEFT JOIN closing ON closing.patient_id = p.id
+    LEFT JOIN verdict ON verdict.patient_id = p.id
+    LEFT JOIN ending ON ending.patient_id = p.id
+    WHERE p.merged_into_id IS NULL
+)
+"""
+"""Who is who: group, day 0, populations; the common part of every query."""
+
+SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
+GROUP = Column("group", Kind.CODE, "Group, derived from valid infusions", 'member."group"')
+VISIT = (
+    Column("week", Kind.WHOLE, "Week of the protocol; empty for an unscheduled draw", "v.week"),
+    Column(
+        "unscheduled",
+        Kind.CODE,
+        "yes for a draw outside the weeks",
+        "CASE WHEN v.week IS NULL THEN 'yes' END",
+    ),
+    *day("visit_date", "Visit", "v.visited_on"),
+)
+FINDINGS = (
+    Column("ascites", Kind.CODE, "Ascites, graded at the bedside", "nullif(v.ascites, '')"),
+    Column("encephalopathy", Kind.CODE, "Encephalopathy, West Haven grade", "nullif(v.encephalopathy, '')"),
+)
