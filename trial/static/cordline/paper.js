@@ -1,7 +1,15 @@
 // Prints the page: <button data-print>; copies a text of it: <button data-copy="id of the text" data-copied="what to say then">.
 
+// a figure further down is not loaded before somebody scrolls there; on paper it stands all the same
+const printAll = async () => {
+  const pictures = [...document.querySelectorAll("img[loading]")];
+  for (const picture of pictures) picture.loading = "eager";
+  await Promise.allSettled(pictures.map((picture) => picture.decode()));
+  print();
+};
+
 document.addEventListener("click", async (event) => {
-  if (event.target.closest("[data-print]")) print();
+  if (event.target.closest("[data-print]")) printAll();
   const button = event.target.closest("[data-copy]");
   const text = button && document.getElementById(button.dataset.copy);
   if (!text) return;
