@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from patients.models import Laboratory, LabResult, Patient
-from trial import protocol, trail_words, units
+from trial import protocol, trail_words, units, value_reasons
 from trial.models import AuditEntry, User
 
 SHOWN = ("value", "comparator", "typed_text", "typed_unit", "missing_reason", "laboratory_id", "sampled_at")
@@ -79,7 +79,11 @@ def of(patient: Patient, week: int, analyte: str) -> list[Draw]:
             result.visit.visited_on,
             result.visit.voided_at is not None,
             tuple(
-                _version(entry, analyte, names)
+                _version(
+                    entry,
+                    names,
+                    value_reasons.named(patient.subject_id, f"W{week}", analyte),
+                )
                 for entry in entries
                 if entry.row == result.pk and _is_version(entry)
             ),
@@ -100,10 +104,14 @@ def _is_version(entry: AuditEntry) -> bool:
     return entry.op != AuditEntry.Op.UPDATE or any(before.get(name) != after.get(name) for name in SHOWN)
 
 
-def _version(entry: AuditEntry, analyte: str, laboratories: Mapping[int, str]) -> Version:
+def _version(entry: AuditEntry, laboratories: Mapping[int, str], value: str) -> Version:
     row = entry.new or entry.old or {}
     revision = entry.revision
-    why, note = trail_words.reason_parts(revision.reason)
+    # an import has one reason for all of its values, and a coded one for those that it replaced
+    why, note = (
+        value_reasons.of_value(revision.reason, value) if entry.op == AuditEntry.Op.UPDATE else ("", "")
+    )
+    why, note = (_(why), note) if why else trail_words.reason_parts(value_reasons.whole(revision.reason))
     missing = row.get("missing_reason") or ""
     labels = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
     unit = units.symbol(row.get("typed_unit") or "")

@@ -23,7 +23,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from trial import protocol, units, vocabulary
+from trial import protocol, units, value_reasons, vocabulary
 from trial.sentences import Sentence
 
 Row = Mapping[str, Any]
@@ -408,8 +408,14 @@ def moment_text(value: Any, zone: ZoneInfo | None = None) -> str:
 
 
 def reason_parts(reason: str) -> tuple[str, str]:
-    """Return the coded reason in the reader's language, and the note that was written beside it."""
+    """Return the coded reason in the reader's language, and the note that was written beside it.
+
+    Of a revision whose single values have reasons of their own, the note counts them.
+    """
     known = [coded.label for coded in protocol.CHANGE_REASONS]
+    if given := [(label, values) for label, values in value_reasons.counted(reason) if label in known]:
+        counts = "; ".join(f"{_(label)} ({values})" for label, values in given)
+        return value_reasons.whole(reason), counts
     known += [term.label for term in (*vocabulary.VOID_REASONS, *vocabulary.MERGE_REASONS)]
     for label in known:
         if reason == label or reason.startswith(f"{label}: "):

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 _BETWEEN = ", "
 _BEHIND_LABEL = ": "
+_ADDED = "; "
+"""What the trail puts before a further reason of the same revision."""
 
 
 def named(subject: str, place: str, field: str) -> str:
@@ -59,9 +61,9 @@ def counted(reason: str) -> list[tuple[str, int]]:
     """
     found = []
     for line in reason.split("\n")[1:]:
-        label, behind, values = line.partition(_BEHIND_LABEL)
-        if behind:
-            found.append((label, len(values.split(_BETWEEN))))
+        label, values = _line(line)
+        if values:
+            found.append((label, len(values)))
     return found
 
 
@@ -74,7 +76,12 @@ def of_value(reason: str, value: str) -> tuple[str, str]:
     ('unit corrected', 'March export')
     """
     for line in reason.split("\n")[1:]:
-        label, _behind, values = line.partition(_BEHIND_LABEL)
-        if value in values.split(_BETWEEN):
+        label, values = _line(line)
+        if value in values:
             return label, whole(reason)
     return "", whole(reason)
+
+
+def _line(line: str) -> tuple[str, list[str]]:
+    label, behind, values = line.partition(_BEHIND_LABEL)
+    return label, values.partition(_ADDED)[0].split(_BETWEEN) if behind else []

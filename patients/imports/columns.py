@@ -166,6 +166,29 @@ def recognise(
     return columns
 
 
+def proposed(
+    headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options
+) -> list[Column | None]:
+    """Return what each column may hold, for a person to decide on; never refuses, not even twins."""
+    columns: list[Column | None] = []
+    said = {plain(name): code for name, code in options.columns.items()}
+    for position, header in enumerate(headers):
+        code = options.places.get(letter_of(position), said.get(plain(header)))
+        try:
+            meaning = _meaning(header, meanings) if code is None else meanings.get(plain(code))
+        except FileRefused:
+            # the name is known, only its unit is not one of the study
+            outside = _BRACKETS.sub(" ", header.translate(_ONE_KIND_OF_BRACKETS))
+            meaning = meanings.get(plain(outside))
+        if meaning is None or (code is not None and code == IGNORED):
+            columns.append(None)
+            continue
+        role, name, unit = meaning
+        chosen = typed.read_unit(options.units.get(header) or options.units.get(name) or "") or unit
+        columns.append(Column(position, header, role, name, chosen if role is Role.VALUE else ""))
+    return columns
+
+
 def recognised(headers: Sequence[str], meanings: Mapping[str, Meaning], options: Options) -> set[str]:
     """Return the fields and analytes a row of headers names; never refuses, for finding the header row."""
     chosen = {plain(name): code for name, code in options.columns.items()}
