@@ -153,7 +153,8 @@ def trend(
     held = _held(patient, results)
     until = (today - day_zero).days
     due = Due(patient.recruited_on, patient.planned_course, day_zero, today, bool(outcomes))
-    lanes = _lanes(patient, infusions, due)
+    ended = _ended(outcomes, day_zero)
+    lanes = _lanes(patient, infusions, due, ended)
     series = [_lab_series(protocol.ANALYTES[code], drawn, held, day_zero) for code in protocol.TREND]
     score = protocol.SCORE_AT[protocol.DEFAULT_SCORE]
     series.append(_score_series(score, drawn))
@@ -182,7 +183,7 @@ def trend(
             weeks=_weeks(day_zero, dates=wanted.dates),
             windows=[_window(visit, day_zero) for visit in protocol.VISITS],
             today=until,
-            ended=_ended(outcomes, day_zero),
+            ended=ended,
             log=wanted.log,
             relative=wanted.relative,
             sheet=sheet,
@@ -304,7 +305,9 @@ class _Lanes:
     happenings: Sequence[Happening]
 
 
-def _lanes(patient: Patient, infusions: Sequence[Infusion], due: Due) -> _Lanes:
+def _lanes(
+    patient: Patient, infusions: Sequence[Infusion], due: Due, ended: Sequence[tuple[int, str]]
+) -> _Lanes:
     plans = infusion_selectors.plans(patient)
     marks = words.infusion_marks(infusions, plans, due)
     infused = [Infused(one.number, one.given_on, one.started_at) for one in infusions]
@@ -318,7 +321,7 @@ def _lanes(patient: Patient, infusions: Sequence[Infusion], due: Due) -> _Lanes:
         infusions_words=words.infusions_summary(infusions, marks, plans, due),
         lanes={_("Plasma, albumin, other"): treatments, _("Adverse events"): events},
     )
-    return _Lanes(marks, happened, trend_table.happenings(marks, treatments, events))
+    return _Lanes(marks, happened, trend_table.happenings(marks, treatments, events, ended))
 
 
 # --- values ---------------------------------------------------------------------------------

@@ -111,14 +111,18 @@ def row(series: Series, values: Sequence[Value | None]) -> Row:
 
 
 def happenings(
-    infusions: Sequence[InfusionMark], treatments: Sequence[LaneItem], events: Sequence[LaneItem]
+    infusions: Sequence[InfusionMark],
+    treatments: Sequence[LaneItem],
+    events: Sequence[LaneItem],
+    ended: Sequence[tuple[int, str]] = (),
 ) -> list[Happening]:
-    """Return everything that stands above the strips, by day."""
+    """Return everything that stands above the strips, and what ended the follow-up, by day."""
     found = [
         (mark.day, _("Infusion"), mark.words) for mark in infusions if mark.state not in ("ghost", "planned")
     ]
     found += [(item.first, _("Treatment"), item.words) for item in treatments]
     found += [(item.first, _("Adverse event"), item.words) for item in events]
+    found += [(day, _("Outcome"), text) for day, text in ended]
     return [
         Happening(words.study_day(day), kind, text)
         for day, kind, text in sorted(found, key=lambda one: one[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from patients.models.laboratory import Laboratory
@@ -39,6 +39,9 @@ class ImportMapping(models.Model):
                 name="one_mapping_per_laboratory_and_kind",
                 fields=["laboratory", "kind"],
                 nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="options_is_never_json_null", condition=~Q(options=Value(None, models.JSONField()))
             ),
             models.CheckConstraint(name="import_mapping_kind_is_known", condition=Q(kind__in=list(KINDS))),
         ]
