@@ -1,0 +1,85 @@
+"""The formats of an export: the only list of them, and what every writer has to keep to.
+
+A writer is a module with a function
+
+``write(table, path) -> Wrote``
+    for a format with a file per dataset, or
+
+``write_together(tables, path) -> list[Wrote]``
+    for a format that holds all datasets in one file (``together``).
+
+It writes :meth:`Table.records` (exact text as PostgreSQL writes it, None where there
+is nothing) in the columns :attr:`Table.columns`, and says what its format cannot hold.
+Writers are imported when they are used: some need libraries that are slow to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
+class TooLarge(ValueError):
+    """A format cannot hold what was asked for; the message says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """What a writer did: rows, the names its columns got, and what a reader has to know."""
+
+    rows: int
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of an export."""
+
+    code: str
+    label: str
+    extension: str
+    writer: str
+    holds: str
+    bytes_per_cell: float
+    together: bool = False
+
+    def module(self) -> Any:
+        """Return the writer."""
+        return import_module(self.writer)
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        each.code: each
+        for each in (
+            Format("csv", _("CSV"), "csv", "analytics.exports.csv_files", _("exact text; opens everywhere"), 6),
+            Format("xlsx", _("Excel"), "xlsx", "analytics.exports.xlsx_files", _("numbers, real dates, no formula"), 6),
+            Format(
+                "sav", _("SPSS"), "sav", "analytics.exports.spss_files",
+                _("labels, reasons as user-missing values; nearest double"), 10,
+            ),
+            Format(
+                "dta", _("Stata"), "dta", "analytics.exports.stata_files",
+                _("labels, reasons as .a to .f; nearest double"), 10,
+            ),
+            Format(
+                "xpt", _("SAS transport"), "xpt", "analytics.exports.sas_files",
+                _("version 5: names of 8 letters, long text in pieces; nearest double"), 14,
+            ),
+            Format(
+                "parquet", _("Parquet"), "parquet", "analytics.exports.parquet_files",
+                _("exact decimals, typed; for R, Python, Julia"), 2,
+            ),
+        )
+    }
+)  # fmt: skip
+"""Every format by the word that the command takes."""
