@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from analytics import contrasts
+from analytics.adam import ADSL, ADTTE
+from analytics.adlb import ADLB
 from analytics.captured import EVENTS, SCREENING, VISITS
 from analytics.declarations import (
     FINDINGS,
@@ -178,9 +180,6 @@ SCORES = Dataset(
         Column("score", Kind.CODE, "Score", "c.variant"),
         Column("value", Kind.NUMBER, "Unrounded", "trim_scale(c.value)"),
         Column("reported", Kind.WHOLE, "As it is reported", "c.reported"),
-        Column("inputs", Kind.TEXT, "What went in, as JSON", "c.inputs::text"),
-        Column("why_not", Kind.TEXT, "Why there is no value", "nullif(c.why_not, '')"),
-        Column("revision", Kind.WHOLE, "Revision that last changed it", "c.revision"),
         Column(
             "after_end",
             Kind.CODE,
@@ -189,6 +188,9 @@ SCORES = Dataset(
             f" WHERE r.visit_id = v.id AND r.analyte::text = ANY(CASE c.variant {_INPUTS_OF} END)"
             f" AND r.sampled_at IS NOT NULL AND {_LAST_DAY} >= member.closed_on), false)",
         ),
+        Column("inputs", Kind.TEXT, "What went in, as JSON", "c.inputs::text"),
+        Column("why_not", Kind.TEXT, "Why there is no value", "nullif(c.why_not, '')"),
+        Column("revision", Kind.WHOLE, "Revision that last changed it", "c.revision"),
     ),
     "(SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, run_id DESC) c"
     " JOIN patients_visit v ON v.id = c.visit_id AND v.voided_at IS NULL JOIN member ON member.id = c.patient_id",
@@ -279,6 +281,9 @@ DATASETS: dict[str, Dataset] = {
         CELLS,
         TESTS,
         AUDIT,
+        ADSL,
+        ADLB,
+        ADTTE,
     )
 }
 
@@ -288,5 +293,5 @@ RESULTS: dict[str, Callable[..., Iterable[tuple[object, ...]]]] = {
 }
 """How a stored cell becomes rows of the two datasets of results."""
 
-FROM_RESULTS = frozenset({"cells", "tests", "scores"})
+FROM_RESULTS = frozenset({"cells", "tests", "scores", "adlb"})
 """Datasets that are only right when the results are current."""

@@ -79,6 +79,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "parquet", _("Parquet"), "parquet", "analytics.exports.parquet_files",
                 _("exact decimals, typed; for R, Python, Julia"), 2,
             ),
+            Format(
+                "dataset-json", _("CDISC Dataset-JSON"), "json", "analytics.exports.dataset_json",
+                _("version 1.1: exact decimals, types, lengths, keys"), 10,
+            ),
+            Format(
+                "dataset-ndjson", _("CDISC Dataset-NDJSON"), "ndjson", "analytics.exports.dataset_ndjson",
+                _("the same, a row a line: for files larger than memory"), 10,
+            ),
         )
     }
 )  # fmt: skip
