@@ -116,7 +116,8 @@ class Proposal:
             return ""
         difference = self.result.value - self.baseline.value
         sign = "+" if difference > 0 else "\N{MINUS SIGN}" if difference < 0 else ""
-        return f"{sign}{in_print(abs(difference), self.analyte.decimals)}"
+        decimals = max(self.result.decimals, self.baseline.decimals)
+        return f"{sign}{in_print(abs(difference), decimals)}"
 
     @property
     def rule_said(self) -> str:
@@ -143,8 +144,7 @@ class Proposal:
 def _printed(result: LabResult) -> str:
     if result.value is None:
         return ""
-    decimals = protocol.ANALYTES[result.analyte].decimals
-    return f"{result.comparator}{in_print(result.value, decimals)}"
+    return f"{result.comparator}{in_print(result.value, result.decimals)}"
 
 
 # --- baselines ------------------------------------------------------------------------------

@@ -27,6 +27,22 @@ def in_print(value: Decimal, decimals: int) -> str:
     return f"{mantissa.normalize():f} × 10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
+def decimals_as_reported(value: Decimal, decimals: int, *, converted: bool) -> int:
+    """Return how many decimals a stored value is printed with: no digit of a report is hidden.
+
+    A value that was converted from another unit has digits that nobody reported; it keeps the usual ones.
+
+    Examples
+    --------
+    >>> decimals_as_reported(Decimal("74.500000"), 0, converted=False)
+    1
+    >>> decimals_as_reported(Decimal("241.11"), 1, converted=True)
+    1
+    """
+    exponent = value.normalize().as_tuple().exponent
+    return decimals if converted or not isinstance(exponent, int) else max(decimals, -exponent)
+
+
 def range_text(limits: Limits) -> str:
     """Write a reference range without trailing zeros, an open side as a comparison.
 

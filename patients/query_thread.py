@@ -183,7 +183,7 @@ def _value(query: DataQuery) -> Value | None:
     return Value(
         label=words.analyte_label(analyte.code),
         typed=shown(here),
-        standard=standard if here.typed_unit and here.typed_unit != analyte.unit else "",
+        standard=standard if here.is_converted else "",
         laboratory=here.laboratory.name if here.laboratory else "",
         sampled_at=here.sampled_at,
         earlier=tuple(
@@ -198,7 +198,7 @@ def _visit(visit: Visit) -> dict[str, object]:
 
 
 def _standard(result: LabResult) -> str:
-    return in_print(result.value or Decimal(0), protocol.ANALYTES[result.analyte].decimals)
+    return in_print(result.value or Decimal(0), result.decimals)
 
 
 def _shown(result: LabResult) -> str:

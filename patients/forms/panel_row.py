@@ -17,7 +17,7 @@ from patients.edit_checks import Doubt
 from patients.entries import LabEntry
 from patients.forms.fields import said
 from patients.models import LabResult
-from patients.printing import in_print
+from patients.printing import in_print, range_text
 from patients.selectors import LastValue
 from trial import typed, units
 from trial.protocol import Analyte, Limits
@@ -103,17 +103,11 @@ class Row:
     @property
     def reference_shown(self) -> str:
         """The limits as a report prints them: both, or the one there is."""
-        low, high = (
-            None if limit is None else edit_checks.plain(limit)
-            for limit in (self.reference.low, self.reference.high)
-        )
-        if low is None:
-            return f"< {high}"
-        return f"> {low}" if high is None else f"{low}–{high}"
+        return range_text(self.reference)
 
     @property
     def last_shown(self) -> str:
-        return "" if self.last is None else in_print(self.last.value, self.analyte.decimals)
+        return "" if self.last is None else in_print(self.last.value, self.last.result.decimals)
 
     @property
     def change(self) -> Decimal | None:

@@ -10,6 +10,7 @@ from patients.models.laboratory import Laboratory
 from patients.models.patient import Patient
 from patients.models.scope import ScopedQuerySet
 from patients.models.visit import Visit
+from patients.printing import decimals_as_reported
 from trial import protocol, units
 from trial.triggers import locks, trail
 
@@ -99,3 +100,16 @@ class LabResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.analyte} {self.comparator}{self.value}"
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the report gave another unit than the standard one."""
+        return bool(self.typed_unit) and self.typed_unit != protocol.ANALYTES[self.analyte].unit
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals the value is printed with: no digit of the report is hidden."""
+        usual = protocol.ANALYTES[self.analyte].decimals
+        if self.value is None:
+            return usual
+        return decimals_as_reported(self.value, usual, converted=self.is_converted)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from patients.printing import in_print
+from patients.printing import decimals_as_reported, in_print
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ from patients.printing import in_print
 )
 def test_large_values_are_powers_of_ten(value: str, decimals: int, text: str) -> None:
     assert in_print(Decimal(value), decimals) == text
+
+
+def test_no_digit_of_a_report_is_hidden() -> None:
+    assert decimals_as_reported(Decimal("74.500000"), 0, converted=False) == 1
+    assert decimals_as_reported(Decimal("150.000000"), 1, converted=False) == 1
+    assert decimals_as_reported(Decimal("241.110000"), 1, converted=True) == 1
