@@ -39,7 +39,7 @@ _TIME_OF_DAY = re.compile(
 )
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
-_SERIAL_DAY_ZERO = date(1899, 12, 30)
+_SERIAL_DAY_ZERO, _SERIAL_DAY_ZERO_1904 = date(1899, 12, 30), date(1904, 1, 1)
 _WEEK = re.compile(r"(?:(?:w|wk|week|visit|v|第)[ _]*)?([0-9]{1,3})(?:\.0+)? *(?:周|w|wk|weeks?)?")
 _WHOLE = re.compile(r"(?:(?:第|#|no\.?) *)?([0-9]{1,3})(?:\.0+)? *次?")
 UNSCHEDULED = -1
@@ -52,6 +52,7 @@ class Manner:
     decimal_comma: bool = False
     dates: DateOrder | None = None
     serial_days: bool = False
+    days_from_1904: bool = False
 
 
 def is_nothing(text: str) -> bool:
@@ -259,9 +260,8 @@ def read_day(text: str, manner: Manner, today: date) -> date:
     if found := _TIME_OF_DAY.fullmatch(plain):
         plain = found["day"]
     if manner.serial_days and _SERIAL.fullmatch(plain):
-        return typed.read_date(
-            (_SERIAL_DAY_ZERO + timedelta(days=int(Decimal(plain)))).isoformat(), today=today
-        )
+        zero = _SERIAL_DAY_ZERO_1904 if manner.days_from_1904 else _SERIAL_DAY_ZERO
+        return typed.read_date((zero + timedelta(days=int(Decimal(plain)))).isoformat(), today=today)
     if manner.dates is not None and (found := _YEAR_LAST.fullmatch(plain)):
         first, _separator, second, year = found.groups()
         day, month = (first, second) if manner.dates is DateOrder.DAY_FIRST else (second, first)

@@ -6,20 +6,19 @@ and order of dates are facts of the file that the preview and the report show.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from patients.imports import encodings, workbook
+from patients.imports import identifiers, reader, sheets
 from patients.imports.cells import Manner
-from patients.imports.columns import Column, Meaning, Role, letter_of, recognise, recognised
-from patients.imports.options import DateOrder, Options
+from patients.imports.columns import Column, Meaning, Role, letter_of, plain, recognise, recognised
+from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
+from patients.imports.reader import Plan
 from trial.sentences import Sentence
 
 
@@ -35,8 +34,7 @@ MEND_LINE, MEND_WHY = "line", "why refused"
 """Columns that a file of rows to mend has behind its own; they are ours and say nothing of the study."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 """Characters with which a cell must not begin where a spreadsheet may open it; the mark itself is one of them."""
-_SAMPLED_CHARACTERS = 512 * 1024
-_SAMPLED_ROWS = 2000
+_LOOKED_AT_FOR_IDENTIFIERS = 300
 _HEADER_WITHIN = 40
 _COMMA_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+,([0-9]+)( *[^\d\s].*)?")
 _POINT_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+\.[0-9]+( *[^\d\s].*)?")
@@ -89,12 +87,13 @@ class Table:
     manner: Manner
     width: int
     rows: Callable[[], Iterator[Row]]
-    headers: tuple[str, ...] = ()
+    headers: tuple[str, ...]
+    plan: Plan
 
     @property
     def own(self) -> frozenset[int]:
         """Where the columns stand that rows to mend have of ours."""
-        return _own(self.headers)
+        return own_columns(self.headers)
 
     def of(self, role: Role, code: str) -> Column | None:
         """Return the column that holds something, if there is one."""
@@ -118,126 +117,18 @@ def open_table(path: Path, name: str, layout: Layout, options: Options) -> Table
     FileRefused
         If the file cannot be read without guessing.
     """
-    if workbook.is_workbook(path):
-        return _open_workbook(path, name, layout, options)
-    return _open_text(path, name, layout, options)
-
-
-# --- text files -----------------------------------------------------------------------------
-
-
-def _open_text(path: Path, name: str, layout: Layout, options: Options) -> Table:
-    found = encodings.inspect(path, chosen=options.encoding)
-    with path.open(encoding=found.encoding, newline="") as file:
-        sample = file.read(_SAMPLED_CHARACTERS)
-    if len(sample) == _SAMPLED_CHARACTERS:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
     separators = [options.separator] if options.separator else list(SEPARATORS)
-    sampled = {separator: _records(sample, separator) for separator in separators}
-    place = _find_header(list(sampled.items()), layout, options)
-    separator, index = place
-    rows = sampled[separator]
-    line, headers = rows[index]
-    facts = Facts(
-        name=name,
-        sha256=found.sha256,
-        size=found.size,
-        encoding=found.label,
-        encoding_how=found.how,
-        separator=separator,
-        newline=found.newline,
-        header_line=line,
-        expected_rows=max(0, found.newlines - line),
+    found = reader.survey(
+        path,
+        encoding=options.encoding,
+        separators=separators,
+        is_workbook=Path(name).suffix.lower() in {".xlsx", ".xlsm"},
     )
-    if index:
-        facts.notices.append(
-            Sentence(_("The header stands in line %(line)s; what is above it was not read."), {"line": line})
-        )
-
-    def read() -> Iterator[Row]:
-        with path.open(encoding=found.encoding, newline="") as file:
-            yield from _numbered(csv.reader(file, delimiter=separator, strict=True), skip=index + 1)
-
-    return _table(facts, headers, rows[index + 1 :], layout, options, read)
-
-
-def _records(sample: str, separator: str) -> list[Row]:
-    records: list[Row] = []
-    try:
-        for row in _numbered(csv.reader(io.StringIO(sample, newline=""), delimiter=separator)):
-            records.append(row)
-            if len(records) > _SAMPLED_ROWS:
-                break
-    except FileRefused:
-        pass  # reading for real meets it again, and says where
-    return records
-
-
-def _numbered(reader: Any, skip: int = 0) -> Iterator[Row]:
-    """Yield the line on which each record begins, and its fields; empty lines are left out."""
-    ended, seen = 0, 0
-    try:
-        for cells in reader:
-            line, ended = ended + 1, reader.line_num
-            if not cells or not any(cells):
-                continue
-            seen += 1
-            if seen > skip:
-                yield line, cells
-    except csv.Error as error:
-        raise FileRefused(
-            "csv",
-            Sentence(
-                _("The record that begins in line %(line)s cannot be read: %(error)s."),
-                {"line": ended + 1, "error": str(error)},
-            ),
-            Sentence(_("Look for a quotation mark that is not closed, and export the file again.")),
-            lines=[ended + 1],
-        ) from None
-
-
-# --- workbooks ------------------------------------------------------------------------------
-
-
-def _open_workbook(path: Path, name: str, layout: Layout, options: Options) -> Table:
     digest, size = digest_of(path)
-    workbook.check(path)
-    sheets = workbook.sheets(path)
-    if options.sheet:
-        sheets = [sheet for sheet in sheets if sheet.name == options.sheet]
-    if not sheets:
-        raise FileRefused(
-            "no_sheet",
-            Sentence(_("The workbook has no sheet to read.")),
-            Sentence(_("Choose a visible sheet with a header row.")),
-        )
-    named = {sheet.name: sheet for sheet in sheets}
-    sampled = {
-        sheet.name: [(number, cells) for number, cells in enumerate(sheet.rows, start=1) if any(cells)]
-        for sheet in sheets
-    }
-    chosen, index = _find_header(list(sampled.items()), layout, options)
-    line, headers = sampled[chosen][index]
-    facts = Facts(name=name, sha256=digest, size=size, sheet=chosen, header_line=line)
-    if index:
-        facts.notices.append(
-            Sentence(_("The header stands in line %(line)s; what is above it was not read."), {"line": line})
-        )
-    others = [sheet for sheet in named if sheet != chosen]
-    if others:
-        facts.notices.append(
-            Sentence(
-                _("Only the sheet “%(sheet)s” was read, not %(others)s."),
-                {"sheet": chosen, "others": ", ".join(others)},
-            )
-        )
-
-    def read() -> Iterator[Row]:
-        for number, cells in workbook.rows(path, chosen):
-            if number > line and any(cells):
-                yield number, cells
-
-    return _table(facts, headers, sampled[chosen][index + 1 :], layout, options, read, in_workbook=True)
+    facts = Facts(name=name, sha256=digest, size=size)
+    if "workbook" in found:
+        return _open_workbook(path, facts, found["workbook"], layout, options)
+    return _open_text(path, facts, found["text"], layout, options)
 
 
 def digest_of(path: Path) -> tuple[str, int]:
@@ -245,6 +136,44 @@ def digest_of(path: Path) -> tuple[str, int]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     return digest.hexdigest(), path.stat().st_size
+
+
+def _open_text(path: Path, facts: Facts, found: Mapping[str, Any], layout: Layout, options: Options) -> Table:
+    sampled = {key: [(line, cells) for line, cells in rows] for key, rows in found["samples"].items()}
+    separator, index = _find_header(list(sampled.items()), layout, options)
+    rows = sampled[separator]
+    line, headers = rows[index]
+    facts.encoding, facts.encoding_how = found["label"], found["how"]
+    facts.separator, facts.newline, facts.header_line = separator, found["newline"], line
+    facts.expected_rows = max(0, found["newlines"] - line)
+    _say_what_is_above(facts, index)
+    plan = Plan(path, encoding=found["encoding"], separator=separator, header_line=line)
+    return _table(facts, headers, rows[index + 1 :], layout, options, plan)
+
+
+def _open_workbook(
+    path: Path, facts: Facts, found: Mapping[str, Any], layout: Layout, options: Options
+) -> Table:
+    sheet, index = sheets.chosen(found, options, lambda sampled: _find_header(sampled, layout, options))
+    line, headers = sheet["rows"][index]
+    facts.sheet, facts.header_line, facts.expected_rows = sheet["name"], line, max(0, sheet["count"] - line)
+    _say_what_is_above(facts, index)
+    facts.notices += sheets.notices(found, sheet, line)
+    plan = Plan(path, sheet=sheet["name"], header_line=line)
+    table = _table(facts, headers, sheet["rows"][index + 1 :], layout, options, plan, in_workbook=True)
+    table.manner = replace(table.manner, days_from_1904=found["days_from_1904"])
+    sheets.refuse_merged_values(sheet, line, table.columns, layout.numbers)
+    return table
+
+
+def _say_what_is_above(facts: Facts, index: int) -> None:
+    if index:
+        facts.notices.append(
+            Sentence(
+                _("The header stands in line %(line)s; what is above it was not read."),
+                {"line": facts.header_line},
+            )
+        )
 
 
 # --- both -----------------------------------------------------------------------------------
@@ -297,14 +226,21 @@ def _table(
     sample: list[Row],
     layout: Layout,
     options: Options,
-    read: Callable[[], Iterator[Row]],
+    plan: Plan,
     *,
     in_workbook: bool = False,
 ) -> Table:
     while headers and not headers[-1].strip():
         headers = headers[:-1]
     columns = recognise(headers, layout.meanings, options)
-    own = _own(headers)
+    own = own_columns(headers)
+    plan.headers, plan.left_out = headers, left_out(headers, options)
+    plan.numbers = [c.position for c in columns if c and (c.role is Role.VALUE or c.code in layout.numbers)]
+    _refuse_identifiers(plan, columns, sample, own)
+
+    def read() -> Iterator[Row]:
+        return reader.rows(plan)
+
     if own:
         read = _as_it_was(read)
     comma = not in_workbook and facts.separator != "," and _decimal_comma(columns, sample, layout)
@@ -314,7 +250,7 @@ def _table(
     facts.decimal_comma, facts.dates = comma, dates.value if dates else ""
     for position, (header, column) in enumerate(zip(headers, columns, strict=True)):
         entry = {"letter": letter_of(position), "header": header}
-        if column is None and position in own:
+        if column is None and (position in own or not _says_anything(header, position, sample)):
             continue
         if column is None:
             facts.ignored.append(entry)
@@ -336,10 +272,56 @@ def _table(
         len(headers),
         read,
         tuple(headers),
+        plan,
     )
 
 
-def _own(headers: Sequence[str]) -> frozenset[int]:
+def _says_anything(header: str, position: int, sample: list[Row]) -> bool:
+    return bool(header.strip()) or any(
+        position < len(cells) and cells[position].strip() for _line, cells in sample
+    )
+
+
+def _refuse_identifiers(
+    plan: Plan, columns: Sequence[Column | None], sample: list[Row], own: frozenset[int]
+) -> None:
+    """Refuse a file with columns of direct identifiers, all of them by name, unless they are left out."""
+    strange = [
+        position
+        for position, column in enumerate(columns)
+        if column is None and position not in own and position not in plan.left_out
+    ]
+    found = {
+        position: sort for position in strange if (sort := identifiers.sort_of_header(plan.headers[position]))
+    }
+    watch = identifiers.Watch(plan.numbers, plan.left_out)
+    rows = [(line, list(cells)) for line, cells in sample[:_LOOKED_AT_FOR_IDENTIFIERS]]
+    subjects = [column.position for column in columns if column and column.code == "subject_id"]
+    people = [place for place in strange if not identifiers.names_staff(plan.headers[place])] + subjects
+    found = identifiers.columns_of_names(rows, people) | found
+    for line, cells in rows:
+        watch.count(cells[: len(columns)])
+        watch.look(line, cells)
+    found = watch.columns() | found
+    if found:
+        raise identifiers.refusal([(*plan.named(place), sort) for place, sort in sorted(found.items())])
+
+
+def left_out(headers: Sequence[str], options: Options) -> list[int]:
+    """Return the places of the columns that a person left out of the import."""
+    by_header = {plain(header) for header, code in options.columns.items() if code == IGNORED}
+    return [
+        position
+        for position, header in enumerate(headers)
+        if (
+            options.places[letter_of(position)] == IGNORED
+            if letter_of(position) in options.places
+            else plain(header) in by_header
+        )
+    ]
+
+
+def own_columns(headers: Sequence[str]) -> frozenset[int]:
     """Return the places of our two columns; one of them alone is a column of the file."""
     line = [at for at, header in enumerate(headers) if header.strip() == MEND_LINE]
     why = [at for at, header in enumerate(headers) if header.strip().startswith(MEND_WHY)]

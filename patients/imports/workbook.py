@@ -1,18 +1,24 @@
-"""Excel workbooks: refused before they are opened when they are not what they seem."""
+"""Excel workbooks: refused before they are opened when they are not what they seem.
+
+Runs in the process that reads a file (:mod:`patients.imports.reading`), never
+in the application.
+"""
 
 from __future__ import annotations
 
-import json
+import posixpath
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from xml.parsers import expat
 
-from patients.imports import sheet_reader
+from patients.imports import formats
+from patients.imports.formats import SAVE_AGAIN
 from patients.imports.problems import FileRefused
 from trial.sentences import Sentence
 
@@ -22,66 +28,225 @@ def _(message: str) -> str:
     return message
 
 
-ZIP_MARK = b"PK\x03\x04"
-OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0"
-MOST_PARTS = 200
-MOST_UNPACKED = 200 * 2**20
+MOST_PARTS = 100
+MOST_UNPACKED = 50 * 2**20
 MOST_RATIO = 100
-_SMALL = 2**20  # a small part may shrink more than a hundredfold without being a bomb
-_SECONDS = 180
-_MOST_CELLS_NAMED = 5
-_SAVE_AGAIN = Sentence(_("Open it in Excel, save it as .xlsx or “CSV UTF-8”, and choose that file."))
+_SMALL = 2**20  # what unpacks to less than this is no bomb, however well it was packed
+_MOST_NAMED = 5
+_MOST_HIDDEN_NOTED = 10_000
+_MOST_MERGED_CELLS = 500_000
+PEEKED_ROWS = 200
+_SIGNIFICANT_DIGITS = ".15g"
 _DECLARES_TYPES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
-_DAYS_FROM_1904 = re.compile(rb"""date1904\s*=\s*["'](1|true)["']""")
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+_ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
+_COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
+_HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
+_NUMBER_OF = {
+    name: re.compile(rb"\b" + name.encode() + rb"""\s*=\s*["']([0-9]{1,7})["']""")
+    for name in ("r", "min", "max")
+}
+
+Merged = tuple[tuple[int, int], tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sheet:
-    """A visible sheet and its first rows; ``shift`` columns before the first used one are empty."""
+    """A sheet with its first rows, and what a reader of it would not see.
+
+    ``merged`` are ranges that begin and end at (row, column), counted from 0.
+    """
 
     name: str
-    shift: int
-    rows: list[list[str]]
+    visible: bool = True
+    rows: list[tuple[int, list[str]]] = field(default_factory=list)
+    count: int = 0
+    bare_formulas: list[str] = field(default_factory=list)
+    hidden_rows: list[int] = field(default_factory=list)
+    hidden_columns: list[int] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
 
 
-def is_workbook(path: Path) -> bool:
-    """Return whether a file is a zip archive, as workbooks are, or an old Excel file."""
-    with path.open("rb") as file:
-        mark = file.read(4)
-    return mark in (ZIP_MARK, OLD_EXCEL_MARK) or path.suffix.lower() in {".xlsx", ".xlsm"}
+@dataclass(slots=True)
+class Workbook:
+    """What the parts of a workbook say about it."""
+
+    days_from_1904: bool = False
+    macros: bool = False
+    links: bool = False
+    sheets: list[Sheet] = field(default_factory=list)
 
 
-def check(path: Path) -> None:
-    """Refuse a workbook that is damaged, too large when unpacked, or declares entities.
+def survey(path: Path, head: bytes) -> Workbook:
+    """Check a workbook and return its sheets with their first rows.
 
     Nothing is unpacked beyond the limits: the directory of the archive is read
     first, and each part is measured while it is read.
+
+    Raises
+    ------
+    FileRefused
+        If it is damaged, too large when unpacked, or not what it seems.
     """
-    with path.open("rb") as file:
-        if file.read(4) == OLD_EXCEL_MARK:
-            raise _refused("old_excel", _("This is a workbook of old Excel (.xls) or one with a password."))
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_sizes(archive)
-            for part in archive.infolist():
-                if part.filename.lower().endswith((".xml", ".rels")):
-                    _check_part(archive, part)
-            if "xl/workbook.xml" not in archive.namelist():
-                raise _refused("not_a_workbook", _("This archive is not an Excel workbook."))
-            if _DAYS_FROM_1904.search(archive.read("xl/workbook.xml")):
-                raise _refused("dates_1904", _("This workbook counts its days from 1904."))
-            for part in archive.infolist():
-                if part.filename.startswith("xl/worksheets/"):
-                    _refuse_formulas_without_value(archive, part)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, RuntimeError):
-        raise _refused(
-            "not_a_workbook", _("This is not a readable workbook: it is damaged or cut off.")
-        ) from None
+        found = _look_inside(path, head)
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        expat.ExpatError,
+        EOFError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+    ):
+        raise _damaged() from None
+    opened = _opened(path)
+    known = {sheet.name: sheet for sheet in found.sheets}
+    for meta in opened.sheets_metadata:
+        sheet = known.get(meta.name)
+        if sheet is None or not sheet.visible or not _is_worksheet(meta):
+            continue
+        cells = opened.get_sheet_by_name(meta.name)
+        sheet.count = cells.total_height
+        sheet.merged = [(tuple(first), tuple(last)) for first, last in cells.merged_cell_ranges or ()]
+        for number, row in _numbered(cells, sheet.merged):
+            if any(row):
+                sheet.rows.append((number, row))
+            if len(sheet.rows) == PEEKED_ROWS:
+                break
+    return found
 
 
-def _check_sizes(archive: zipfile.ZipFile) -> None:
-    parts = archive.infolist()
+def rows(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and cells of every row of a sheet that says something."""
+    sheet = _opened(path).get_sheet_by_name(name)
+    merged = [(tuple(first), tuple(last)) for first, last in sheet.merged_cell_ranges or ()]
+    for number, row in _numbered(sheet, merged):
+        if any(row):
+            yield number, row
+
+
+def _opened(path: Path) -> Any:
+    import python_calamine  # only in the process that reads workbooks
+
+    try:
+        return python_calamine.CalamineWorkbook.from_path(path)
+    except python_calamine.CalamineError:
+        raise _damaged() from None
+
+
+def _is_worksheet(meta: Any) -> bool:
+    return str(meta.typ).endswith("WorkSheet")
+
+
+def _numbered(sheet: Any, merged: list[Merged]) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with every column in its place; the value of merged cells stands in all of them."""
+    shift = [""] * (sheet.start[1] if sheet.start else 0)
+    filled = _merged_by_row(merged, sheet)
+    kept: dict[Merged, str] = {}
+    for number, cells in enumerate(sheet.iter_rows()):
+        row = shift + [text_of(cell) for cell in cells]
+        for area in filled.get(number, ()):
+            (top, left), (_bottom, right) = area
+            if number == top:
+                kept[area] = row[left] if left < len(row) else ""
+            for column in range(left, min(right + 1, len(row))):
+                row[column] = kept[area]
+        yield number + 1, row
+
+
+def _merged_by_row(merged: list[Merged], sheet: Any) -> dict[int, list[Merged]]:
+    height, width = sheet.total_height, sheet.total_width
+    by_row: dict[int, list[Merged]] = {}
+    cells = 0
+    for area in merged:
+        (top, left), (bottom, right) = area
+        bottom = min(bottom, height)
+        cells += max(0, bottom - top + 1) * max(0, min(right, width) - left + 1)
+        if cells > _MOST_MERGED_CELLS:
+            raise FileRefused(
+                "merged",
+                Sentence(
+                    _("More than %(most)s cells of the sheet are merged."), {"most": _MOST_MERGED_CELLS}
+                ),
+                Sentence(_("Unmerge them in Excel, and write every value into its own cell.")),
+            )
+        for row in range(top, bottom + 1):
+            by_row.setdefault(row, []).append(area)
+    return by_row
+
+
+def text_of(cell: object) -> str:
+    """Return a cell as it would be written: exact numbers, ISO dates."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float | int):
+        # a spreadsheet keeps 15 digits; what is beyond is noise of binary fractions
+        return f"{Decimal(format(cell, _SIGNIFICANT_DIGITS)):f}"
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ", "seconds")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    if isinstance(cell, timedelta):
+        return str(cell)
+    return str(cell)
+
+
+# --- what is inside the archive -------------------------------------------------------------
+
+
+def _look_inside(path: Path, head: bytes) -> Workbook:
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        names = [part.filename for part in parts]
+        _refuse_strange_names(names)
+        if any(part.flag_bits & 1 for part in parts):
+            raise FileRefused(
+                "password",
+                Sentence(_("The parts of this archive have a password.")),
+                Sentence(_("Save the table without a password, as .xlsx or “CSV UTF-8”.")),
+            )
+        _check_sizes(path, parts)
+        formats.refuse_other_archive(names, head)
+        found = Workbook(
+            macros="xl/vbaProject.bin" in names,
+            links=any(name.startswith("xl/externalLinks/") for name in names),
+        )
+        outline = _Outline()
+        _parse(_checked(archive, "xl/workbook.xml"), outline.start)
+        found.days_from_1904 = outline.days_from_1904
+        targets = _Targets()
+        if "xl/_rels/workbook.xml.rels" in names:
+            _parse(_checked(archive, "xl/_rels/workbook.xml.rels"), targets.start)
+        sheets = {targets.parts.get(relation, ""): sheet for relation, sheet in outline.sheets}
+        found.sheets = list(sheets.values())
+        for name in names:
+            if name.lower().endswith((".xml", ".rels", ".vml")):
+                data = _checked(archive, name)
+                if name in sheets and sheets[name].visible:
+                    _look_at_sheet(data, sheets[name])
+        return found
+
+
+def _refuse_strange_names(names: list[str]) -> None:
+    """Refuse names that lead out of the archive, and two parts of one name: readers would differ on them."""
+    if len(set(names)) < len(names):
+        raise _refused("not_a_workbook", _("The archive holds two parts of the same name."))
+    for name in names:
+        if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name or "\\" in name:
+            raise _refused("path", _("The archive holds a part whose name leads out of it."))
+
+
+def _check_sizes(path: Path, parts: list[zipfile.ZipInfo]) -> None:
     unpacked = sum(part.file_size for part in parts)
+    whole = unpacked > _SMALL and unpacked > MOST_RATIO * path.stat().st_size
+    if whole or any(
+        part.file_size > _SMALL and part.file_size > MOST_RATIO * max(1, part.compress_size) for part in parts
+    ):
+        raise _refused("bomb", _("The workbook unpacks to more than a hundred times its size."))
     if len(parts) > MOST_PARTS or unpacked > MOST_UNPACKED:
         raise FileRefused(
             "too_large",
@@ -94,63 +259,98 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
                 {"parts": MOST_PARTS, "size": MOST_UNPACKED // 2**20},
             ),
         )
-    for part in parts:
-        if part.file_size > _SMALL and part.file_size > MOST_RATIO * max(1, part.compress_size):
-            raise _refused("bomb", _("The workbook unpacks to more than a hundred times its size."))
 
 
-def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    read, tail = 0, b""
-    with archive.open(part) as file:
-        while block := file.read(2**20):
-            read += len(block)
-            if read > part.file_size:
-                raise _refused("bomb", _("The workbook holds more than it says."))
-            if _DECLARES_TYPES.search(tail + block):
-                raise _refused("entities", _("The workbook declares entities, which no spreadsheet does."))
-            tail = block[-16:]
+def _checked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read a part that is XML in UTF-8 without declarations of its own."""
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as file:
+        data = file.read(size + 1)
+    if len(data) > size:
+        raise _refused("bomb", _("The workbook holds more than it says."))
+    # in UTF-16 a declaration would hide from the search below
+    if b"\0" in data:
+        raise _refused("not_a_workbook", _("This is not a readable workbook: a part of it is not UTF-8."))
+    if _DECLARES_TYPES.search(data):
+        raise _refused("entities", _("The workbook declares entities, which no spreadsheet does."))
+    return data
 
 
-def _refuse_formulas_without_value(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Refuse formulas whose result was never stored: they would read as empty cells."""
-    with archive.open(part) as file:
-        if not any(b"<f" in block for block in iter(lambda: file.read(2**20), b"")):
-            return
-    formulas = _Formulas()
+def _parse(data: bytes, start: Any) -> None:
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = formulas.start, formulas.end
-    parser.CharacterDataHandler = formulas.text
-    try:
-        with archive.open(part) as file:
-            parser.ParseFile(file)
-    except expat.ExpatError:
-        raise _refused("not_a_workbook", _("This is not a readable workbook: a sheet is damaged.")) from None
-    bare = formulas.without_value
-    if bare:
-        raise FileRefused(
-            "formula",
-            Sentence(
-                _("Formulas without a stored result stand in %(cells)s."),
-                {"cells": ", ".join(bare[:_MOST_CELLS_NAMED])},
-            ),
-            Sentence(_("Open the workbook in Excel so that it computes them, and save it.")),
-        )
+    parser.StartElementHandler = start
+    parser.Parse(data, True)
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+class _Outline:
+    """Reads xl/workbook.xml: sheets in their order, and how days are counted."""
+
+    def __init__(self) -> None:
+        self.days_from_1904 = False
+        self.sheets: list[tuple[str, Sheet]] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if _local(name) == "workbookPr":
+            self.days_from_1904 = attributes.get("date1904", "") in ("1", "true")
+        elif _local(name) == "sheet":
+            relation = next((value for key, value in attributes.items() if _local(key) == "id"), "")
+            visible = attributes.get("state", "visible") == "visible"
+            self.sheets.append((relation, Sheet(attributes.get("name", ""), visible)))
+
+
+class _Targets:
+    """Reads which part of the archive a relation leads to."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, str] = {}
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if _local(name) == "Relationship":
+            target = attributes.get("Target", "")
+            part = target.lstrip("/") if target.startswith("/") else posixpath.join("xl", target)
+            self.parts[attributes.get("Id", "")] = posixpath.normpath(part)
+
+
+def _look_at_sheet(data: bytes, sheet: Sheet) -> None:
+    if _HIDDEN.search(data):
+        hidden = (tag[0] for tag in _ROW.finditer(data) if _HIDDEN.search(tag[0]))
+        found = (_NUMBER_OF["r"].search(tag) for tag in hidden)
+        sheet.hidden_rows = [int(number[1]) for number in found if number][:_MOST_HIDDEN_NOTED]
+        for tag in _COLUMN.finditer(data):
+            first, last = (_NUMBER_OF[name].search(tag[0]) for name in ("min", "max"))
+            if _HIDDEN.search(tag[0]) and first and last:
+                sheet.hidden_columns += range(int(first[1]) - 1, min(int(last[1]), 16_384))
+    if _FORMULA.search(data):
+        formulas = _Formulas()
+        parser = expat.ParserCreate()
+        parser.StartElementHandler, parser.EndElementHandler = formulas.start, formulas.end
+        parser.CharacterDataHandler = formulas.text
+        parser.Parse(data, True)
+        sheet.bare_formulas = formulas.without_value[:_MOST_NAMED]
 
 
 class _Formulas:
-    """Notes the cells of a sheet that hold a formula and no result."""
+    """Notes the cells of a sheet that hold a formula and no result: they would read as empty."""
 
     def __init__(self) -> None:
         self.without_value: list[str] = []
         self._at, self._inside = "", ""
-        self._has_formula = self._has_value = False
+        self._is_text = self._has_formula = self._has_value = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._inside = name
-        if name == "c":
+        self._inside = _local(name)
+        if self._inside == "c":
             self._at, self._has_formula, self._has_value = attributes.get("r", "?"), False, False
-        elif name == "f":
+            self._is_text = attributes.get("t") == "str"
+        elif self._inside == "f":
             self._has_formula = True
+        elif self._inside == "v" and self._is_text:
+            # a formula may well result in an empty text
+            self._has_value = True
 
     def text(self, text: str) -> None:
         if self._inside in ("v", "t") and text:
@@ -158,51 +358,13 @@ class _Formulas:
 
     def end(self, name: str) -> None:
         self._inside = ""
-        if name == "c" and self._has_formula and not self._has_value:
+        if _local(name) == "c" and self._has_formula and not self._has_value:
             self.without_value.append(self._at)
 
 
-def sheets(path: Path) -> list[Sheet]:
-    """Return the visible sheets with their first rows."""
-    found = subprocess.run(  # noqa: S603 - our own script; the name of the file is made by us
-        _command(path, "peek"), capture_output=True, timeout=_SECONDS, check=False, encoding="utf-8"
-    )
-    if found.returncode:
-        raise _unreadable(found.stderr)
-    return [
-        Sheet(sheet["name"], sheet["shift"], sheet["rows"])
-        for sheet in json.loads(found.stdout)
-        if sheet["visible"] and sheet["rows"]
-    ]
-
-
-def rows(path: Path, sheet: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and cells of every row of a sheet."""
-    with subprocess.Popen(  # noqa: S603 - as above
-        _command(path, "rows", sheet), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as reader:
-        assert reader.stdout is not None
-        assert reader.stderr is not None
-        try:
-            for line in reader.stdout:
-                number, cells = json.loads(line)
-                yield number, cells
-            if reader.wait():
-                raise _unreadable(reader.stderr.read())
-        finally:
-            if reader.poll() is None:
-                reader.kill()
-
-
-def _command(path: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-I", str(Path(sheet_reader.__file__)), str(path), *arguments]
-
-
-def _unreadable(message: str) -> FileRefused:
-    if "memory" in message.lower() or not message.strip():
-        return _refused("too_large", _("Reading the workbook took too much memory or time."))
-    return _refused("not_a_workbook", _("This is not a readable workbook."))
+def _damaged() -> FileRefused:
+    return _refused("not_a_workbook", _("This is not a readable workbook: it is damaged or cut off."))
 
 
 def _refused(rule: str, text: str) -> FileRefused:
-    return FileRefused(rule, Sentence(text), _SAVE_AGAIN)
+    return FileRefused(rule, Sentence(text), SAVE_AGAIN)

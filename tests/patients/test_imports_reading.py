@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 from openpyxl.workbook import Workbook
 
-from patients.imports import cells, encodings, workbook
+from patients.imports import cells, encodings, formats
 from patients.imports.cells import Manner
 from patients.imports.columns import analyte_meanings, letter_of, meanings_of, plain, recognise
 from patients.imports.options import DateOrder, Options, options_of, read_options
@@ -108,7 +108,8 @@ def test_nul_bytes_refuse_the_file_and_name_their_lines(write: Write) -> None:
 
 def test_an_empty_file_is_refused(write: Write) -> None:
     assert refused(write(b"")).rule == "empty"
-    assert refused(write("\n\n")).rule == "no_header"
+    assert refused(write("\n\n \t\n,,,\n")).rule == "empty"
+    assert refused(write("S001,0,312\n")).rule == "no_header"
 
 
 # --- separators, lines ----------------------------------------------------------------------
@@ -484,7 +485,9 @@ def test_rows_and_columns_keep_their_place(book: Callable[[Workbook], Path]) -> 
     for column, text in enumerate(("S001", 4, 76), start=3):
         sheet.cell(6, column, text)
     table = visits(book(workbook_))
-    assert list(table.rows()) == [(6, ["S001", "4", "76"])]
+    assert list(table.rows()) == [(6, ["", "", "S001", "4", "76"])]
+    assert [column.letter for column in table.columns if column] == ["C", "D", "E"]
+    assert not table.facts.ignored
     assert table.facts.header_line == 4
 
 
@@ -527,7 +530,7 @@ def test_a_cut_off_workbook_is_refused(book: Callable[[Workbook], Path], write: 
 
 
 def test_an_old_workbook_and_another_archive_are_refused(write: Write, tmp_path: Path) -> None:
-    assert refused(write(workbook.OLD_EXCEL_MARK + b"x" * 600, name="old.xls")).rule == "old_excel"
+    assert refused(write(formats.OLD_EXCEL_MARK + b"x" * 600, name="old.xls")).rule == "old_excel"
     path = tmp_path / "letters.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "hello")
@@ -551,10 +554,14 @@ def test_entities_and_bombs_are_refused_before_anything_is_expanded(book: Callab
     assert refused(_with_part(path, "xl/bomb.xml", b" " * (64 * 2**20))).rule == "bomb"
 
 
-def test_a_workbook_that_counts_from_1904_is_refused(book: Callable[[Workbook], Path]) -> None:
+def test_a_workbook_that_counts_from_1904_is_read_so(book: Callable[[Workbook], Path]) -> None:
     workbook_ = a_book()
     workbook_.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
-    assert refused(book(workbook_)).rule == "dates_1904"
+    workbook_.active["C3"] = 42016 - 1462
+    table = visits(book(workbook_))
+    days = [cells.read_day(row[2], table.manner, TODAY) for _line, row in table.rows()]
+    assert days == [date(2015, 1, 5), date(2015, 1, 12)]
+    assert any("1904" in str(notice) for notice in table.facts.notices)
 
 
 def test_a_book_of_subjects_is_recognised_too(book: Callable[[Workbook], Path]) -> None:
