@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from patients.imports import cells
+from patients.imports import cells, identifiers
 from patients.imports.kinds import (
     CELLS,
     CONSENTS,
@@ -59,7 +59,8 @@ class Difference:
     """One cell in which the file and the study differ.
 
     ``place`` says which visit or infusion; ``said`` is the value in the file's
-    words; ``author`` and ``written_at`` who wrote what is here, and when.
+    words; ``author`` and ``written_at`` who wrote what is here, and when, and
+    ``verified_at`` since when it is verified, if it is.
     """
 
     line: int
@@ -71,6 +72,7 @@ class Difference:
     said: str
     author: str
     written_at: str
+    verified_at: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -235,7 +237,11 @@ class Import:
             cursor.execute(
                 "SELECT c.line, c.subject, coalesce(c.place, ''), c.field, coalesce(c.here, ''), c.there, c.said,"
                 " coalesce(nullif(trim(u.last_name || ' ' || u.first_name), ''), u.username, ''),"
-                " coalesce(to_char(r.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '')"
+                " coalesce(to_char(r.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), ''),"
+                " coalesce((SELECT to_char(v.verified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM patients_verification v"
+                ' WHERE v."table" = c.in_table AND v."row" = c.in_row AND v.voided_at IS NULL),'
+                " '')"
+                ")"
                 f" FROM (SELECT * FROM {CELLS} WHERE pile = %s AND field <> '' ORDER BY line, field LIMIT %s) c"
                 ' LEFT JOIN LATERAL (SELECT revision_id FROM trial_auditentry e WHERE e."table" = c.in_table'
                 ' AND e."row" = c.in_row ORDER BY e.id DESC LIMIT 1) e ON true'
@@ -299,9 +305,13 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
     read_row = kind.reader(table, stage, context)
     width, rows = table.width, 0
     reading = say(_("Reading the file"))
+    marked = table.plan.marked
     for line, row in table.rows():
         rows += 1
-        if len(row) != width and not _fits(row, width):
+        if marked and line in marked:
+            for position, sort in marked.pop(line):
+                stage.refuse(identifiers.problem(line, *table.plan.named(position), sort))
+        elif len(row) != width and not _fits(row, width):
             stage.refuse(_ragged(line, row, width))
         else:
             read_row(line, row)
