@@ -14,20 +14,20 @@ from infusions.actions.agreement import ask_about_courses
 from patients.actions.rules import LONGEST_NOTE
 from patients.imports import cells
 from patients.imports.columns import Field
+from patients.imports.days import refuse_impossible_days
 from patients.imports.kinds import (
     CELLS,
     SUBJECT,
     Context,
     Pile,
-    header_of,
     refuse_twins,
     refuse_unknown_subjects,
     say_how_twins_differ,
 )
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
-from patients.imports.staging import Stage, refuse_where
+from patients.imports.staging import Stage
 from patients.imports.tables import Table
-from trial import protocol, typed
+from trial import typed
 from trial.sentences import Sentence
 from trial.typed import Unreadable
 
@@ -121,7 +121,7 @@ class Infusions(RecordKind):
         lines = refuse_twins(STAGED, self.keys, table, ("subject_id", "number"))
         if lines:
             say_how_twins_differ(staged_cells(lines))
-        _refuse_impossible_days(table)
+        refuse_impossible_days(STAGED, "given_on", table, "given_on")
 
     def write(self, context: Context) -> None:
         with connection.cursor() as cursor:
@@ -142,32 +142,6 @@ class Infusions(RecordKind):
             patients = [patient for (patient,) in cursor.fetchall()]
         for start in range(0, len(patients), _SUBJECTS_PER_PAGE):
             ask_about_courses(patients[start : start + _SUBJECTS_PER_PAGE], by=context.by)
-
-
-def _refuse_impossible_days(table: Table) -> None:
-    header = header_of(table, "given_on")
-    at_site = f"{STAGED} s JOIN patients_patient p ON p.subject_id = s.subject JOIN trial_site h ON h.id = p.site_id"
-    refuse_where(
-        f"{at_site} WHERE s.given_on > (now() AT TIME ZONE h.time_zone)::date",
-        {},
-        rule="future",
-        column=header,
-        value="s.given_on::text",
-        sentence=Sentence(_("%(day)s lies in the future."), {"day": ""}),
-        remedy=Sentence(_("Give the day on which it happened.")),
-        gaps={"day": "s.given_on::text"},
-    )
-    refuse_where(
-        f"{at_site} JOIN patients_outcome o ON o.patient_id = p.id AND o.voided_at IS NULL AND o.kind = %(death)s"
-        " WHERE s.given_on > o.happened_on",
-        {"death": protocol.OutcomeKind.DEATH.value},
-        rule="after_death",
-        column=header,
-        value="s.given_on::text",
-        sentence=Sentence(_("%(day)s is after the death on %(died)s."), {"day": "", "died": ""}),
-        remedy=Sentence(_("Correct the date, or the outcome first.")),
-        gaps={"day": "s.given_on::text", "died": "o.happened_on::text"},
-    )
 
 
 class _InfusionReader(RecordReader):
@@ -191,10 +165,10 @@ class _InfusionReader(RecordReader):
         lot = self.cell(line, row, "lot", _lot)
         times = self._times(line, row)
         deviation = self.cell(line, row, "deviation", _deviation)
-        note = self.cell(line, row, "deviation_note", _note)
+        note = self.words(line, row, "deviation_note", most=LONGEST_NOTE)
         if note and not deviation:
             self.refuse(line, "deviation_note", note, _NOTE_ALONE)
-        reaction = self.cell(line, row, "reaction", _note)
+        reaction = self.words(line, row, "reaction", most=LONGEST_NOTE)
         if subject is not None and number is not None:
             self.stage_record(
                 line, subject, number, given, weight, count, volume, lot, *times, deviation, note, reaction
@@ -275,10 +249,6 @@ def _deviation(text: str) -> str:
             Sentence(_("Write one of: %(words)s."), {"words": ", ".join(dosing.DEVIATION_AT)}),
         )
     return code
-
-
-def _note(text: str) -> str:
-    return typed.read_text(text, most=LONGEST_NOTE)
 
 
 def _lot(text: str) -> str:

@@ -89,12 +89,14 @@ class Context:
 
     ``overwrite`` lets every value of the file replace what is here;
     ``consents`` names single cells as ``(line, field)``, ``left_out`` those
-    that stay out of the import.
+    that stay out of the import. ``laboratory`` is the code of the one that measured
+    what a file names no laboratory for.
     """
 
     by: User
     today: date
     site: str = ""
+    laboratory: str = ""
     overwrite: bool = False
     consents: frozenset[tuple[int, str]] = field(default_factory=frozenset)
     left_out: frozenset[tuple[int, str]] = field(default_factory=frozenset)

@@ -6,6 +6,7 @@ text is read once; a file of a million values holds a few thousand of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from patients.entries import LabEntry
 from patients.imports import cells
 from patients.imports.cells import Manner
 from patients.imports.staging import copied
-from trial import protocol, typed
+from trial import protocol, typed, units
 from trial.protocol import Analyte
 from trial.sentences import Sentence
 from trial.typed import Unreadable
@@ -48,26 +49,36 @@ class LabCells:
     unit: str
     manner: Manner
     blanks_by_word: bool = False
-    _known: dict[tuple[str, str, str, str], Read] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], Read] = field(default_factory=dict)
 
-    def read(self, text: str, unit: str, comparator: str, missing: str) -> Read:
-        """Return the COPY text of a value without its line, or nothing, or why it cannot be read."""
-        key = (text, unit, comparator, missing)
+    def read(
+        self, text: str, unit: str, comparator: str, missing: str, as_typed: str = "", unit_as_typed: str = ""
+    ) -> Read:
+        """Return the COPY text of a value without its line, or nothing, or why it cannot be read.
+
+        ``as_typed`` is what a report said where the file gives the value in another unit
+        beside it, as an export of this software does; both have to agree.
+        """
+        key = (text, unit, comparator, missing, as_typed, unit_as_typed)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = self._look(text, unit, comparator, missing)
+            found = self._known[key] = self._look(*key)
         return found
 
-    def _look(self, text: str, unit: str, comparator: str, missing: str) -> Read:
+    def _look(
+        self, text: str, unit: str, comparator: str, missing: str, as_typed: str, unit_as_typed: str
+    ) -> Read:
         try:
-            if cells.is_nothing(text):
+            if cells.is_nothing(text) and cells.is_nothing(as_typed):
                 self.blanks_by_word = self.blanks_by_word or bool(text.strip())
                 return self._without_value(missing)
             if reason := cells.missing_code(text):
                 return self._copied(None, "", "", "", reason)
-            return self._with_value(text, unit, comparator, missing)
+            if cells.is_nothing(as_typed):
+                return self._with_value(text, unit, comparator, missing)
+            return self._as_typed(text, unit, comparator, missing, as_typed, unit_as_typed)
         except Unreadable as refusal:
             return refusal
 
@@ -77,6 +88,42 @@ class LabCells:
         return self._copied(None, "", "", "", cells.read_missing(missing))
 
     def _with_value(self, text: str, unit: str, comparator: str, missing: str) -> str:
+        entry, assumed = self._entry(text, unit, comparator, missing, self.manner)
+        return self._entered(entry, assumed=assumed)
+
+    def _as_typed(
+        self, text: str, unit: str, comparator: str, missing: str, as_typed: str, unit_as_typed: str
+    ) -> str:
+        """Keep what was typed when it is the value beside it."""
+        written = as_typed[1:] if as_typed[:1] == "'" else as_typed
+        entry = self._typed_entry(written, unit_as_typed or unit, missing, text)
+        if not cells.is_nothing(text):
+            value, _assumed = self._entry(text, unit, comparator, missing, self.manner)
+            if (_stored(value), value.comparator) != (_stored(entry), entry.comparator):
+                raise Unreadable(
+                    "typed_differs",
+                    text,
+                    Sentence(
+                        _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
+                        {"value": typed.printable(text), "typed": typed.printable(as_typed)},
+                    ),
+                    Sentence(_("Correct one of them, or empty what was typed.")),
+                )
+        return self._entered(entry)
+
+    def _typed_entry(self, written: str, unit: str, missing: str, text: str) -> LabEntry:
+        # people type a decimal comma whatever the file around it does
+        with suppress(Unreadable):
+            return self._entry(written, unit, "", missing, Manner())[0]
+        try:
+            return self._entry(written, unit, "", missing, Manner(decimal_comma=True))[0]
+        except Unreadable as refusal:
+            raise Unreadable(refusal.rule, text or written, refusal.sentence, refusal.remedy) from None
+
+    def _entry(
+        self, text: str, unit: str, comparator: str, missing: str, manner: Manner
+    ) -> tuple[LabEntry, bool]:
+        """Return a value, and whether its unit was assumed because nobody said one."""
         if not cells.is_nothing(missing):
             raise Unreadable(
                 "value_and_reason",
@@ -85,7 +132,7 @@ class LabCells:
                 Sentence(_("Keep one of them.")),
             )
         written = comparator.strip() + text.strip()
-        found = cells.read_decimal(written, self.manner)
+        found = cells.read_decimal(written, manner)
         said = self._said_unit(text, unit, found.unit)
         entry = LabEntry(
             analyte=self.analyte.code,
@@ -96,8 +143,11 @@ class LabCells:
         )
         if breach := edit_checks.breach(entry):
             raise Unreadable(breach.rule, text, breach.sentence, breach.remedy)
+        return entry, not said
+
+    def _entered(self, entry: LabEntry, *, assumed: bool = False) -> str:
         return self._copied(
-            entry.standard_value, found.comparator, written, entry.typed_unit, "", assumed=not said
+            entry.standard_value, entry.comparator, entry.typed_text, entry.typed_unit, "", assumed=assumed
         )
 
     def _said_unit(self, text: str, in_column: str, in_cell: str | None) -> str:
@@ -151,6 +201,12 @@ class LabCells:
             "t" if assumed else "f",
         )
         return "\t".join(columns) + "\n"
+
+
+def _stored(entry: LabEntry) -> Decimal:
+    """Return a value as the study keeps it."""
+    value = entry.standard_value or Decimal(0)
+    return value.quantize(Decimal(1).scaleb(-units.STORED_PLACES))
 
 
 def plain_number(value: Decimal) -> str:

@@ -19,6 +19,7 @@ from patients.imports.columns import Column, Role
 from patients.imports.kinds import CELLS, Context, Kind, Pile, pile_sql, written_all
 from patients.imports.staging import PROBLEMS, Stage, copied
 from patients.imports.tables import Table
+from patients.imports.words import free_text
 from trial.sentences import Sentence
 from trial.typed import Unreadable
 
@@ -65,10 +66,12 @@ class RecordKind(Kind):
     """A kind whose rows are records of one table.
 
     ``place`` is SQL for which of a subject's records a row is. ``key`` is SQL that joins a staged row ``s`` to its record ``t``; ``subject``
-    names the staged subject; ``identity`` are columns written only for new records.
+    names the staged subject; ``in_table`` is SQL for where a record is stored, when
+    that is not always ``target``.
     """
 
     target: ClassVar[str]
+    in_table: ClassVar[str] = ""
     place: ClassVar[str] = "''"
     columns: ClassVar[tuple[RecordColumn, ...]]
     key: ClassVar[str]
@@ -98,7 +101,7 @@ class RecordKind(Kind):
             cursor.execute(
                 f"CREATE TEMPORARY VIEW {CELLS} AS"
                 f" SELECT j.line, j.subject, {self.place} AS place, c.field, c.here, c.there, '' AS said,"
-                f" '{self.target}' AS in_table, j.target_id AS in_row, c.pile"
+                f" {self.in_table or self.target!r} AS in_table, j.target_id AS in_row, c.pile"
                 f" FROM {JUDGED} j, LATERAL (VALUES ('', NULL, NULL,"
                 f" CASE WHEN target_id IS NULL THEN {Pile.NEW.value} ELSE {Pile.SAME.value} END), {cells})"
                 " AS c(field, here, there, pile) WHERE c.pile IS NOT NULL"
@@ -167,6 +170,18 @@ class RecordReader:
         column = self._columns.get(code)
         text = row[column.position] if column else ""
         return "" if cells.is_nothing(text) else text
+
+    def words(self, line: int, row: list[str], code: str, *, most: int) -> str | None:
+        """Return free text, in which "NA" is a word like any other; None for an empty cell."""
+        column = self._columns.get(code)
+        text = row[column.position] if column else ""
+        if not text.strip():
+            return None
+        try:
+            return free_text(text, most=most)
+        except Unreadable as refusal:
+            self.refuse(line, code, text, refusal)
+            return None
 
     def cell(self, line: int, row: list[str], code: str, read: Callable[[str], Any]) -> Any:
         """Return what a cell says, or None when it says nothing or cannot be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from django.db import connection
 
@@ -19,6 +20,7 @@ from patients.imports.problems import Problem
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
 from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
+from patients.imports.words import STATUSES
 from trial import locks
 from trial.lock_functions import SITE_FROZEN
 from trial.models import Site
@@ -54,12 +56,13 @@ class Subjects(RecordKind):
              "入组日期", "入选日期", "纳入日期"),
         ),
         Field("planned_course", ("course", "planned treatment", "计划疗程", "疗程")),
+        Field("status", ("subject status", "状态", "受试者状态")),
     )  # fmt: skip
     dates = frozenset({"birth_date", "recruited_on"})
     numbers = frozenset({"age"})
     tables = {
         STAGED: "line integer, subject text, site text, sex text, birth_date date, age numeric, diagnosis text,"
-        " recruited_on date, planned_course text"
+        " recruited_on date, planned_course text, status text"
     }
     target = "patients_patient"
     key = "LEFT JOIN patients_patient t ON t.subject_id = s.subject"
@@ -78,9 +81,11 @@ class Subjects(RecordKind):
         RecordColumn("diagnosis", "text", "diagnosis"),
         RecordColumn("recruited_on", "date", "recruited_on"),
         RecordColumn("planned_course", "text", "planned_course"),
+        RecordColumn("status", "text", "status"),
     )
-    defaults = {"subject_id": "j.subject", "status": "'enrolled'", "version": "1"}
-    not_null = {"planned_course": "''"}
+    defaults = {"subject_id": "j.subject", "version": "1"}
+    # who is in a file of subjects was enrolled, unless the file says otherwise
+    not_null = {"planned_course": "''", "status": "'enrolled'"}
 
     def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
         return _SubjectReader(table, stage, context).read
@@ -99,6 +104,7 @@ class Subjects(RecordKind):
             sentence=Sentence(_("This code is already in use.")),
             remedy=Sentence(_("Give the subject another code.")),
         )
+        _refuse_other_status(table)
         self._refuse_strange_sites(table, context)
         self._refuse_new_at_frozen_sites(table)
 
@@ -161,6 +167,20 @@ class Subjects(RecordKind):
         super().write(context)
 
 
+def _refuse_other_status(table: Table) -> None:
+    """Refuse to move a subject from screening to the study or back: that follows its screening and its enrolment."""
+    refuse_where(
+        f"{STAGED} s JOIN patients_patient t ON t.subject_id = s.subject WHERE s.status <> t.status",
+        {},
+        rule="status",
+        column=header_of(table, "status"),
+        value="s.status",
+        sentence=Sentence(_("The subject is %(here)s, the file says %(there)s."), {"here": "", "there": ""}),
+        remedy=Sentence(_("Empty the cell; screen or enrol the subject where its status is to change.")),
+        gaps={"here": "t.status", "there": "s.status"},
+    )
+
+
 def sites_by_word() -> dict[str, Site]:
     """Return the sites by everything a file may call them: code or name, in any case."""
     sites = list(Site.objects.all())
@@ -220,6 +240,7 @@ class _SubjectReader(RecordReader):
         age = self.cell(line, row, "age", lambda text: cells.read_age(text, self.manner))
         recruited = self.cell(line, row, "recruited_on", self.past_day)
         course = self.cell(line, row, "planned_course", cells.read_course)
+        status = self.cell(line, row, "status", STATUSES.read)
         site = self.text(row, "site").strip() or self._site or None
         if birth is None and age is None and not self.text(row, "age") and not self.text(row, "birth_date"):
             self.stage.refuse(
@@ -246,4 +267,10 @@ class _SubjectReader(RecordReader):
                     Sentence(_("Correct one of the dates.")),
                 )
             )
-        self.stage_record(line, subject, site, sex, birth, age, diagnosis, recruited, course)
+        if birth is not None and recruited is not None and age == _years_between(birth, recruited):
+            age = None  # it follows from the two days, and would not follow them when one is corrected
+        self.stage_record(line, subject, site, sex, birth, age, diagnosis, recruited, course, status)
+
+
+def _years_between(birth: date, day: date) -> int:
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
