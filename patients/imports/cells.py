@@ -27,8 +27,16 @@ def _(message: str) -> str:
     return message
 
 
-NOTHING_WORDS = frozenset({"NA", "N/A"})
-"""What statistics programs write for an empty cell."""
+NOTHING_WORDS = frozenset(
+    {"na", "n/a", "n.a.", "#n/a", "null", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", "\N{EM DASH}" * 2,
+     "\N{MINUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}", "/", "\N{FULLWIDTH SOLIDUS}", "."}
+)  # fmt: skip
+"""What programs and people write into a cell that says nothing; case does not count."""
+NO_VALUE_WORDS = frozenset(
+    {"无", "无数据", "无结果", "未查", "未检", "未测", "未检测", "未检查", "未做", "未行", "未报", "缺", "缺失", "空", "空白",
+     "未知", "不详", "not done", "not available", "not recorded", "unknown", "missing", "none", "blank", "nil"}
+)  # fmt: skip
+"""What stands in place of a result and does not say why there is none: not recorded, no reason is made up."""
 
 SUBJECT_ID = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,23}")
 _TOTAL_WORDS = frozenset(
@@ -57,7 +65,12 @@ class Manner:
 
 def is_nothing(text: str) -> bool:
     """Return whether a cell says nothing: it is empty or holds a word for that."""
-    return not text or text.isspace() or text.strip() in NOTHING_WORDS
+    return not text or text.isspace() or (len(text) < 8 and text.strip().casefold() in NOTHING_WORDS)
+
+
+def is_no_value(text: str) -> bool:
+    """Return whether a cell for a result says that there is none, and not why."""
+    return is_nothing(text) or _folded(text) in NO_VALUE_WORDS
 
 
 def is_total(text: str) -> bool:
@@ -119,8 +132,24 @@ _ANALYTES = _words(
     }
 )
 _MISSING = _words(
-    {name: reason.code for reason in protocol.MISSING_REASONS for name in (reason.code, reason.label)}
-)
+    {
+        **{name: reason.code for reason in protocol.MISSING_REASONS for name in (reason.code, reason.label)},
+        **{
+            name: code
+            for code, names in {
+                "not_drawn": ("未采血", "未抽血", "未采", "未采样", "未采集", "未留样", "not collected", "not sampled"),
+                "refused": ("拒绝", "拒查", "拒检", "患者拒绝", "病人拒绝", "拒绝检查", "patient refused"),
+                "haemolysed": ("溶血", "标本溶血", "样本溶血", "hemolysed", "hemolyzed", "haemolyzed", "haemolysis",
+                               "hemolysis"),
+                "too_little": ("量少", "量不足", "标本量少", "标本不足", "标本量不足", "样本量不足", "样本不足",
+                               "insufficient", "insufficient sample", "quantity not sufficient", "qns"),
+                "lost": ("丢失", "标本丢失", "样本丢失", "遗失", "标本遗失", "sample lost"),
+                "not_ordered": ("未开", "未申请", "未开单", "未开医嘱", "not requested"),
+            }.items()
+            for name in names
+        },
+    }
+)  # fmt: skip
 
 
 def _one_of(rule: str, text: str, words: Mapping[str, str], what: str, list_of: str) -> str:
@@ -191,6 +220,22 @@ def read_subject(text: str) -> str:
             Sentence(_("Leave the row out of the file.")),
         )
     if not SUBJECT_ID.fullmatch(code):
+        strange = next((c for c in code if not c.isascii() and not "\u4e00" <= c <= "\u9fff"), "")
+        if strange:
+            # it looks like a letter of the code, or like nothing at all: only its name tells
+            raise Unreadable(
+                "subject_code",
+                text,
+                Sentence(
+                    _("“%(value)s” is not a code of a subject: it holds %(name)s (U+%(number)s)."),
+                    {
+                        "value": typed.printable(text),
+                        "name": unicodedata.name(strange, "").lower() or "?",
+                        "number": f"{ord(strange):04X}",
+                    },
+                ),
+                Sentence(_("Type the code again with the letters A to Z and the digits 0 to 9.")),
+            )
         raise Unreadable(
             "subject_code",
             text,

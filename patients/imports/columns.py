@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from patients.imports.deidentified import refuse_deidentified
 from patients.imports.options import IGNORED, Options
 from patients.imports.problems import FileRefused
 from trial import protocol, typed
@@ -61,6 +62,10 @@ class Column:
 Meaning = tuple[Role, str, str]
 
 _ONE_KIND_OF_BRACKETS = str.maketrans("（［【｛〔）］】｝〕", "(((((" + ")))))")
+_UNSEEN = dict.fromkeys(
+    map(ord, "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\u00ad")
+)
+"""Characters that nobody sees in a header; in a code of a subject they are refused."""
 _BRACKETS = re.compile(r"[(\[]\s*([^()\[\]]*?)\s*[)\]]")
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
 _UNIT_WORDS = ("unit", "units", "单位")
@@ -91,7 +96,8 @@ def letter_of(position: int) -> str:
 
 def plain(header: str) -> str:
     """Reduce a header to what counts: no case, no width, one space for all separators."""
-    text = unicodedata.normalize("NFKC", header).casefold().replace("\N{GREEK SMALL LETTER MU}", "u")
+    text = unicodedata.normalize("NFKC", header.translate(_UNSEEN)).casefold()
+    text = text.replace("\N{GREEK SMALL LETTER MU}", "u")
     return _SEPARATORS.sub(" ", text).strip()
 
 
@@ -146,6 +152,7 @@ def recognise(
         If two columns hold the same thing, or a header names a unit the analyte
         is not measured in.
     """
+    refuse_deidentified(headers)
     mapped = _mapped(headers, meanings, options)
     columns: list[Column | None] = []
     places = _placed(headers, meanings, options)

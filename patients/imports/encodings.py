@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from patients.imports.problems import FileRefused
 from trial.sentences import Sentence
@@ -26,6 +30,8 @@ def _(message: str) -> str:
 BLOCK = 1 << 20
 MOST_LINES_NAMED = 20
 _EVERYDAY_SHARE = 0.9
+_MOST_LINES_JUDGED = 20_000
+_LINE_ENDS = re.compile(rb"\r\n|\n|\r")
 
 LABELS = {
     "utf-8": "UTF-8",
@@ -97,6 +103,8 @@ def inspect(path: Path, *, chosen: str = "") -> Inspection:
     found.marked = bool(mark)
     if chosen:
         found.encoding, found.how = _named(chosen), "chosen"
+        if mark and mark.removesuffix("-sig") == found.encoding[: len(mark.removesuffix("-sig"))]:
+            found.encoding = mark  # the mark belongs to the encoding, not to the first header
     elif mark is not None:
         found.encoding, found.how = mark, "marked"
         if not mark:
@@ -104,7 +112,7 @@ def inspect(path: Path, *, chosen: str = "") -> Inspection:
     elif zeros:
         found.encoding, found.how = _wide_without_mark(head), "detected"
         if not found.encoding:
-            raise _nul_bytes(path, "utf-8")
+            raise _nul_bytes(path)
     else:
         found.encoding, found.how = _narrow(path, head), "detected"
     _check(path, found)
@@ -141,9 +149,56 @@ def _wide_without_mark(head: bytes) -> str:
 def _narrow(path: Path, head: bytes) -> str:
     if _decodes(path, "utf-8"):
         return "utf-8"
+    lines = _lines_beside_ascii(path)
+    if any(_is_utf8_chinese(line) for _number, line in lines) and (mixed := _first_not(lines, "utf-8")):
+        raise _mixed(mixed)
     if _decodes(path, "gb18030") and _is_everyday_chinese(path):
         return "gb18030"
     raise _unknown_encoding(head)
+
+
+def _lines_beside_ascii(path: Path) -> list[tuple[int, bytes]]:
+    """Return the first lines that hold more than ASCII, numbered."""
+    with path.open("rb") as file:
+        beside = ((number, line) for number, line in _byte_lines(file) if not line.isascii())
+        return list(islice(beside, _MOST_LINES_JUDGED))
+
+
+def _is_utf8_chinese(line: bytes) -> bool:
+    """Whether a line is Chinese in UTF-8 and would be gibberish in GB18030."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    if not any("\u3000" <= character <= "\u9fff" or character >= "\uff00" for character in text):
+        return False
+    try:
+        return not all(c.isascii() or _is_in_gb2312(c) for c in line.decode("gb18030"))
+    except UnicodeDecodeError:
+        return True
+
+
+def _first_not(lines: list[tuple[int, bytes]], encoding: str) -> int:
+    for number, line in lines:
+        try:
+            line.decode(encoding)
+        except UnicodeDecodeError:
+            return number
+    return 0
+
+
+def _mixed(line: int) -> FileRefused:
+    return FileRefused(
+        "encoding",
+        Sentence(_("The file mixes encodings: most of it is UTF-8, line %(line)s is not."), {"line": line}),
+        Sentence(
+            _(
+                "Export the file again in one encoding, or open it, mend line %(line)s and save it as “CSV UTF-8”."
+            ),
+            {"line": line},
+        ),
+        lines=[line],
+    )
 
 
 def _decodes(path: Path, encoding: str) -> bool:
@@ -179,7 +234,7 @@ def _check(path: Path, found: Inspection) -> None:
     """Decode the whole file once, so that nothing unreadable is met half-way; count its lines."""
     decoder = codecs.getincrementaldecoder(found.encoding)()
     nul_lines: list[int] = []
-    line, carriage, crlf, cr = 1, False, 0, 0
+    line, carriage, crlf, lf = 1, False, 0, 0
     with path.open("rb") as file:
         while True:
             block = file.read(BLOCK)
@@ -187,19 +242,24 @@ def _check(path: Path, found: Inspection) -> None:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError:
                 raise _not_in(found, _first_bad_line(path, found.encoding)) from None
+            if carriage and text.startswith("\n"):
+                # the end of line was counted with its first half, in the block before
+                text, crlf = text[1:], crlf + 1
+            carriage = text.endswith("\r") if text else carriage
+            if "\r" in text:
+                crlf += text.count("\r\n")
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            else:
+                lf += text.count("\n")
             if "\0" in text and len(nul_lines) < MOST_LINES_NAMED:
                 nul_lines += _lines_with_nul(text, line)
-            crlf += text.count("\r\n") + (carriage and text.startswith("\n"))
-            cr += text.count("\r")
             line += text.count("\n")
-            carriage = text.endswith("\r") if text else carriage
             if not block:
                 break
     if nul_lines:
         raise _nul_refusal(nul_lines)
-    newlines = line - 1
-    found.newline = "CRLF" if crlf else "LF" if newlines else "CR" if cr else ""
-    found.newlines = newlines or cr
+    found.newlines = line - 1
+    found.newline = "CRLF" if crlf else "LF" if lf else "CR" if found.newlines else ""
 
 
 def _lines_with_nul(text: str, first_line: int) -> list[int]:
@@ -214,7 +274,7 @@ def _first_bad_line(path: Path, encoding: str) -> int:
     decoder = codecs.getincrementaldecoder(encoding)()
     number = 1
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in _byte_lines(file, wide=encoding.startswith("utf-16")):
             try:
                 decoder.decode(line)
             except UnicodeDecodeError:
@@ -222,9 +282,24 @@ def _first_bad_line(path: Path, encoding: str) -> int:
     return number
 
 
-def _nul_bytes(path: Path, encoding: str) -> FileRefused:
+def _byte_lines(file: BinaryIO, *, wide: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Yield numbered lines, whatever ends them; in two-byte encodings only a line feed does."""
+    if wide:
+        yield from enumerate(file, start=1)
+        return
+    number, rest = 1, b""
+    while block := file.read(BLOCK):
+        if block.endswith(b"\r"):
+            block += file.read(1)
+        *lines, rest = _LINE_ENDS.split(rest + block)
+        yield from enumerate(lines, start=number)
+        number += len(lines)
+    yield number, rest
+
+
+def _nul_bytes(path: Path) -> FileRefused:
     with path.open("rb") as file:
-        lines = [number for number, line in enumerate(file, start=1) if b"\0" in line]
+        lines = [number for number, line in _byte_lines(file) if b"\0" in line]
     return _nul_refusal(lines[:MOST_LINES_NAMED])
 
 

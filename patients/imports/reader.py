@@ -159,7 +159,7 @@ def _answers(order: Mapping[str, Any]) -> Iterator[Any]:
 @contextmanager
 def _process(order: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the reader in a session of its own, without our environment; at the end nothing of it is left."""
-    environment = {"PYTHONPATH": str(_ROOT), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PYTHONPATH": str(_ROOT), "LC_ALL": "C.UTF-8"}
     with subprocess.Popen(  # noqa: S603 - our own module; what the file is called never stands on the command line
         [sys.executable, *_COMMAND],
         stdin=subprocess.PIPE,

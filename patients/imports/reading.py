@@ -50,16 +50,21 @@ def main() -> int:
     _limit(order["memory"], order["seconds"])
     out = sys.stdout.buffer
     try:
-        answers = _survey(order) if order["what"] == "survey" else _rows(order)
-        for answer in answers:
-            out.write(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
-            out.write(b"\n")
-    except FileRefused as refusal:
-        out.write(json.dumps({"refused": _packed(refusal)}).encode() + b"\n")
+        for line in answers(order):
+            out.write(line)
     except MemoryError:
         return _OUT_OF_MEMORY
     out.flush()
     return 0
+
+
+def answers(order: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the answers to an order, each a line of JSON; a refusal is the last."""
+    try:
+        for answer in _survey(order) if order["what"] == "survey" else _rows(order):
+            yield json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except FileRefused as refusal:
+        yield json.dumps({"refused": _packed(refusal)}).encode() + b"\n"
 
 
 def _limit(memory: int, seconds: int) -> None:

@@ -98,7 +98,7 @@ def test_one_bad_byte_in_the_middle_refuses_the_file_and_names_its_line(write: W
         write(good + "S002,0,2015-01-06,145,199,张\n".encode() + b"S003,0,2015-01-07,\xff,54\n")
     )
     assert refusal.rule == "encoding"
-    assert refusal.lines == [4]
+    assert refusal.lines == [5]
 
 
 def test_nul_bytes_refuse_the_file_and_name_their_lines(write: Write) -> None:
