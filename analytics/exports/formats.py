@@ -80,6 +80,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 _("exact decimals, typed; for R, Python, Julia"), 2,
             ),
             Format(
+                "odm", _("CDISC ODM-XML"), "xml", "analytics.exports.odm",
+                _("version 1.3.2: what was captured, with its forms, units and code lists"), 60, together=True,
+            ),
+            Format(
                 "dataset-json", _("CDISC Dataset-JSON"), "json", "analytics.exports.dataset_json",
                 _("version 1.1: exact decimals, types, lengths, keys"), 10,
             ),
