@@ -71,7 +71,7 @@ class LabCells:
         self, text: str, unit: str, comparator: str, missing: str, as_typed: str, unit_as_typed: str
     ) -> Read:
         try:
-            if cells.is_nothing(text) and cells.is_nothing(as_typed):
+            if cells.is_no_value(text) and cells.is_nothing(as_typed):
                 self.blanks_by_word = self.blanks_by_word or bool(text.strip())
                 return self._without_value(missing)
             if reason := cells.missing_code(text):
