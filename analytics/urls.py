@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
+from analytics.api.door import door
 from analytics.views import (
+    api,
     contrast,
     export,
     files,
@@ -74,7 +76,12 @@ urlpatterns = [
     path("data/", files.data, name="data"),
     path("data/import/", files.import_file, name="import"),
     path("data/import/<uuid:job_id>/", files.import_preview, name="import_preview"),
+    path("data/import/<uuid:job_id>/columns/", files.import_columns, name="import_columns"),
+    path("data/import/<uuid:job_id>/undo/", files.import_undo, name="import_undo"),
     path("data/import/<uuid:job_id>/refused/", files.import_refused, name="import_refused"),
     path("data/import/<uuid:job_id>/report/", files.import_report, name="import_report"),
     path("data/export/", export.export, name="export"),
+    path("data/api/", api.guide, name="api_guide"),
+    path("api/v1/", door, name="api_root"),
+    path("api/v1/<path:rest>", door, name="api"),
 ]

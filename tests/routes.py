@@ -53,6 +53,8 @@ OPEN: dict[str, str] = {
     "javascript-catalog": "words, no data",
     "trial:live": "a supervisor asks; says nothing about data",
     "trial:ready": "a supervisor asks; says nothing about data",
+    "analytics:api": "programs show a token; tests/analytics/test_api_access.py walks over its operations",
+    "analytics:api_root": "the same door, where nothing is",
 }
 """Addresses without a permission of ours, and why."""
 

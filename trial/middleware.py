@@ -12,12 +12,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.shortcuts import redirect, resolve_url
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from trial import accounts, drafts, filled_page
+from trial import accounts, drafts, filled_page, problem_details
 from trial.models import User
 from trial.refusals import Moved
 
@@ -44,6 +44,9 @@ _SEEN_STEP = 30  # seconds; a session row is not written for every request
 METHODS = ("GET", "HEAD", "POST")
 """What a browser's links and forms send."""
 
+METHODS_OF_PROGRAMS = (*METHODS, "PUT")
+"""What the API knows besides."""
+
 
 def headers_on_every_answer(get_response: Answer) -> Answer:
     """Repeat Django's constant headers on what its own middleware refuses: a forged host."""
@@ -66,7 +69,40 @@ def refuse_other_methods(get_response: Answer) -> Answer:
     """Answer 405 to what no page knows, before a view takes it for a GET."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        return get_response(request) if request.method in METHODS else HttpResponseNotAllowed(list(METHODS))
+        known = METHODS_OF_PROGRAMS if _is_from_a_program(request) else METHODS
+        return get_response(request) if request.method in known else HttpResponseNotAllowed(list(known))
+
+    return middleware
+
+
+def _is_from_a_program(request: HttpRequest) -> bool:
+    return request.path_info.startswith(problem_details.API)
+
+
+def answer_programs(get_response: Answer) -> Answer:
+    """Speak with programs as programs: no cookies, and every error as problem details.
+
+    A cookie would let a page of another site act for whoever is signed in; the
+    API takes tokens only, so that none is even looked at.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not _is_from_a_program(request):
+            return get_response(request)
+        request.META.pop("HTTP_COOKIE", None)
+        for name in (WHOSE_PAGE, SENT_BY_SCRIPT, ASKED_BY_THE_PAGE, "HX-Request"):
+            request.META.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
+        response = get_response(request)
+        response.cookies.clear()
+        if response.status_code >= 400 and "json" not in response.get("Content-Type", ""):
+            kept = {name: response[name] for name in ("Allow", "Retry-After") if name in response}
+            with translation.override(translation.get_language_from_request(request)):
+                # what a middleware refused is said in plain text; a page of the site is none of a program's business
+                is_text = response.get("Content-Type", "").startswith("text/plain")
+                detail = response.content.decode() if is_text and isinstance(response, HttpResponse) else ""
+                response = problem_details.answer(request, response.status_code, detail=detail, headers=kept)
+        patch_vary_headers(response, ["Accept", "Accept-Language", "Authorization"])
+        return response
 
     return middleware
 

@@ -124,6 +124,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "trial.middleware.keep_private",
+    "trial.middleware.answer_programs",
     "trial.middleware.refuse_other_methods",
     "trial.middleware.refuse_unreadable_text",
     "django.contrib.sessions.middleware.SessionMiddleware",

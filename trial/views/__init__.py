@@ -15,6 +15,7 @@ from trial.views.audit import audit_log, revision
 from trial.views.drafts import draft, session
 from trial.views.health import live, ready
 from trial.views.jobs import cancel_job, job, job_file
+from trial.views.tokens import revoke_token, tokens
 
 __all__ = [
     "account",
@@ -32,8 +33,10 @@ __all__ = [
     "remove_codes",
     "reset_password",
     "revision",
+    "revoke_token",
     "session",
     "set_active",
     "shortcuts",
+    "tokens",
     "unlock",
 ]
