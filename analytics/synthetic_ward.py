@@ -6,7 +6,7 @@ these cells report most. Pure and deterministic: the same study gives the same w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -110,12 +110,20 @@ def generate(study: Study) -> Ward:
     random = np.random.default_rng([SEED, len(study.subjects)])
     treated = [subject for subject in study.enrolled if subject.infusions]
     return Ward(
-        treatments=[t for s in treated for t in _treatments(s, study.today, random)],
+        treatments=_once(t for s in treated for t in _treatments(s, study.today, random)),
         events=[e for s in treated for e in _events(s, study.today, random)],
         vitals=[v for s in treated for v in _vitals(s, study.today, random)],
         decisions=[d for s in treated for d in _decisions(s)],
         facts=[f for s in study.subjects for f in _facts(s, random)],
     )
+
+
+def _once(treatments: Iterable[GivenTreatment]) -> list[GivenTreatment]:
+    """Keep the first of treatments that began in the same hour: one bag is not given twice."""
+    found = {
+        (t.subject_id, t.kind, t.agent, t.started_on, t.started_at): t for t in reversed(list(treatments))
+    }
+    return list(reversed(found.values()))
 
 
 def _last_day(subject: Subject, today: date) -> date:

@@ -81,6 +81,7 @@ class RecordKind(Kind):
     judged = (CELLS, JUDGED)
 
     def judge(self, context: Context) -> None:
+        in_table = self.in_table or f"'{self.target}'"
         piles = ", ".join(
             pile_sql(c.here_sql, f"s.{c.field}", f"{c.here_sql} = s.{c.field}", f"'{c.field}'", "s.line")
             + f" AS pile_{c.field}, {_shown(c, c.here_sql)} AS here_{c.field}"
@@ -101,7 +102,7 @@ class RecordKind(Kind):
             cursor.execute(
                 f"CREATE TEMPORARY VIEW {CELLS} AS"
                 f" SELECT j.line, j.subject, {self.place} AS place, c.field, c.here, c.there, '' AS said,"
-                f" {self.in_table or self.target!r} AS in_table, j.target_id AS in_row, c.pile"
+                f" {in_table} AS in_table, j.target_id AS in_row, c.pile"
                 f" FROM {JUDGED} j, LATERAL (VALUES ('', NULL, NULL,"
                 f" CASE WHEN target_id IS NULL THEN {Pile.NEW.value} ELSE {Pile.SAME.value} END), {cells})"
                 " AS c(field, here, there, pile) WHERE c.pile IS NOT NULL"

@@ -1,10 +1,11 @@
-"""``manage.py import_data FILE --kind subjects|infusions|visits``."""
+"""``manage.py import_data FILE --kind subjects|screening|infusions|visits|events``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ from django.core.management.base import BaseCommand, CommandError
 
 from analytics.imports import KINDS, context_for, default_reason
 from patients.imports import report
-from patients.imports.importing import Busy, Counts, opened
+from patients.imports.importing import Busy, Counts, Import, Outcome, opened
 from patients.imports.options import Options, read_options
 from patients.imports.problems import FileRefused
+from patients.imports.visits import Visits
+from patients.models import Laboratory
 from trial import audit
 from trial.models import User
 from trial.shell_progress import Printer
 
 FILE_REFUSED = 2
+STOPPED = 130
+"""What a shell says of a program that Ctrl+C ended."""
 _SHOWN_ON_TERMINAL = 20
 
 
@@ -46,6 +51,12 @@ class Command(BaseCommand):
             "--overwrite", action="store_true", help="let the file replace what is in the study"
         )
         parser.add_argument("--site", default="", help="site of subjects whose file names none")
+        parser.add_argument(
+            "--laboratory",
+            default="",
+            metavar="CODE",
+            help="who measured what a file of visits names no laboratory for",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["overwrite"] and not options["reason"].strip():
@@ -56,8 +67,11 @@ class Command(BaseCommand):
         by = self._person(options["by"])
         progress = Printer(self.stderr)
         name, kind = path.name, KINDS[options["kind"]]
+        outcome: Outcome | None = None
         try:
-            context = context_for(by, site=options["site"].strip())
+            context = replace(
+                context_for(by, site=options["site"].strip()), laboratory=self._laboratory(options, by)
+            )
             said = self._said(options)
             with opened(
                 path, name=name, kind=kind, context=context, options=said, progress=progress
@@ -71,19 +85,7 @@ class Command(BaseCommand):
                         progress=progress,
                     )
                 progress.end()
-                if options["report"]:
-                    with options["report"].open("w", encoding="utf-8") as out:
-                        report.write(out, staged, outcome, dry_run=options["dry_run"])
-                self._say(name, outcome.rows, outcome.values, outcome.revision, options["dry_run"])
-                if outcome.to_look_at:
-                    self.stdout.write(f"  {outcome.to_look_at} values to look at.")
-                for notice in staged.facts.notices:
-                    self.stdout.write(f"  note: {notice}")
-                for problem in staged.problems(_SHOWN_ON_TERMINAL):
-                    self.stderr.write(
-                        f"  line {problem.line} {problem.column} “{problem.value}”:"
-                        f" {problem.sentence} {problem.remedy}"
-                    )
+                self._tell(name, staged, outcome, options)
                 status = report.exit_status(outcome)
         except FileRefused as error:
             progress.end()
@@ -93,6 +95,14 @@ class Command(BaseCommand):
                     json.dumps(refused, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
                 )
             raise CommandError(f"{name} was refused: {error}", returncode=FILE_REFUSED) from None
+        except KeyboardInterrupt:
+            progress.end()
+            said = "Stopped. " + (
+                "Nothing was written."
+                if outcome is None or outcome.written is None
+                else "The file had been imported."
+            )
+            raise CommandError(said, returncode=STOPPED) from None
         except Busy:
             raise CommandError(
                 "Others are changing the same values just now. Nothing was written; try again.",
@@ -100,6 +110,21 @@ class Command(BaseCommand):
             ) from None
         if status:
             sys.exit(status)
+
+    def _tell(self, name: str, staged: Import, outcome: Outcome, options: dict[str, Any]) -> None:
+        if options["report"]:
+            with options["report"].open("w", encoding="utf-8") as out:
+                report.write(out, staged, outcome, dry_run=options["dry_run"])
+        self._say(name, outcome.rows, outcome.values, outcome.revision, options["dry_run"])
+        if outcome.to_look_at:
+            self.stdout.write(f"  {outcome.to_look_at} values to look at.")
+        for notice in staged.facts.notices:
+            self.stdout.write(f"  note: {notice}")
+        for problem in staged.problems(_SHOWN_ON_TERMINAL):
+            self.stderr.write(
+                f"  line {problem.line} {problem.column} “{problem.value}”:"
+                f" {problem.sentence} {problem.remedy}"
+            )
 
     def _person(self, username: str) -> User:
         if not username:
@@ -109,6 +134,21 @@ class Command(BaseCommand):
             raise CommandError(f"There is no active account {username}.", returncode=FILE_REFUSED)
         return found
 
+    def _laboratory(self, options: dict[str, Any], by: User) -> str:
+        word = options["laboratory"].strip()
+        if not word:
+            return ""
+        if options["kind"] != Visits.name:
+            raise CommandError("--laboratory belongs to a file of visits.", returncode=FILE_REFUSED)
+        known = list(Laboratory.objects.visible_to(by).values_list("code", flat=True))
+        code = next((code for code in known if code.casefold() == word.casefold()), "")
+        if not code:
+            raise CommandError(
+                f"There is no laboratory {word}; there are {', '.join(known) or 'none'}.",
+                returncode=FILE_REFUSED,
+            )
+        return code
+
     def _said(self, options: dict[str, Any]) -> Options:
         said = Options()
         if options["mapping"]:
@@ -117,9 +157,7 @@ class Command(BaseCommand):
             except (OSError, UnicodeDecodeError) as error:
                 raise CommandError(f"The mapping cannot be read: {error}", returncode=FILE_REFUSED) from None
         if options["encoding"]:
-            said = Options(
-                options["encoding"], said.separator, said.dates, said.sheet, said.columns, said.units
-            )
+            said = replace(said, encoding=options["encoding"])
         return said
 
     def _say(self, name: str, rows: Counts, values: Counts, revision: int | None, dry_run: bool) -> None:
