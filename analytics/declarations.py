@@ -41,6 +41,11 @@ class Column:
     sql: str = ""
     show: Show = Show.ALWAYS
 
+    @property
+    def is_utc(self) -> bool:
+        """Whether a moment is in UTC; others are told by the clock at the subject's site."""
+        return "AT TIME ZONE 'UTC'" in self.sql
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -74,6 +79,11 @@ class Dataset:
         )
         kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
         return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"
+
+    def counting(self, *, population: str = "") -> str:
+        """Return the SELECT that counts the rows of :meth:`query`."""
+        kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
+        return f"{MEMBERS} SELECT count(*) FROM {self.source}{kept}"
 
     @property
     def members(self) -> bool:

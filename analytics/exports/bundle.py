@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +16,18 @@ from django.conf import settings
 from analytics import refresh, selectors
 from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Dataset
 from analytics.exports import csv_files
+from analytics.exports.companions import COMPANIONS, Asked
+from analytics.exports.formats import FORMATS, Format, TooLarge, Wrote
+from analytics.exports.tables import Table
 from trial import audit, protocol
 
+__all__ = [
+    "FORMATS", "MANIFEST", "Asked", "TooLarge", "UnknownDataset", "Written", "blocks", "bring_up_to_date", "chosen",
+    "write", "written_to", "zipped",
+]  # fmt: skip
+
+MANIFEST = "manifest.json"
 Progress = Callable[[int, int, str], None]
-FORMATS = {"csv": csv_files}
 
 
 class UnknownDataset(ValueError):
@@ -27,12 +36,14 @@ class UnknownDataset(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One file of an export."""
+    """One dataset in a file of an export."""
 
     dataset: str
     path: Path
     rows: int
     sha256: str
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def chosen(names: Sequence[str]) -> list[Dataset]:
@@ -75,9 +86,12 @@ def write(
     identified: bool = False,
     population: str = "",
     byte_order_mark: bool = True,
+    format: str = "csv",  # noqa: A002 - the word of the command and of the manifest
     progress: Progress = lambda done, total, text: None,
 ) -> list[Written]:
-    """Write datasets and their manifest into a directory.
+    """Write datasets, what goes with them, and their manifest into a directory.
+
+    All or nothing: the files come into the directory when the last one is written.
 
     Parameters
     ----------
@@ -88,34 +102,109 @@ def write(
     identified, population
         As for :func:`blocks`.
     byte_order_mark
-        Start each file with the mark that makes spreadsheets read it as UTF-8.
+        Start each CSV file with the mark that makes spreadsheets read it as UTF-8.
+    format
+        A word of :data:`FORMATS`.
     progress
         Told the number of finished files, of all files, and what comes next.
 
     Returns
     -------
     list of Written
-        The files, with rows and checksum, as the manifest has them.
+        The datasets, with rows and checksum, as the manifest has them.
+
+    Raises
+    ------
+    TooLarge
+        When the format cannot hold what was asked for.
     """
+    asked = Asked(format, identified, population, byte_order_mark)
     bring_up_to_date(datasets)
     directory.mkdir(parents=True, exist_ok=True)
-    files = []
-    with selectors.one_moment():
-        for place, dataset in enumerate(datasets):
-            progress(place, len(datasets), dataset.name)
-            written = blocks(dataset, identified=identified, population=population)
-            if byte_order_mark:
-                written = csv_files.with_byte_order_mark(written)
-            files.append(written_to(directory / f"{dataset.name}.csv", dataset, written))
-        manifest = _manifest(files, datasets, identified=identified, population=population)
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (directory / "manifest.json").write_text(text + "\n", encoding="utf-8")
+    with TemporaryDirectory(dir=directory, prefix="unfinished-") as unfinished:
+        folder = Path(unfinished)
+        with selectors.one_moment():
+            files = _written(folder, datasets, asked, progress)
+            further = [path for companion in COMPANIONS for path in companion(folder, datasets, asked)]
+            manifest = _manifest(files, datasets, further, asked)
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        for path in sorted(folder.iterdir()):
+            path.replace(directory / path.name)
     progress(len(datasets), len(datasets), "manifest")
+    return [_moved(file, directory) for file in files]
+
+
+def _moved(file: Written, directory: Path) -> Written:
+    return Written(file.dataset, directory / file.path.name, file.rows, file.sha256, file.names, file.notes)
+
+
+def _written(folder: Path, datasets: Sequence[Dataset], asked: Asked, progress: Progress) -> list[Written]:
+    form = FORMATS[asked.format]
+    facts = _facts()
+    tables = []
+    for place, dataset in enumerate(datasets):
+
+        def told(done: int, *, place: int = place, name: str = dataset.name) -> None:
+            progress(place, len(datasets), f"{name}: {done}" if done else name)
+
+        tables.append(table_of(dataset, asked, facts=facts, progress=told))
+    if form.together:
+        progress(0, len(datasets), form.code)
+        path = folder / f"cordline.{form.extension}"
+        return [
+            _hashed(table.dataset, path, wrote)
+            for table, wrote in zip(tables, form.module().write_together(tables, path), strict=True)
+        ]
+    files = []
+    for place, table in enumerate(tables):
+        progress(place, len(tables), table.dataset.name)
+        files.append(write_table(folder / f"{table.dataset.name}.{form.extension}", table, form))
     return files
 
 
+def table_of(
+    dataset: Dataset,
+    asked: Asked,
+    *,
+    facts: dict[str, str] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Table:
+    """Return what a writer needs to write one dataset."""
+    return Table(
+        dataset,
+        asked.identified,
+        asked.population,
+        asked.byte_order_mark,
+        _facts() if facts is None else facts,
+        lambda: _result_rows(dataset, asked.population),
+        progress,
+    )
+
+
+def write_table(path: Path, table: Table, form: Format) -> Written:
+    """Write one dataset into one file of its own."""
+    if form.code == "csv":
+        # rows and hash are counted on the way, so that a long file is read only once
+        written = blocks(table.dataset, identified=table.identified, population=table.population)
+        if table.byte_order_mark:
+            written = csv_files.with_byte_order_mark(written)
+        return written_to(path, table.dataset, written)
+    return _hashed(table.dataset, path, form.module().write(table, path))
+
+
+def _hashed(dataset: Dataset, path: Path, wrote: Wrote) -> Written:
+    return Written(dataset.name, path, wrote.rows, digest_of(path), wrote.names, wrote.notes)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def written_to(path: Path, dataset: Dataset, written: Iterable[bytes]) -> Written:
-    """Write one dataset into a file, and count its rows and its hash on the way."""
+    """Write one dataset as CSV into a file, and count its rows and its hash on the way."""
     digest, rows = hashlib.sha256(), _Records()
     with path.open("wb") as file:
         for block in written:
@@ -143,33 +232,56 @@ class _Records:
                 self.count += 1
 
 
+def _facts() -> dict[str, str]:
+    """Return what a file that can carry it says about itself."""
+    return {
+        "study": str(protocol.TITLE),
+        "protocol": protocol.VERSION,
+        "data_revision": str(audit.latest_revision()),
+        "results_revision": str(selectors.freshness().shown),
+        "code_version": settings.CODE_VERSION,
+        "synthetic": str(settings.SYNTHETIC).lower(),
+    }
+
+
 def _manifest(
-    files: Sequence[Written], datasets: Sequence[Dataset], *, identified: bool, population: str
+    files: Sequence[Written], datasets: Sequence[Dataset], further: Sequence[Path], asked: Asked
 ) -> dict[str, Any]:
-    freshness = selectors.freshness()
     return {
         "study": protocol.TITLE,
         "protocol": protocol.VERSION,
         "synthetic": settings.SYNTHETIC,
         "code_version": settings.CODE_VERSION,
         "data_revision": audit.latest_revision(),
-        "results_revision": freshness.shown,
-        "identified": identified,
-        "population": population or "all",
+        "results_revision": selectors.freshness().shown,
+        "format": asked.format,
+        "identified": asked.identified,
+        "population": asked.population or "all",
+        "snapshot": None,
         "files": [
             {
                 "file": file.path.name,
+                "dataset": dataset.name,
                 "holds": dataset.grain,
                 "rows": file.rows,
                 "sha256": file.sha256,
-                "columns": [
-                    {"name": column.name, "kind": column.kind.value, "label": column.label}
-                    for column in dataset.shown(identified=identified)
-                ],
+                **({"notes": list(file.notes)} if file.notes else {}),
+                "columns": _columns(file, dataset, identified=asked.identified),
             }
             for file, dataset in zip(files, datasets, strict=True)
         ],
+        "companions": [{"file": path.name, "sha256": digest_of(path)} for path in further],
     }
+
+
+def _columns(file: Written, dataset: Dataset, *, identified: bool) -> list[dict[str, str]]:
+    columns = dataset.shown(identified=identified)
+    names = file.names or tuple(column.name for column in columns)
+    told = []
+    for column, name in zip(columns, names, strict=True):
+        one = {"name": column.name, "kind": column.kind.value, "label": column.label}
+        told.append(one if name == column.name else {**one, "name_in_file": name})
+    return told
 
 
 def zipped(directory: Path, target: Path) -> Path:
@@ -179,5 +291,7 @@ def zipped(directory: Path, target: Path) -> Path:
             if path != target:
                 entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
+                with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as out:
+                    while block := source.read(2**20):
+                        out.write(block)
     return target

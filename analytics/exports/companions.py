@@ -1,0 +1,33 @@
+"""What goes with the files of an export and makes them readable on their own: scripts, codebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analytics.datasets import Dataset
+from analytics.exports import scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, besides the datasets."""
+
+    format: str = "csv"
+    identified: bool = False
+    population: str = ""
+    byte_order_mark: bool = True
+
+
+Companion = Callable[[Path, Sequence[Dataset], Asked], Iterable[Path]]
+
+
+def _scripts(directory: Path, datasets: Sequence[Dataset], asked: Asked) -> Iterable[Path]:
+    if asked.format != "csv":
+        return ()  # they read CSV, which every statistical package reads alike
+    return scripts.write(directory, (dataset.name for dataset in datasets), identified=asked.identified)
+
+
+COMPANIONS: tuple[Companion, ...] = (_scripts,)
+"""Each writes its files into the directory of an export and returns them; the manifest names them."""

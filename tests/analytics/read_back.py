@@ -1,0 +1,269 @@
+"""Read exported files back with other libraries than wrote them, and hold every cell to the database.
+
+CSV: the standard library. Excel: openpyxl and calamine (neither is XlsxWriter). Stata and
+SAS: pandas' own readers (ReadStat wrote). Parquet: polars' own reader (Arrow wrote). SPSS:
+no second reader comes from the package index, so ReadStat reads here, and PSPP and R
+where the machine has them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from analytics.datasets import Column, Dataset, Kind
+from analytics.exports import bundle, sas_files, stata_files
+from analytics.exports.companions import Asked
+
+Rows = list[list[Any]]
+
+
+def truth(dataset: Dataset, asked: Asked) -> Rows:
+    """Return what the database answers itself, as Python has it: no text in between."""
+    if not dataset.source:
+        return [list(row) for row in bundle.table_of(dataset, asked).rows()]
+    with connection.cursor() as cursor:
+        cursor.execute(dataset.query(identified=asked.identified, population=asked.population, guarded=False))
+        return [list(row) for row in cursor.fetchall()]
+
+
+def plain(value: Any, kind: Kind) -> Any:
+    """Return a value of the database as every format has to hold it: codes and truth as text."""
+    if value is None or value == "":
+        return None
+    if kind in {Kind.CODE, Kind.TEXT}:
+        return {True: "t", False: "f"}[value] if isinstance(value, bool) else str(value)
+    return value
+
+
+# --- one cell of each format, brought to the same words ------------------------------------
+
+
+def number(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def double(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def of_csv(text: str, kind: Kind) -> Any:
+    if text == "":
+        return None
+    if kind is Kind.TEXT and text.startswith("'") and text.lstrip("'")[:1] in tuple("=+-@\t\r"):
+        return text[1:]
+    return {
+        Kind.NUMBER: Decimal,
+        Kind.WHOLE: int,
+        Kind.DATE: date.fromisoformat,
+        Kind.TIME: datetime.fromisoformat,
+    }.get(kind, str)(text)
+
+
+def read_csv(path: Path, columns: Sequence[Column]) -> Rows:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    assert head == [column.name for column in columns]
+    return [[of_csv(text, column.kind) for text, column in zip(row, columns, strict=True)] for row in rows]
+
+
+def read_xlsx(path: Path, columns: Sequence[Column]) -> Rows:
+    from openpyxl import load_workbook
+    from openpyxl.utils.escape import unescape
+
+    sheet = load_workbook(path, read_only=False).worksheets[0]
+    assert sheet.freeze_panes == "A2"
+    found = []
+    for place, row in enumerate(sheet.iter_rows()):
+        assert all(cell.data_type != "f" for cell in row), "a formula"
+        values = [unescape(cell.value) if isinstance(cell.value, str) else cell.value for cell in row]
+        if place == 0:
+            assert values == [column.name for column in columns]
+        else:
+            found.append(
+                [of_sheet(value, column.kind) for value, column in zip(values, columns, strict=True)]
+            )
+    return found
+
+
+def of_sheet(value: Any, kind: Kind) -> Any:
+    if value is None or value == "":
+        return None
+    if kind is Kind.NUMBER:
+        return Decimal(value) if isinstance(value, str) else Decimal(repr(float(value)))
+    if kind is Kind.DATE:
+        return date.fromisoformat(value) if isinstance(value, str) else value.date()
+    if kind is Kind.TIME:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    if kind is Kind.WHOLE:
+        assert value == int(value)
+        return int(value)
+    assert isinstance(value, str), "text must be text"
+    return value
+
+
+def read_calamine(path: Path, columns: Sequence[Column]) -> Rows:
+    from python_calamine import CalamineWorkbook
+
+    head, *rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    assert head[: len(columns)] == [column.name for column in columns]
+    return [
+        [_of_calamine(value, column.kind) for value, column in zip(row, columns, strict=True)] for row in rows
+    ]
+
+
+def _of_calamine(value: Any, kind: Kind) -> Any:
+    if kind is Kind.DATE and isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    return of_sheet(value, kind)
+
+
+def read_parquet(path: Path, columns: Sequence[Column]) -> Rows:
+    import polars
+
+    found = polars.read_parquet(path, use_pyarrow=False)
+    assert found.columns == [column.name for column in columns]
+    rows = []
+    for row in found.iter_rows():
+        values = [v.replace(tzinfo=None) if isinstance(v, datetime) else v for v in row]
+        rows.append([None if value == "" else value for value in values])
+    return rows
+
+
+def _trimmed(value: Any) -> Any:
+    if value is None or value != value:
+        return None
+    return value.rstrip(" ") or None if isinstance(value, str) else value
+
+
+def read_sav(path: Path, columns: Sequence[Column]) -> Rows:
+    import pyreadstat
+
+    frame, _meta = pyreadstat.read_sav(path)
+    return [
+        [_of_frame(v, c.kind) for v, c in zip(row, columns, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
+
+
+def _of_frame(value: Any, kind: Kind) -> Any:
+    value = _trimmed(value)
+    if value is None or kind in {Kind.TEXT, Kind.CODE}:
+        return value
+    if kind is Kind.WHOLE:
+        return int(value)
+    if kind is Kind.TIME:
+        return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+    if kind is Kind.DATE:
+        return value.date() if isinstance(value, datetime) else value
+    return value
+
+
+def read_dta(path: Path, columns: Sequence[Column]) -> Rows:
+    import pandas as pd
+
+    frame = pd.read_stata(path, convert_categoricals=False)
+    assert list(frame.columns) == [stata_files.name_of(column.name) for column in columns]
+    return [
+        [_of_frame(None if value is pd.NaT else value, c.kind) for value, c in zip(row, columns, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
+
+
+def read_xpt(path: Path, columns: Sequence[Column]) -> Rows:
+    import pandas as pd
+
+    try:
+        frame = pd.read_sas(path, format="xport", encoding="utf-8")
+    except StopIteration:  # pandas has no word for a file without rows
+        return []
+    names = list(frame.columns)
+    assert all(len(name) <= sas_files.LONGEST_NAME for name in names)
+    assert len(set(names)) == len(names)
+    rows: Rows = []
+    starts = _starts(path, columns, names)
+    for row in frame.itertuples(index=False):
+        values = []
+        for place, column in enumerate(columns):
+            parts = [_trimmed(value) for value in row[starts[place] : starts[place + 1]]]
+            value = "".join(part or "" for part in parts) or None if len(parts) > 1 else parts[0]
+            values.append(_of_sas(value, column.kind))
+        rows.append(values)
+    return rows
+
+
+def _starts(path: Path, columns: Sequence[Column], names: list[str]) -> list[int]:
+    """Return where each column begins among the variables: a long text has several."""
+    with path.open("rb") as file:
+        labels = file.read(320 + 80 * (4 + 2 * len(names)) + 140 * len(names))
+    further = [place for place in range(len(names)) if b", part " in _label(labels, place)]
+    starts = [place for place in range(len(names)) if place not in further]
+    assert len(starts) == len(columns)
+    return [*starts, len(names)]
+
+
+def _label(header: bytes, place: int) -> bytes:
+    # a description of a variable is 140 bytes, its label the 40 bytes after 16
+    begin = header.index(b"HEADER RECORD*******NAMESTR") + 80 + 140 * place
+    return header[begin + 16 : begin + 56]
+
+
+def _of_sas(value: Any, kind: Kind) -> Any:
+    if value is None:
+        return None
+    if kind is Kind.WHOLE:
+        return int(value)
+    if kind is Kind.DATE:
+        return (
+            date(1960, 1, 1) + timedelta(days=int(value)) if not isinstance(value, datetime) else value.date()
+        )
+    if kind is Kind.TIME:
+        return datetime(1960, 1, 1) + timedelta(seconds=value) if not isinstance(value, datetime) else value
+    return value
+
+
+READERS: dict[str, list[Callable[[Path, Sequence[Column]], Rows]]] = {
+    "csv": [read_csv],
+    "xlsx": [read_xlsx, read_calamine],
+    "sav": [read_sav],
+    "dta": [read_dta],
+    "xpt": [read_xpt],
+    "parquet": [read_parquet],
+}
+IN_DOUBLES = frozenset({"sav", "dta", "xpt"})
+WITHOUT_TRAILING_SPACES = frozenset({"sav", "xpt"})
+
+
+def differences(found: Rows, wanted: Rows, columns: Sequence[Column], form: str) -> Iterable[str]:
+    """Yield what is not the same, cell by cell."""
+    if len(found) != len(wanted):
+        yield f"{len(found)} rows instead of {len(wanted)}"
+    for place, (here, there) in enumerate(zip(found, wanted, strict=False)):
+        for column, got, had in zip(columns, here, there, strict=True):
+            want = plain(had, column.kind)
+            if isinstance(want, str) and form in IN_DOUBLES:
+                want = want.rstrip(" ") or None
+            if not _same(got, want, column.kind, form):
+                yield f"row {place}, {column.name}: {got!r} instead of {want!r}"
+
+
+def _same(got: Any, want: Any, kind: Kind, form: str) -> bool:
+    if got is None or want is None:
+        return got is want
+    if kind is Kind.NUMBER:
+        if form in IN_DOUBLES:
+            tiny = form == "xpt" and abs(float(want)) < sas_files.SMALLEST
+            return float(got) == (0.0 if tiny else float(want))
+        if isinstance(got, float):  # results are doubles, kept as such
+            return got == float(want)
+        return Decimal(got) == Decimal(str(want))
+    if kind is Kind.TIME:
+        # binary formats count seconds or days in doubles
+        return abs(got - want) <= timedelta(microseconds=0 if form in {"csv", "parquet"} else 1000)
+    return bool(got == want)
