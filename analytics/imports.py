@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,30 +14,42 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from analytics.exports.csv_files import FORMULA_STARTS
 from infusions.imports import Infusions
-from patients.edit_checks import DAY_FIELD
 from patients.imports import report
+from patients.imports.columns import letter_of, plain
+from patients.imports.events import Events
 from patients.imports.importing import Busy, Import, Outcome, opened
 from patients.imports.kinds import Context, Kind, Pile
-from patients.imports.options import Options, options_of
+from patients.imports.options import DateOrder, Options, options_of
+from patients.imports.peek import peek
 from patients.imports.problems import FileRefused
+from patients.imports.screening import Screenings
 from patients.imports.subjects import Subjects
-from patients.imports.visits import LONG, Visits
-from trial import jobs, protocol
+from patients.imports.tables import MEND_LINE, harmless, mend_header
+from patients.imports.visits import Visits
+from trial import jobs, protocol, value_reasons
 from trial.models import Job, Revision, User
 from trial.roles import Permission
 
+MENDED_BY_WORDS = frozenset(
+    {
+        "no_header", "column_missing", "header_twice", "header_unit", "unit_not_said", "mapping", "csv",
+        "encoding", "encoding_not_known", "no_sheet",
+    }
+)  # fmt: skip
+"""Refusals of a whole file that a person can mend by saying more about it."""
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (Subjects(), Infusions(), Visits())}
+    {kind.name: kind for kind in (Subjects(), Screenings(), Infusions(), Visits(), Events())}
 )
 """In the order in which a study's files are to be imported."""
 
 MOST_SHOWN = 200
-"""Refusals, conflicts and changes a preview lists; the report holds all of them."""
+"""Refusals and changes a preview lists; the report holds all of them."""
+MOST_CONFLICTS = 1000
+"""Conflicts a preview lists one by one; the others are decided together."""
 REPORT = "report.json"
 MEND = "refused.csv"
-_NUMBER_START = "0123456789."
 
 
 def context_for(by: User, *, site: str = "") -> Context:
@@ -63,10 +76,37 @@ def preview(job: Job, progress: jobs.Progress) -> dict[str, Any]:
         with _opened(job, path, progress) as staged:
             progress(staged.facts.rows + 1, staged.facts.rows + 2, _("Checking against the study"))
             outcome = staged.preview()
-            return _result(job, staged, outcome, path, dry_run=True)
+            result = _result(job, staged, outcome, path, dry_run=True)
+            facts = staged.facts
+            seen = peek(
+                path,
+                name,
+                _options(parameters),
+                header_line=facts.header_line,
+                sheet=facts.sheet,
+                separator=facts.separator,
+            )
+            result["table"] = seen.as_json() if seen else {}
+            result["undecided"] = _undecided(staged, result["table"], _options(parameters))
+            return result
     except FileRefused as error:
         refused = report.refused_file(error, name=name, kind=kind.name, dry_run=True, say=_)
-        return refused | {"file": "", "facts": refused["file"]}
+        seen = peek(path, name, _options(parameters)) if error.rule in MENDED_BY_WORDS else None
+        return refused | {"file": "", "facts": refused["file"], "table": seen.as_json() if seen else {}}
+
+
+def _undecided(staged: Import, table: Mapping[str, Any], options: Options) -> list[str]:
+    """Return the letters of the columns that hold something nobody has decided on."""
+    said = {plain(header) for header in options.columns}
+    values = dict(enumerate(table.get("values", ())))
+    return [
+        letter_of(at)
+        for at, (header, column) in enumerate(zip(staged.table.headers, staged.table.columns, strict=True))
+        if column is None
+        and at not in staged.table.own
+        and letter_of(at) not in options.places
+        and (plain(header) not in said if header.strip() else bool(values.get(at)))
+    ]
 
 
 def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
@@ -80,16 +120,15 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
     path = jobs.file_of(source, jobs.UPLOAD) if source is not None else None
     if source is None or path is None:
         raise jobs.JobRefused(_("The uploaded file is gone; files are kept for 24 hours. Choose it again."))
-    consents = frozenset((int(line), str(field)) for line, field in parameters.get("consents", ()))
+    chosen = _chosen(source, parameters)
     left_out = frozenset((int(line), str(field)) for line, field in parameters.get("left_out", ()))
     try:
         with _opened(source, path, progress, by=job.started_by) as staged:
             if staged.facts.sha256 != source.result["facts"]["sha256"]:
                 raise jobs.JobRefused(_("The file is not the one that was previewed. Choose it again."))
             outcome = staged.commit(
-                reason=parameters["reason"],
-                overwrite=bool(parameters.get("overwrite")),
-                consents=consents,
+                reason=value_reasons.joined(parameters["reason"], chosen.reasons),
+                consents=frozenset(chosen.consents),
                 left_out=left_out,
                 progress=progress,
                 say=_,
@@ -102,6 +141,48 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
         raise jobs.JobRefused(
             _("Others are changing the same values just now. Nothing was written; try again in a minute.")
         ) from None
+
+
+@dataclass(slots=True)
+class _Chosen:
+    """The conflicts that were decided for the file, and the values by the label of their reason."""
+
+    consents: set[tuple[int, str]] = field(default_factory=set)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, found: Mapping[str, Any], code: str) -> None:
+        label = _REASONS[code]
+        self.consents.add((int(found["line"]), str(found["field"])))
+        self.reasons.setdefault(label, []).append(
+            value_reasons.named(found["subject"], found["place"], found["field"])
+        )
+
+
+_REASONS = {reason.code: reason.label for reason in protocol.CHANGE_REASONS}
+
+
+def _chosen(source: Job, parameters: Mapping[str, Any]) -> _Chosen:
+    """Return what was decided: single conflicts, and together those that were not decided on one by one."""
+    chosen = _Chosen()
+    single = {(int(line), str(name)): str(code) for line, name, code in parameters.get("taken", ())}
+    kept = {(int(line), str(name)) for line, name in parameters.get("kept", ())}
+    rest = str(parameters.get("rest", ""))
+    for found in _conflicts(source) if rest else source.result.get("conflict", ()):
+        place = (int(found["line"]), str(found["field"]))
+        code = single.get(place) or ("" if place in kept else rest)
+        if code in _REASONS:
+            chosen.take(found, code)
+    return chosen
+
+
+def _conflicts(source: Job) -> Iterator[Mapping[str, Any]]:
+    """Yield every conflict of a preview, also those that its page does not list."""
+    path = jobs.file_of(source, REPORT)
+    if path is None:
+        yield from source.result.get("conflict", ())
+        return
+    for found in json.loads(path.read_text(encoding="utf-8"))["conflicts"]:
+        yield found | {"field": found["column"]}
 
 
 def _opened(job: Job, path: Path, progress: jobs.Progress, *, by: User | None = None) -> Any:
@@ -134,8 +215,11 @@ def _result(job: Job, staged: Import, outcome: Outcome, path: Path, *, dry_run: 
     result["refused"] = [report.refusal(problem, letters, _) for problem in staged.problems(MOST_SHOWN)]
     headers = report.headers_of(staged)
     result["warned"] = [report.warning(each, headers, letters, _) for each in staged.warned(MOST_SHOWN)]
-    for name, pile in (("conflict", Pile.CONFLICT), ("changed_cells", Pile.CHANGED)):
-        result[name] = [found.as_json() for found in staged.differences(pile, MOST_SHOWN)]
+    for name, pile, most in (
+        ("conflict", Pile.CONFLICT, MOST_CONFLICTS),
+        ("changed_cells", Pile.CHANGED, MOST_SHOWN),
+    ):
+        result[name] = [found.as_json() for found in staged.differences(pile, most)]
     if outcome.rows.refused:
         rows_to_mend(staged, folder / MEND)
         result["to_mend"] = True
@@ -144,171 +228,31 @@ def _result(job: Job, staged: Import, outcome: Outcome, path: Path, *, dry_run: 
     return result
 
 
-# --- for the page ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a kind of file holds, for whoever prepares one."""
-
-    label: str
-    columns: str
-
-
-def described() -> list[Described]:
-    """Return the kinds of files and the columns they have; those in front are needed."""
-    labels = {"subjects": _("Subjects"), "infusions": _("Infusions"), "visits": _("Visits")}
-    found = []
-    for kind in KINDS.values():
-        needed = [field.code for field in kind.fields if field.required]
-        others = [field.code for field in kind.fields if not field.required]
-        if kind.analytes:
-            others = [code for code in others if code not in LONG] + [
-                *protocol.REQUIRED_ANALYTES,
-                "tbil_unit",
-                "…",
-            ]
-        found.append(Described(labels[kind.name], f"{', '.join(needed)}; {', '.join(others)}"))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class PileShown:
-    """One pile as the page shows it; ``start`` and ``rows`` are its place in the bar."""
-
-    name: str
-    label: str
-    meaning: str
-    icon: str
-    rows: int
-    values: int
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.rows
-
-
-def piles(job: Job) -> list[PileShown]:
-    """Return the five piles of a finished preview or import, or nothing."""
-    counts, values = job.result.get("counts"), job.result.get("values", {})
-    if not counts:
-        return []
-    shown, start = [], 0
-    for name, label, meaning, icon in (
-        ("new", _("New"), _("empty here, filled by the file"), "plus-circle"),
-        ("same", _("Same"), _("nothing to do"), "equals"),
-        ("changed", _("Changed"), _("replaces what was here"), "swap"),
-        ("conflict", _("Conflict"), _("differs from what is here: you decide"), "warning"),
-        ("refused", _("Refused"), _("breaks a rule; nothing is saved"), "cross-circle"),
-    ):
-        shown.append(PileShown(name, label, meaning, icon, counts[name], values.get(name, 0), start))
-        start += counts[name]
-    return shown
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What of a file asks for a person, as far as the page lists it: conflicts, refusals, values to look at."""
-
-    conflicts: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
-    changed: list[dict[str, Any]]
-    more_conflicts: int
-    more_refused: int
-    warned: list[dict[str, Any]]
-    to_look_at: int
-    more_to_look_at: int
-
-
-def needs(job: Job) -> Needs:
-    """Return what a person has to look at, with fields in words."""
-    result = job.result
-    conflicts, changed = (
-        [_shown(entry) for entry in result.get(pile, [])] for pile in ("conflict", "changed_cells")
-    )
-    refused = result.get("refused", [])
-    values = result.get("values", {})
-    warned = [
-        found | {"label": _field_label(found["field"]), "may_stay_out": found["field"] in protocol.ANALYTES}
-        for found in result.get("warned", [])
-    ]
-    to_look_at = result.get("to_look_at", 0)
-    return Needs(
-        conflicts,
-        refused,
-        changed,
-        max(0, values.get("conflict", 0) - len(conflicts)),
-        max(0, values.get("refused", 0) - len(refused)),
-        warned,
-        to_look_at,
-        max(0, to_look_at - len(warned)),
-    )
-
-
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return one difference with its field in words; the file's own words only where they say more."""
-    field = entry["field"]
-    unit = protocol.ANALYTES[field].unit if field in protocol.ANALYTES else ""
-    said = entry["said"] if entry["said"] != f"{entry['there']} {unit}" else ""
-    return entry | {"label": _field_label(field), "unit": _unit(field), "said": said}
-
-
-def _field_label(field: str) -> str:
-    if field in protocol.ANALYTES:
-        return protocol.ANALYTES[field].label
-    labels = {
-        "visit_date": _("visit date"),
-        DAY_FIELD: _("visit date"),
-        "site": _("site"),
-        "sex": _("sex"),
-        "birth_date": _("date of birth"),
-        "age": _("age"),
-        "diagnosis": _("diagnosis"),
-        "recruited_on": _("recruited on"),
-        "planned_course": _("planned course"),
-        "given_on": _("given on"),
-        "weight_kg": _("weight, kg"),
-        "cells": _("cells"),
-        "volume_ml": _("volume, mL"),
-        "lot": _("lot"),
-    }
-    return labels.get(field, field.replace("_", " "))
-
-
-def _unit(field: str) -> str:
-    return protocol.ANALYTES[field].unit_symbol if field in protocol.ANALYTES else ""
+# --- rows to mend --------------------------------------------------------------------------
 
 
 def rows_to_mend(staged: Import, target: Path) -> None:
     """Write the refused rows as they stand in the file, with line, rule and remedy in front.
 
-    A leading ``=``, ``+``, ``-`` or ``@`` gets a quotation mark, so that no
-    spreadsheet takes the text of a stranger for a formula.
+    Columns that hold the reasons of an earlier round are left away. What a
+    spreadsheet would take for a formula gets a quotation mark, which is taken off
+    when the file comes back. Separator and order of dates stay, which a few rows
+    alone may not prove.
     """
     reasons: dict[int, list[str]] = {}
     for problem in staged.problems():
         reasons.setdefault(problem.line, []).append(
             f"{problem.column}: {problem.sentence.said(_)} {problem.remedy.said(_)}".removeprefix(": ")
         )
-    headers = [column.header if column else "" for column in staged.table.columns]
-    for entry in staged.facts.ignored:
-        place = next((i for i, text in enumerate(headers) if not text), None)
-        if place is not None:
-            headers[place] = entry["header"]
+    table = staged.table
+    places = [at for at in range(len(table.headers)) if at not in table.own]
+    why = mend_header(DateOrder(staged.facts.dates) if staged.facts.dates else None)
     with target.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow([*headers, "line", "why refused"])
-        for line, row in staged.table.rows():
+        writer = csv.writer(file, lineterminator="\r\n", delimiter=staged.facts.separator or ",")
+        writer.writerow([*(table.headers[at] for at in places), MEND_LINE, why])
+        for line, row in table.rows():
             if line in reasons:
-                shown = [_harmless(cell) for cell in row]
-                padding = [""] * (len(headers) - len(shown))
-                writer.writerow([*shown, *padding, line, _harmless(" | ".join(reasons[line]))])
-
-
-def _harmless(text: str) -> str:
-    if not text.startswith(FORMULA_STARTS):
-        return text
-    if text[0] in "+-" and text[1:2] and text[1] in _NUMBER_START and not text[1:].strip("0123456789.,"):
-        return text
-    return f"'{text}"
+                shown = [harmless(row[at]) if at < len(row) else "" for at in places]
+                # a row with too many fields keeps them where they were: behind its last column
+                beyond = [harmless(cell) for cell in row[len(table.headers) :]]
+                writer.writerow([*shown, *beyond, line, harmless(" | ".join(reasons[line]))])

@@ -9,7 +9,7 @@ refusal names them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import connection, models
@@ -83,7 +83,9 @@ class Undone(audit.Written):
     brought_back: int = 0
 
 
-def undo(*, revision: Revision, by: User, reason: str, source: str = SOURCE) -> Undone:
+def undo(
+    *, revision: Revision, by: User, reason: str, source: str = SOURCE, leave: Collection[str] = ()
+) -> Undone:
     """Take a revision back as one revision.
 
     Parameters
@@ -92,6 +94,8 @@ def undo(*, revision: Revision, by: User, reason: str, source: str = SOURCE) -> 
         The revision to take back. Undoing an undo gives the first state again.
     reason
         Why; the trail demands it.
+    leave
+        Tables whose rows stay as they are: what was said in them cannot be unsaid.
 
     Raises
     ------
@@ -110,6 +114,7 @@ def undo(*, revision: Revision, by: User, reason: str, source: str = SOURCE) -> 
     with audit.revision(by=by, reason=reason, source=source) as written, connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.net")
         cursor.execute(_NET, [revision.pk])
+        cursor.execute('DELETE FROM net WHERE "table" = ANY(%s)', [list(leave)])
         cursor.execute(_TABLES)
         tables = [name for (name,) in cursor.fetchall()]
         if not tables:

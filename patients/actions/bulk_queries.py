@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from patients.actions.queries import CORRECTED, SOURCE, Asked, last_said, settled
+from patients.actions.queries import CORRECTED, SOURCE, UNDONE, Asked, last_said, settled
 from patients.models import DataQuery, QueryMessage
 from patients.query_life import LEADS_TO, State, Step
 from trial import audit
@@ -81,6 +81,21 @@ def sync_in_bulk(*, topic: str, held: Sequence[Held], by: User) -> None:
                 ),
             ],
             batch_size=_BATCH,
+        )
+
+
+def close_undone(*, opened: Collection[int], by: User) -> None:
+    """Close the queries that an import opened and that is taken back, in the caller's revision; what was said stays."""
+    with audit.revision(by=by, source=SOURCE):
+        standing = DataQuery.objects.filter(pk__in=opened).exclude(state=State.CLOSED)
+        gone = list(standing.select_for_update(of=("self",)).order_by("pk"))
+        if not gone:
+            return
+        _move(gone, Step.CLOSED)
+        kept = UNDONE.kept()
+        said = {"text": kept["text"], "values": json.dumps({"values": kept["values"]})}
+        QueryMessage.objects.bulk_create(
+            [_message(query, Step.CLOSED, by, said) for query in gone], batch_size=_BATCH
         )
 
 

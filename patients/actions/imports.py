@@ -8,9 +8,11 @@ from typing import Any
 from django.db import IntegrityError, connection, models, transaction
 from psycopg import sql
 
+from patients.actions.bulk_queries import close_undone
 from patients.actions.rules import demand_reason
+from patients.actions.visits import follow_checks
 from patients.imports.options import Options
-from patients.models import ImportMapping, Laboratory, Patient, Verification
+from patients.models import DataQuery, ImportMapping, Laboratory, Patient, QueryMessage, Verification, Visit
 from trial import audit, undo
 from trial.models import AuditEntry, Revision, User
 from trial.refusals import Conflict, Problem, Refused, refuse
@@ -27,6 +29,9 @@ SOURCE = "import columns"
 IMPORTED = "import "
 """How the source of every revision begins that an import wrote."""
 UNDONE = "undo of import, revision "
+
+_SAID = (DataQuery._meta.db_table, QueryMessage._meta.db_table)
+"""What was asked and answered stays; a query that has nothing to ask about any more is closed."""
 
 # --- columns of a laboratory's files --------------------------------------------------------
 
@@ -118,7 +123,21 @@ def undo_import(*, revision: Revision, by: User, reason: str) -> undo.Undone:
             )
         if problems := list(_built_on(revision)):
             raise Refused(problems)
-        return undo.undo(revision=revision, by=by, reason=reason, source=f"{UNDONE}{revision.number}")
+        undone = undo.undo(
+            revision=revision, by=by, reason=reason, source=f"{UNDONE}{revision.number}", leave=_SAID
+        )
+        _follow_queries(revision, by)
+        return undone
+
+
+def _follow_queries(revision: Revision, by: User) -> None:
+    """Close what the import asked, and ask again what it had answered: what was said in a query stays said."""
+    entries = AuditEntry.objects.filter(revision=revision, table=DataQuery._meta.db_table)
+    close_undone(opened=entries.filter(op=AuditEntry.Op.INSERT).values_list("row", flat=True), by=by)
+    moved = entries.filter(op=AuditEntry.Op.UPDATE).values("row")
+    visits = Visit.objects.filter(data_queries__in=moved, voided_at__isnull=True).distinct()
+    for visit in visits.select_related("patient__site").order_by("pk"):
+        follow_checks(patient=visit.patient, by=by, visit=visit, kept=None)
 
 
 def _built_on(revision: Revision) -> Iterator[Problem]:
@@ -128,12 +147,16 @@ def _built_on(revision: Revision) -> Iterator[Problem]:
     found = 0
     for name in entries.order_by().values_list("table", flat=True).distinct():
         model = tables[name]
-        for relation in model._meta.related_objects:
-            below = relation.related_model
-            if not isinstance(below, type) or below._meta.db_table not in tables:
+        for below in tables.values():
+            if below._meta.db_table in _SAID:
                 continue
-            column = relation.field.column
-            for row in _standing(revision, name, below, column):
+            columns = [
+                key.column
+                for key in below._meta.local_concrete_fields
+                if isinstance(key, models.ForeignKey) and key.related_model is model
+            ]
+            rows = [row for column in columns for row in _standing(revision, name, below, column)]
+            for row in rows:
                 found += 1
                 if found > undo.NAMED:
                     return
@@ -198,7 +221,7 @@ def _stands_on(below: type[models.Model], row: int) -> Problem:
         .order_by("pk")
         .first()
     )
-    subject = Patient.objects.filter(pk=last.patient_id).first() if last else None
+    subject = Patient.objects.filter(pk=last.patient_id).first() if last and last.patient_id else None
     gaps: Mapping[str, Any] = {
         "what": str(below._meta.verbose_name),
         "subject": subject.subject_id if subject else row,

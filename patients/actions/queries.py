@@ -36,6 +36,7 @@ SOURCE = "queries"
 LONGEST_TEXT = 1000
 CORRECTED = Sentence(_("The value was corrected; the check no longer objects."))
 VOIDED = Sentence(_("What the question was about was voided."))
+UNDONE = Sentence(_("The import that brought the value was undone."))
 REASONS = {
     Step.OPENED: _("query opened"),
     Step.ANSWERED: _("query answered"),

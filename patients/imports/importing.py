@@ -241,7 +241,6 @@ class Import:
                 " coalesce((SELECT to_char(v.verified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM patients_verification v"
                 ' WHERE v."table" = c.in_table AND v."row" = c.in_row AND v.voided_at IS NULL),'
                 " '')"
-                ")"
                 f" FROM (SELECT * FROM {CELLS} WHERE pile = %s AND field <> '' ORDER BY line, field LIMIT %s) c"
                 ' LEFT JOIN LATERAL (SELECT revision_id FROM trial_auditentry e WHERE e."table" = c.in_table'
                 ' AND e."row" = c.in_row ORDER BY e.id DESC LIMIT 1) e ON true'

@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patients.imports import encodings, workbook
+from patients.imports import reader
+from patients.imports.identifiers import BAR, found_in, is_name, sort_of_header
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
 from patients.imports.tables import SEPARATORS
@@ -46,7 +48,7 @@ class Peek:
             headers = headers[:-1]
         below = [cells for _line, cells in self.lines[place + 1 :]]
         values = [
-            [text[:LONGEST_SHOWN] for cells in below if at < len(cells) and (text := cells[at].strip())][
+            [_shown(headers[at], text) for cells in below if at < len(cells) and (text := cells[at].strip())][
                 :SHOWN_VALUES
             ]
             for at in range(len(headers))
@@ -62,55 +64,76 @@ class Peek:
         }
 
 
+def _shown(header: str, text: str) -> str:
+    """Return the beginning of a value; who a person is stays behind a bar."""
+    normal = unicodedata.normalize("NFKC", text)
+    if sort_of_header(header) or is_name(normal) or found_in(normal):
+        return BAR
+    return text[:LONGEST_SHOWN]
+
+
 def peek(
-    path: Path, options: Options, *, header_line: int = 0, sheet: str = "", separator: str = ""
+    path: Path, name: str, options: Options, *, header_line: int = 0, sheet: str = "", separator: str = ""
 ) -> Peek | None:
     """Return the first lines of a file, or None when nothing of it can be shown.
 
     Parameters
     ----------
-    path
-        Where the file lies.
+    path, name
+        Where the file lies, and what it was called.
     options
         What a person said about it.
     header_line, sheet, separator
         What was found out, if it was.
     """
-    if workbook.is_workbook(path):
-        return _of_workbook(path, options.sheet or sheet, header_line or options.header_line)
-    return _of_text(path, options, options.separator or separator, header_line or options.header_line)
-
-
-def _of_workbook(path: Path, chosen: str, header_line: int) -> Peek | None:
+    separator, line = options.separator or separator, options.header_line or header_line
     try:
-        workbook.check(path)
-        sheets = workbook.sheets(path)
-    except FileRefused:
-        return None
+        found = reader.survey(
+            path,
+            encoding=options.encoding,
+            separators=[separator] if separator else list(SEPARATORS),
+            is_workbook=Path(name).suffix.lower() in {".xlsx", ".xlsm"},
+        )
+    except FileRefused as refusal:
+        return _without_encoding(path, separator, line) if refusal.rule.startswith("encoding") else None
+    if "workbook" in found:
+        return _of_workbook(found["workbook"], options.sheet or sheet, line)
+    return _of_text(found["text"]["samples"], found["text"]["encoding"], line)
+
+
+def _of_workbook(found: Mapping[str, Any], chosen: str, header_line: int) -> Peek | None:
+    sheets = [sheet for sheet in found["sheets"] if sheet["visible"] and sheet["rows"]]
     if not sheets:
         return None
-    sheet = next((each for each in sheets if each.name == chosen), sheets[0])
-    lines = [(number, cells) for number, cells in enumerate(sheet.rows, start=1) if any(cells)][:MOST_LINES]
-    names = tuple(each.name for each in sheets)
-    return Peek(lines, header_line or _likely_header(lines), sheet=sheet.name, sheets=names)
+    sheet = next((each for each in sheets if each["name"] == chosen), sheets[0])
+    names = tuple(each["name"] for each in sheets)
+    lines = _first(sheet["rows"], header_line)
+    return Peek(lines, header_line or _likely_header(lines), sheet=sheet["name"], sheets=names)
 
 
-def _of_text(path: Path, options: Options, separator: str, header_line: int) -> Peek | None:
-    with path.open("rb") as file:
-        head = file.read(_READ)
-    if not head:
-        return None
-    try:
-        encoding = encodings.inspect(path, chosen=options.encoding).encoding
-    except FileRefused:
-        encoding = ""
-    text = head.decode(encoding or "utf-8", errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    if len(head) == _READ:
-        text = text[: text.rfind("\n") + 1] or text
-    tried = {each: _records(text, each) for each in ([separator] if separator else SEPARATORS)}
+def _of_text(samples: Mapping[str, Sequence[Any]], encoding: str, header_line: int) -> Peek:
+    tried = {each: _first(rows, header_line) for each, rows in samples.items()}
     best = max(tried, key=lambda each: sum(len(cells) > 1 for _line, cells in tried[each]))
     lines = tried[best]
     return Peek(lines, header_line or _likely_header(lines), encoding=encoding, separator=best)
+
+
+def _first(rows: Sequence[Any], header_line: int) -> list[Line]:
+    """Return the first rows that say something, from the header on when it stands further down."""
+    found = [(line, list(cells)) for line, cells in rows if any(cells) and line >= header_line]
+    return found[:MOST_LINES]
+
+
+def _without_encoding(path: Path, separator: str, header_line: int) -> Peek | None:
+    """Show what can be read of a text whose encoding was not found out; the rest is a mark."""
+    with path.open("rb") as file:
+        head = file.read(_READ)
+    text = head.decode("utf-8", errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if len(head) == _READ:
+        text = text[: text.rfind("\n") + 1] or text
+    return _of_text(
+        {each: _records(text, each) for each in ([separator] if separator else SEPARATORS)}, "", header_line
+    )
 
 
 def _records(text: str, separator: str) -> list[Line]:

@@ -19,6 +19,7 @@ from django.urls import reverse
 from analytics import imports
 from analytics.imports import KINDS
 from infusions.models import Infusion
+from patients import value_history
 from patients.imports.importing import Import
 from patients.models import DataQuery, LabResult, Patient, Visit
 from tests import factories
@@ -175,6 +176,14 @@ class Browser:
             reverse("analytics:import"), {"kind": kind, "file": SimpleUploadedFile(name, content), **more}
         )
         assert answer.status_code == 302, answer.content
+        job = self.done(answer.headers["Location"])
+        undecided = job.result.get("undecided", [])
+        return self.decide(job, **{f"means:{letter}": "-" for letter in undecided}) if undecided else job
+
+    def decide(self, job: Job, **said: str) -> Job:
+        """Say what columns hold; the same file is read again."""
+        answer = self.client.post(reverse("analytics:import_columns", args=[job.pk]), said)
+        assert answer.status_code == 302, answer.content
         return self.done(answer.headers["Location"])
 
     def commit(self, preview: Job, reason: str = "March export", **more: str) -> Job:
@@ -191,7 +200,7 @@ class Browser:
         return Job.objects.get(pk=job_id)
 
     def page(self, job: Job) -> str:
-        answer = self.client.get(reverse("analytics:import_preview", args=[job.pk]))
+        answer = self.client.get(reverse("analytics:import_preview", args=[job.pk]), follow=True)
         assert answer.status_code == 200
         return answer.content.decode()
 
@@ -237,8 +246,24 @@ def test_a_conflict_is_decided_value_by_value(browser: Browser) -> None:
     page = browser.page(preview)
     assert 'name="take:2:alt"' in page
     assert 'name="take:3:alt"' in page
-    commit = browser.commit(preview, **{"take:2:alt": "file", "take:2:tbil": "here", "take:9:alt": "file"})
+    chosen = {"take:2:alt": "file", "take:2:tbil": "here", "take:9:alt": "file"}
+    address = reverse("analytics:import_preview", args=[preview.pk])
+    answer = browser.client.post(address, {"reason": "March export", **chosen})
+    assert answer.status_code == 422, "no value is replaced without a reason of its own"
+    assert "1 value is to be replaced without a reason" in answer.content.decode()
+    commit = browser.commit(preview, **chosen, **{"why:2:alt": "report_amended", "why:9:alt": "typing_slip"})
     assert commit.result["counts"]["conflict"] == 2
+    revision = Revision.objects.order_by("-number")[0]
+    assert revision.reason == "March export\nlaboratory amended its report: S001 W0 alt"
+    patient = Patient.objects.get(subject_id="S001")
+    (alt,), (tbil,) = (value_history.of(patient, 0, name) for name in ("alt", "tbil"))
+    assert [(v.value, v.why, v.note) for v in alt.versions] == [
+        ("300", "laboratory amended its report", "March export"),
+        ("312", "March export", ""),
+    ]
+    assert [v.why for v in tbil.versions] == ["March export"]
+    told = browser.client.get(reverse("trial:revision", args=[revision.number])).content.decode()
+    assert "laboratory amended its report (1)" in told
     values = {(r.patient.subject_id, r.analyte): r.value for r in LabResult.objects.select_related("patient")}
     assert values == {
         ("S001", "alt"): 300,
@@ -248,11 +273,19 @@ def test_a_conflict_is_decided_value_by_value(browser: Browser) -> None:
     }
 
 
-def test_taking_the_file_everywhere(browser: Browser) -> None:
+def test_hundreds_of_conflicts_are_decided_together(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that the page does not list; what was kept one by one stays."""
+    monkeypatch.setattr(imports, "MOST_CONFLICTS", 1)
     browser.commit(browser.upload("subject_id,week,alt\nS001,0,312\nS002,0,145\n"))
-    commit = browser.commit(browser.upload("subject_id,week,alt\nS001,0,300\nS002,0,150\n"), overwrite="on")
-    assert commit.result["counts"]["changed"] == 2
-    assert set(LabResult.objects.values_list("value", flat=True)) == {300, 150}
+    preview = browser.upload("subject_id,week,alt\nS001,0,300\nS002,0,150\n")
+    assert "1 more conflict is in the report" in browser.page(preview)
+    commit = browser.commit(preview, rest="source_checked", **{"take:2:alt": "here"})
+    assert (commit.result["counts"]["changed"], commit.result["counts"]["conflict"]) == (1, 1)
+    assert set(LabResult.objects.values_list("value", flat=True)) == {312, 150}
+    reason = Revision.objects.order_by("-number")[0].reason
+    assert reason == "March export\nchecked against the source: S002 W0 alt"
 
 
 def test_what_is_to_be_looked_at_can_stay_out(browser: Browser) -> None:
@@ -282,13 +315,14 @@ def test_a_refused_file_says_why_and_offers_no_commit(browser: Browser) -> None:
     preview = browser.upload(VISITS.replace("tbil", "alt"))
     page = browser.page(preview)
     assert "Two columns hold alt" in page
+    assert 'name="means:E"' in page, "the step where it can be mended"
     assert 'id="commit-form"' not in page
     answer = browser.client.post(reverse("analytics:import_preview", args=[preview.pk]), {"reason": "x"})
     assert answer.status_code == 422
 
 
 def test_the_rows_to_mend_come_back_harmless_and_mended_they_go_in(browser: Browser) -> None:
-    preview = browser.upload(VISITS)
+    preview = browser.upload(VISITS.replace("S009,0", "S009,=0"))
     answer = browser.client.get(reverse("analytics:import_refused", args=[preview.pk]))
     text = b"".join(answer.streaming_content).decode("utf-8-sig")
     assert "attachment" in answer.headers["Content-Disposition"]
@@ -297,9 +331,10 @@ def test_the_rows_to_mend_come_back_harmless_and_mended_they_go_in(browser: Brow
     assert first[:6] == ["S002", "0", "2015-01-06", "abc", "54.3", ""]
     assert first[6] == "3"
     assert "not a number" in first[7]
-    assert second[5] == "'+1+1", "a stranger's text never becomes a formula"
+    assert second[:2] == ["S009", "'=0"], "a stranger's text never becomes a formula"
     browser.commit(preview)
-    mended = browser.upload(text.replace("abc", "145").replace("S009", "S001").replace("S001,0", "S001,1"))
+    mended = browser.upload(text.replace("abc", "145").replace("S009,'=0", "S001,1"))
+    assert [column["header"] for column in mended.result["facts"]["ignored"]] == ["notes"]
     assert mended.result["counts"] == {"new": 2, "same": 0, "changed": 0, "conflict": 0, "refused": 0}
 
 
