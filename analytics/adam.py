@@ -96,7 +96,7 @@ ADSL = Dataset(
             "AGE",
             Kind.NUMBER,
             f"Age at Recruitment, {POOLED_AGE} for All Older",
-            f"least({_AGE}, {POOLED_AGE})",
+            f"CASE WHEN {_AGE} >= {POOLED_AGE} THEN {POOLED_AGE} ELSE {_AGE} END",
             Show.DEIDENTIFIED,
         ),
         Column("AGEU", Kind.CODE, "Age Units", "'YEARS'"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analytics.datasets import Dataset
-from analytics.exports import scripts
+from analytics.exports import codebook, scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +29,5 @@ def _scripts(directory: Path, datasets: Sequence[Dataset], asked: Asked) -> Iter
     return scripts.write(directory, (dataset.name for dataset in datasets), identified=asked.identified)
 
 
-COMPANIONS: tuple[Companion, ...] = (_scripts,)
+COMPANIONS: tuple[Companion, ...] = (codebook.write, _scripts)
 """Each writes its files into the directory of an export and returns them; the manifest names them."""

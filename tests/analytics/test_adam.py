@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from analytics.declarations import Dataset
 from analytics.follow_up import courses, follow
 from analytics.samples import MISSING
 from analytics.study_arrays import places_of
-from patients import ctcae, grading
+from patients import ctcae, grading, selectors
 from patients.ctcae import Baseline
 from patients.models import Outcome, Patient
 from tests import factories
@@ -41,18 +41,20 @@ def test_the_datasets_of_a_study_are_those_of_the_analysis() -> None:
     call_command("seed_demo", patients=24, stdout=io.StringIO(), stderr=io.StringIO())
     audit.settle()
     # what makes the rules of baselines and ranges matter
-    laboratory = factories.a_laboratory()
+    laboratory = factories.a_laboratory("ADAM-LAB")
     factories.a_range(laboratory, "tbil", "3", "15", sex="F")
     factories.a_range(laboratory, "alt", None, "33", age_from=40)
-    dead = Patient.objects.filter(infusions__isnull=False, outcomes__isnull=True).order_by("pk")[:3]
+    there = Patient.objects.filter(infusions__isnull=False, outcomes__isnull=True)
+    dead = list(there.distinct().order_by("recruited_on", "pk")[:3])
     for subject in dead:
         factories.measured_by(laboratory, subject)
-    last = max(dead[0].visits.values_list("visited_on", flat=True))
-    factories.an_outcome(dead[0], "transplant", last)
-    factories.an_outcome(dead[0], "death", last + timedelta(days=3))
-    first_on = dead[1].infusions.earliest("given_on").given_on
-    factories.an_outcome(dead[1], "withdrawal", first_on + timedelta(days=20))
-    factories.an_outcome(dead[1], "death", first_on + timedelta(days=60))
+    last = [selectors.last_seen_on(subject) or date.max for subject in dead]
+    factories.an_outcome(dead[0], "transplant", last[0])
+    factories.an_outcome(dead[0], "death", last[0])
+    factories.an_outcome(
+        dead[1], "withdrawal", dead[1].infusions.earliest("given_on").given_on + timedelta(20)
+    )
+    factories.an_outcome(dead[1], "death", last[1])
     with factories.by_the_software():
         Patient.objects.filter(pk=dead[2].pk).update(birth_date=None, age_at_recruitment=Decimal("91.5"))
     refresh.forget()
@@ -85,9 +87,9 @@ def _adsl_is_the_subjects() -> None:
         assert row["TRTSDY"] == (1 if row["NINF"] else None)
     ends = Outcome.objects.filter(voided_at=None, kind="death")
     assert sum(row["DTHFL"] == "Y" for row in found.values()) == ends.count() >= 2
-    pooled = {row["AGE"] for row in rows(ADSL, identified=False)}
-    assert max(pooled) == 90
-    assert max(row["AGE"] for row in found.values()) == Decimal("91.5")
+    pooled = {row["SUBJID"]: row["AGE"] for row in rows(ADSL, identified=False)}
+    assert pooled == {code: row["AGE"] and min(row["AGE"], 90) for code, row in found.items()}
+    assert max(row["AGE"] or 0 for row in found.values()) == Decimal("91.5")
     assert {r["SUBJID"] for r in rows(ADSL, population="eligible")} == {
         code for code, row in subjects.items() if row["eligible"]
     }
