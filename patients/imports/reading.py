@@ -39,6 +39,7 @@ MOST_CHARACTERS = 131_072
 MOST_COLUMNS = 2_000
 _SAMPLED_CHARACTERS = 512 * 1024
 _SAMPLED_ROWS = 2000
+_NOTHING = "\ufeff \t\r\n,;|\u3000"
 _ROWS_PER_BLOCK = 500
 _CHARACTERS_PER_BLOCK = 128 * 1024
 _OUT_OF_MEMORY = 70
@@ -99,19 +100,16 @@ def _survey(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     from patients.imports import encodings
 
     found = encodings.inspect(path, chosen=order["encoding"])
-    with path.open(encoding=found.encoding, newline="") as file:
-        sample = file.read(_SAMPLED_CHARACTERS)
-    if not sample.strip("\ufeff \t\r\n,;|\u3000"):
-        raise FileRefused(
-            "empty",
-            Sentence(_("The file is empty: it holds nothing but spaces and separators.")),
-            Sentence(_("Choose the file again.")),
-        )
-    if len(sample) == _SAMPLED_CHARACTERS:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
-    samples = {separator: _sampled(sample, separator) for separator in order["separators"]}
+    sample, above = _sample_of(path, found.encoding)
+    samples, refusals = {}, []
+    for separator in order["separators"]:
+        rows, refusal = _sampled(sample, separator)
+        refusals += [refusal] if refusal else []
+        samples[separator] = [(line + above, cells) for line, cells in rows]
     # a separator that separates nothing need not be looked at
     useful = {key: rows for key, rows in samples.items() if any(len(cells) > 1 for _line, cells in rows)}
+    if not useful and refusals:
+        raise refusals[0]
     yield {
         "text": {
             "encoding": found.encoding,
@@ -124,16 +122,37 @@ def _survey(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     }
 
 
-def _sampled(sample: str, separator: str) -> list[Row]:
+def _sample_of(path: Path, encoding: str) -> tuple[str, int]:
+    """Return the beginning of a text in whole lines, and how many empty lines above it were skipped."""
+    with path.open(encoding=encoding, newline="") as file:
+        sample = file.read(_SAMPLED_CHARACTERS)
+    above = 0
+    if not sample.strip(_NOTHING):
+        with path.open(encoding=encoding) as file:
+            while (sample := file.read(_SAMPLED_CHARACTERS)) and not sample.strip(_NOTHING):
+                above += sample.count("\n")
+    if not sample:
+        raise FileRefused(
+            "empty",
+            Sentence(_("The file is empty: it holds nothing but spaces and separators.")),
+            Sentence(_("Choose the file again.")),
+        )
+    if len(sample) == _SAMPLED_CHARACTERS:
+        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+    return sample, above
+
+
+def _sampled(sample: str, separator: str) -> tuple[list[Row], FileRefused | None]:
+    """Return the first records, and why there are no more; reading for real says it where it matters."""
     records: list[Row] = []
     try:
         for row in _records(csv.reader(io.StringIO(sample, newline=""), delimiter=separator)):
             records.append(row)
             if len(records) > _SAMPLED_ROWS:
                 break
-    except FileRefused:
-        pass  # reading for real meets it again, and says where
-    return records
+    except FileRefused as refusal:
+        return records, refusal
+    return records, None
 
 
 # --- every row ------------------------------------------------------------------------------

@@ -1,0 +1,218 @@
+"""Files as hospitals and attackers send them: read as meant, or refused by name; nothing in between is stored."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from patients.imports import reader, report
+from patients.imports.importing import opened
+from patients.imports.kinds import Context
+from patients.imports.lab_cells import plain_number
+from patients.imports.options import Options, options_of
+from patients.imports.problems import FileRefused
+from patients.imports.visits import Visits
+from patients.models import LabResult, Patient, Visit
+from tests.patients.hostile_files import FILES, LABS, ROWS, Hostile
+from trial import audit
+from trial.models import Site, User
+
+pytestmark = pytest.mark.django_db
+DATA = Path(__file__).parent / "data" / "hostile"
+Stored = dict[tuple[str, int | None, str], str]
+
+
+@dataclass
+class Told:
+    """What an import said, and which lines of the file it took."""
+
+    accepted: int
+    refused: frozenset[int]
+    rule: str
+    said: str
+    notices: str
+    kept: str
+
+
+@pytest.fixture
+def study(sites: dict[str, Site], data_manager: User) -> User:
+    """Six subjects without a visit."""
+    with audit.revision(by=data_manager, reason="roster", source="test"):
+        for number in range(1, 7):
+            Patient.objects.create(
+                subject_id=f"S00{number}",
+                site=sites["GE"],
+                sex="M",
+                age_at_recruitment=45,
+                diagnosis="cirrhosis",
+                status="enrolled",
+            )
+    audit.settle()
+    return data_manager
+
+
+def imported(path: Path, name: str, by: User, options: Options) -> Told:
+    context = Context(by=by, today=timezone.localdate())
+    try:
+        with (
+            transaction.atomic(),
+            opened(path, name=name, kind=Visits(), context=context, options=options) as staged,
+        ):
+            outcome = staged.commit(reason="test")
+            problems, out = list(staged.problems()), io.StringIO()
+            report.write(out, staged, outcome, dry_run=False)
+            refused = frozenset(problem.line for problem in problems)
+            said = " ".join(f"{p.line} {p.column} {p.value} {p.sentence} {p.remedy}" for p in problems)
+            notices = " ".join(map(str, staged.facts.notices))
+    except FileRefused as refusal:
+        assert str(refusal.remedy), "a refusal says how to mend it"
+        return Told(
+            0, frozenset(), refusal.rule, f"{refusal} {refusal.lines} {refusal.columns}", "", str(refusal)
+        )
+    kept = out.getvalue()
+    accepted = outcome.rows.new + outcome.rows.same + outcome.rows.changed
+    return Told(accepted, refused, "", said, notices, kept)
+
+
+def stored() -> Stored:
+    return {
+        (result.visit.patient.subject_id, result.visit.week, result.analyte): result.comparator
+        + ("" if result.value is None else plain_number(result.value))
+        + result.missing_reason
+        for result in LabResult.objects.select_related("visit__patient")
+    }
+
+
+# --- the files that are given ---------------------------------------------------------------
+
+
+def _manifest() -> Iterator[dict[str, str]]:
+    with (DATA / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _expected(name: str) -> list[dict[str, str]]:
+    with (DATA / "expected_values.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["file"] == name]
+
+
+@pytest.mark.parametrize("given", list(_manifest()), ids=lambda given: given["file"])
+def test_a_given_file_gives_what_its_manifest_says(given: dict[str, str], study: User) -> None:
+    told = imported(DATA / given["file"], given["file"], study, Options())
+    least = int(given["rows_accepted_min"])
+    most = int(given["rows_accepted_max"])
+    assert least <= told.accepted <= most, told
+    assert bool(told.rule) == (given["verdict"] == "reject_file"), told
+    if given["verdict"] == "reject_rows" and told.accepted == int(given["rows_accepted"]):
+        lines = {int(line) for line in given["bad_lines"].split(";") if line.isdigit()}
+        assert told.refused == lines
+    if given["only_0_or_max"]:
+        assert told.accepted in (0, most)
+    found, expected = stored(), _expected(given["file"])
+    for cell in expected:
+        if cell["column"] in LABS or cell["column"] in ("ast", "pta", "creatinine"):
+            key = (cell["subject_id"], int(cell["week"]), cell["column"])
+            if int(cell["line"]) not in told.refused:
+                assert _same(found.get(key, ""), cell["expected_value"]), key
+    days = {
+        (cell["subject_id"], int(cell["week"])): cell["expected_value"]
+        for cell in expected
+        if cell["column"] == "visit_date"
+    }
+    for visit in Visit.objects.select_related("patient"):
+        day = days.get((visit.patient.subject_id, visit.week or 0))
+        assert day is None or str(visit.visited_on) == day
+    assert "999" not in told.kept or given["file"] != "16_header_duplicated.csv"
+    assert Patient.objects.count() == 6
+
+
+def _same(found: str, expected: str) -> bool:
+    limit = expected[:1] if expected[:1] in ("<", ">") else ""
+    if not expected:
+        return not found
+    number = Decimal(expected.removeprefix(limit).removeprefix("="))
+    return found.startswith(limit) and abs(Decimal(found.removeprefix(limit) or "-1") - number) <= Decimal(
+        "0.005"
+    )
+
+
+# --- more of the same kind ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hostile", FILES, ids=str)
+def test_a_hostile_file_is_read_as_meant_or_refused_by_name(
+    hostile: Hostile, study: User, tmp_path: Path
+) -> None:
+    path = tmp_path / f"upload{hostile.ending}"
+    path.write_bytes(hostile.make())
+    told = imported(
+        path, f"visits{hostile.ending}", study, options_of(hostile.options) if hostile.options else Options()
+    )
+    if hostile.rule:
+        assert told.rule == hostile.rule, told
+        assert not Visit.objects.exists()
+    elif hostile.name == "a sheet that is no XML":
+        assert (told.accepted, bool(told.rule)) == (0, True)
+    else:
+        assert not told.rule, told
+        assert told.refused == frozenset(hostile.refused), told
+        assert told.accepted == len(hostile.accepted)
+        assert stored() == _left_by(hostile)
+    for words in hostile.named:
+        assert words in told.said
+    for words in hostile.noticed:
+        assert words in told.notices
+    for secret in hostile.never:
+        assert secret not in told.said + told.notices + told.kept
+    assert not LabResult.objects.filter(value__isnull=True, missing_reason="").exists()
+
+
+def _left_by(hostile: Hostile) -> Stored:
+    """Return what the accepted lines of a file leave in the study."""
+    left: Stored = {}
+    for at, row in enumerate(ROWS):
+        line = at + (hostile.first_line or 2)
+        if hostile.first_line and line not in hostile.accepted:
+            continue
+        for code, column in LABS.items():
+            value = hostile.stored.get((line, code), plain_number(Decimal(row[column])))
+            if value is not None:
+                left[row[0], int(row[1]), code] = value
+    return left
+
+
+# --- limits ---------------------------------------------------------------------------------
+
+
+def test_there_are_forty_of_our_own_and_none_twice() -> None:
+    assert len({hostile.name for hostile in FILES}) == len(FILES) >= 40
+
+
+def test_what_takes_too_long_is_ended_and_said(
+    study: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_bytes(FILES[0].make())
+    monkeypatch.setattr(reader, "SECONDS", 0)
+    told = imported(path, "visits.csv", study, Options())
+    assert told.rule == "too_slow"
+    assert "0 seconds" in told.said
+
+
+def test_what_takes_too_much_memory_is_ended_and_said(
+    study: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_bytes(b"subject_id,week,alt\n" + b"S001,0," + b"1" * (16 * 2**20))
+    monkeypatch.setattr(reader, "MEMORY", 40 * 2**20)
+    told = imported(path, "visits.csv", study, Options())
+    assert told.rule == "too_large"
+    assert "40 MB" in told.said
