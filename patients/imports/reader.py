@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Plan:
 
     ``numbers`` and ``left_out`` are places of columns. ``marked`` fills while rows
     are read: the lines in which cells hold identifiers, with column and sort.
+    ``surveyor`` is the process that surveyed the file and may go on with it.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Plan:
     numbers: Sequence[int] = ()
     left_out: Sequence[int] = ()
     marked: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
+    surveyor: Reader | None = None
 
     def named(self, position: int) -> tuple[str, str]:
         """Return letter and header of a column."""
@@ -70,10 +73,118 @@ class Plan:
         return letter_of(position), header
 
 
+class Reader:
+    """A process of its own that reads files; what it is called never stands on its command line.
+
+    It runs in its own session and without our environment. It is killed with
+    everything it started when it is ended or nobody needs it any more.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, *_COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": str(_ROOT), "LC_ALL": "C.UTF-8"},
+            cwd="/",
+            start_new_session=True,
+        )
+        self.end = weakref.finalize(self, _end, self._process)
+
+    def ask(self, order: Mapping[str, Any]) -> Iterator[Any]:
+        """Give an order and yield the answers; the last of them is an object.
+
+        Raises
+        ------
+        FileRefused
+            If the file is refused, or reading it reaches a limit.
+        """
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            text = json.dumps({**order, "memory": MEMORY, "seconds": SECONDS})
+            self._process.stdin.write(text.encode() + b"\n")
+            self._process.stdin.flush()
+        for line in self._lines():
+            answer = json.loads(line)
+            if isinstance(answer, dict) and "refused" in answer:
+                raise _refusal(answer["refused"])
+            yield answer
+            if isinstance(answer, dict):
+                return
+        raise self._broken_off()
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield complete lines; only the time spent waiting for them counts."""
+        assert self._process.stdout is not None
+        pipe, left, pieces = self._process.stdout.fileno(), float(SECONDS), [b""]
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while True:
+                began = time.monotonic()
+                ready = selector.select(max(0.0, left))
+                left -= time.monotonic() - began
+                if not ready:
+                    raise _too_slow()
+                block = os.read(pipe, _PIPE_BLOCK)
+                if not block:
+                    return
+                pieces.append(block)
+                if b"\n" in block:
+                    *lines, rest = b"".join(pieces).split(b"\n")
+                    pieces = [rest]
+                    yield from lines
+
+    def _broken_off(self) -> FileRefused:
+        """Return what is to be said of a process that ended without its last word."""
+        try:
+            status = self._process.wait(_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            return _too_slow()
+        if status == -signal.SIGXCPU:
+            return _too_slow()
+        if status in _OUT_OF_MEMORY:
+            return _too_much()
+        log.error("reading a file ended with status %s", status)
+        return FileRefused(
+            "unreadable",
+            Sentence(_("The file could not be read.")),
+            Sentence(_("Open it in Excel, save it as .xlsx or “CSV UTF-8”, and choose that file.")),
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and what it started, and forget it."""
+    with suppress(ProcessLookupError):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
 def survey(
-    path: Path, *, encoding: str = "", separators: Sequence[str], is_workbook: bool = False
+    path: Path,
+    *,
+    encoding: str = "",
+    separators: Sequence[str],
+    is_workbook: bool = False,
+    by: Reader | None = None,
 ) -> Mapping[str, Any]:
     """Take a first look at a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    encoding, separators
+        The encoding a person named, and what may separate columns.
+    is_workbook
+        Whether its name says that it is a workbook.
+    by
+        A process that may be asked more afterwards.
 
     Returns
     -------
@@ -85,6 +196,7 @@ def survey(
     FileRefused
         If the file cannot be read without guessing, or not within the limits.
     """
+    surveyor = by or Reader()
     order = {
         "what": "survey",
         "path": str(path.resolve()),
@@ -92,7 +204,13 @@ def survey(
         "separators": list(separators),
         "workbook": is_workbook,
     }
-    found: Mapping[str, Any] = next(iter(_answers(order)))
+    try:
+        found: Mapping[str, Any] = next(surveyor.ask(order))
+    except FileRefused:
+        surveyor.end()
+        raise
+    if by is None:
+        surveyor.end()
     return found
 
 
@@ -115,92 +233,21 @@ def rows(plan: Plan) -> Iterator[Row]:
         "numbers": list(plan.numbers),
         "left_out": list(plan.left_out),
     }
-    for answer in _answers(order):
-        if isinstance(answer, list):
-            for line, cells, *marks in answer:
-                if marks:
-                    plan.marked[line] = [(position, sort) for position, sort in marks[0]]
-                yield line, cells
-        elif answer["end"]:
-            raise identifiers.refusal(
-                [(*plan.named(position), sort) for position, sort, _lines in answer["end"]],
-                sorted({line for _position, _sort, lines in answer["end"] for line in lines}),
-            )
-
-
-def _answers(order: Mapping[str, Any]) -> Iterator[Any]:
-    """Start the process, yield its answers one by one, and see it off whatever happens."""
-    ended = False
-    with _process(json.dumps({**order, "memory": MEMORY, "seconds": SECONDS})) as process:
-        for line in _lines(process):
-            answer = json.loads(line)
-            if isinstance(answer, dict):
-                if "refused" in answer:
-                    raise _refusal(answer["refused"])
-                ended = True
-            yield answer
-        try:
-            status = process.wait(_LAST_WORDS_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise _too_slow() from None
-    if status == -signal.SIGXCPU:
-        raise _too_slow()
-    if status in _OUT_OF_MEMORY:
-        raise _too_much()
-    if status or not ended:
-        log.error("reading a file ended with status %s", status)
-        raise FileRefused(
-            "unreadable",
-            Sentence(_("The file could not be read.")),
-            Sentence(_("Open it in Excel, save it as .xlsx or “CSV UTF-8”, and choose that file.")),
-        )
-
-
-@contextmanager
-def _process(order: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the reader in a session of its own, without our environment; at the end nothing of it is left."""
-    environment = {"PYTHONPATH": str(_ROOT), "LC_ALL": "C.UTF-8"}
-    with subprocess.Popen(  # noqa: S603 - our own module; what the file is called never stands on the command line
-        [sys.executable, *_COMMAND],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        cwd="/",
-        start_new_session=True,
-    ) as process:
-        try:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):
-                process.stdin.write(order.encode() + b"\n")
-                process.stdin.flush()
-            yield process
-        finally:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Yield complete lines; only the time spent waiting for them counts."""
-    assert process.stdout is not None
-    pipe, left, pieces = process.stdout.fileno(), float(SECONDS), [b""]
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while True:
-            began = time.monotonic()
-            ready = selector.select(max(0.0, left))
-            left -= time.monotonic() - began
-            if not ready:
-                raise _too_slow()
-            block = os.read(pipe, _PIPE_BLOCK)
-            if not block:
-                return
-            pieces.append(block)
-            if b"\n" in block:
-                *lines, rest = b"".join(pieces).split(b"\n")
-                pieces = [rest]
-                yield from lines
+    reader, plan.surveyor = plan.surveyor or Reader(), None
+    try:
+        for answer in reader.ask(order):
+            if isinstance(answer, list):
+                for line, cells, *marks in answer:
+                    if marks:
+                        plan.marked[line] = [(position, sort) for position, sort in marks[0]]
+                    yield line, cells
+            elif answer["end"]:
+                raise identifiers.refusal(
+                    [(*plan.named(position), sort) for position, sort, _lines in answer["end"]],
+                    sorted({line for _position, _sort, lines in answer["end"] for line in lines}),
+                )
+    finally:
+        reader.end()
 
 
 def _refusal(stored: Mapping[str, Any]) -> FileRefused:

@@ -5,9 +5,9 @@ application: a hostile file may use up memory or time, and then only this
 process ends. It knows no database and no settings, can write no file, and is
 quick to start because it imports little.
 
-The order comes as one line of JSON on standard input; the answer is lines of
-JSON: lists of rows ``[line, cells]`` or ``[line, cells, marks]``, or an object
-that says what was surveyed, refused, or that the end was reached.
+An order comes as one line of JSON on standard input; the answer is lines of
+JSON: lists of rows ``[line, cells]`` or ``[line, cells, marks]``, and last an
+object that says what was surveyed, refused, or that the end was reached.
 """
 
 from __future__ import annotations
@@ -46,16 +46,18 @@ _OUT_OF_MEMORY = 70
 
 
 def main() -> int:
-    """Carry out the order on standard input."""
-    order = json.loads(sys.stdin.buffer.readline())
-    _limit(order["memory"], order["seconds"])
-    out = sys.stdout.buffer
+    """Carry out the orders on standard input, one line each, until it is closed."""
+    out, is_limited = sys.stdout.buffer, False
     try:
-        for line in answers(order):
-            out.write(line)
+        for order in map(json.loads, sys.stdin.buffer):
+            if not is_limited:
+                _limit(order["memory"], order["seconds"])
+                is_limited = True
+            for line in answers(order):
+                out.write(line)
+            out.flush()
     except MemoryError:
         return _OUT_OF_MEMORY
-    out.flush()
     return 0
 
 

@@ -16,9 +16,10 @@ from typing import Any
 from patients.imports import identifiers, reader, sheets
 from patients.imports.cells import Manner
 from patients.imports.columns import Column, Meaning, Role, letter_of, plain, recognise, recognised
+from patients.imports.deidentified import refuse_deidentified
 from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
-from patients.imports.reader import Plan
+from patients.imports.reader import Plan, Reader
 from trial.sentences import Sentence
 
 
@@ -118,17 +119,22 @@ def open_table(path: Path, name: str, layout: Layout, options: Options) -> Table
         If the file cannot be read without guessing.
     """
     separators = [options.separator] if options.separator else list(SEPARATORS)
+    surveyor = Reader()
     found = reader.survey(
         path,
         encoding=options.encoding,
         separators=separators,
         is_workbook=Path(name).suffix.lower() in {".xlsx", ".xlsm"},
+        by=surveyor,
     )
     digest, size = digest_of(path)
     facts = Facts(name=name, sha256=digest, size=size)
     if "workbook" in found:
-        return _open_workbook(path, facts, found["workbook"], layout, options)
-    return _open_text(path, facts, found["text"], layout, options)
+        table = _open_workbook(path, facts, found["workbook"], layout, options)
+    else:
+        table = _open_text(path, facts, found["text"], layout, options)
+    table.plan.surveyor = surveyor
+    return table
 
 
 def digest_of(path: Path) -> tuple[str, int]:
@@ -204,6 +210,7 @@ def _find_header(
     line, cells = dict(candidates)[key][index]
     missing = [code for code in layout.required if code not in recognised(cells, layout.meanings, options)]
     if missing:
+        refuse_deidentified(cells)
         raise FileRefused(
             "column_missing",
             Sentence(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -127,6 +128,7 @@ def rows(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
             yield number, row
 
 
+@cache
 def _opened(path: Path) -> Any:
     import python_calamine  # only in the process that reads workbooks
 
