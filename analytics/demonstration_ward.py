@@ -45,12 +45,17 @@ PENDING_LOTS = 2
 """Newest lots whose cultures are still read, and which are released meanwhile or wait."""
 
 
+def laboratory_of(site: str) -> str:
+    """Return the code of a site's laboratory."""
+    return f"{site}-LAB"
+
+
 def open_laboratories(*, by: User) -> None:
     """Open a laboratory per site with the protocol's ranges; one reports in conventional units."""
     with audit.revision(by=by, reason="laboratories of the synthetic study", source=SOURCE):
         for site in Site.objects.order_by("code"):
             laboratory = Laboratory.objects.create(
-                code=f"{site.code}-LAB", name=f"{site.name}, central laboratory", site=site
+                code=laboratory_of(site.code), name=f"{site.name}, central laboratory", site=site
             )
             if site.code == OTHER_UNIT_SITE:
                 LaboratoryUnit.objects.bulk_create(

@@ -91,7 +91,7 @@ def give_infusion(
     )
     with audit.revision(by=by, reason=reason, source=SOURCE) as written:
         around = selectors.circumstances(patient_selectors.locked(patient), number)
-        given = _with_lot_as_it_is(given)
+        given = _in_one_line(_with_lot_as_it_is(given))
         _refuse(given, around)
         infusion = Infusion(patient=around.patient, number=number)
         _store(infusion, given)
@@ -134,7 +134,7 @@ def correct_infusion(
         patient = patient_selectors.locked(infusion.patient)
         stored = _current(infusion)
         was = Particulars.of(stored)
-        given = _with_lot_as_it_is(_merged(given, stored, version))
+        given = _in_one_line(_with_lot_as_it_is(_merged(given, stored, version)), was)
         signs = selectors.vitals_of(stored)
         new_signs = _merged_vitals(vitals, signs, vitals_seen, stored)
         around = selectors.circumstances(patient, stored.number, correcting=stored)
@@ -184,6 +184,21 @@ def _with_lot_as_it_is(given: Particulars) -> Particulars:
     if not isinstance(given.lot, CellLot):
         return given
     return replace(given, lot=CellLot.objects.get(pk=given.lot.pk))
+
+
+_TEXTS = ("deviation_note", "reaction", "interruption", "bag", "checked_by")
+
+
+def _in_one_line(given: Particulars, was: Particulars | None = None) -> Particulars:
+    """Write what is new of the texts without line breaks and outer space, as every text of the study is written."""
+    new = {
+        name: getattr(given, name)
+        for name in _TEXTS
+        if was is None or getattr(given, name) != getattr(was, name)
+    }
+    return replace(
+        given, **{name: " ".join(text.splitlines()).replace("\t", " ").strip() for name, text in new.items()}
+    )
 
 
 def _current(infusion: Infusion) -> Infusion:

@@ -167,6 +167,15 @@ def _refuse_done_and_not_done(table: Table) -> None:
         sentence=Sentence(_("Only a visit of the protocol can be missed.")),
         remedy=Sentence(_("Give its week, or leave the row out.")),
     )
+    refuse_where(
+        f"{ROWS} s WHERE s.not_done = 'other' AND s.note IS NULL",
+        {},
+        rule="note_needed",
+        column=header_of(table, "note"),
+        value="''",
+        sentence=Sentence(_("The cause “other” needs a note that says what it was.")),
+        remedy=Sentence(_("Write it in a few words.")),
+    )
     findings = " OR ".join(f"s.{code} IS NOT NULL" for code in FINDINGS)
     refuse_where(
         f"{ROWS} s WHERE s.not_done IS NOT NULL AND ({findings} OR EXISTS (SELECT FROM {ROWS} r JOIN {VALUES} v"

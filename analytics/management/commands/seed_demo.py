@@ -85,17 +85,22 @@ class Command(BaseCommand):
         """Bring the study in as a hospital would: by files, each one revision."""
         with TemporaryDirectory() as directory:
             files = [
-                ("subjects", "subjects.csv", subject_rows(study)),
-                ("infusions", "infusions.csv", infusion_rows(study)),
+                ("subjects", "subjects.csv", subject_rows(study), ""),
+                ("infusions", "infusions.csv", infusion_rows(study), ""),
                 *(
-                    ("visits", f"laboratory_{site.code}.csv", visit_rows(study, site=site.code))
+                    (
+                        "visits",
+                        f"laboratory_{site.code}.csv",
+                        visit_rows(study, site=site.code),
+                        demonstration_ward.laboratory_of(site.code),
+                    )
                     for site in SITES
                 ),
             ]
-            for kind, name, rows in files:
+            for kind, name, rows, laboratory in files:
                 path = Path(directory) / name
                 _write(path, rows)
-                context = Context(by=by, today=max(today, timezone.localdate()))
+                context = Context(by=by, today=max(today, timezone.localdate()), laboratory=laboratory)
                 with opened(path, name=name, kind=KINDS[kind], context=context) as staged:
                     outcome = staged.commit(reason=f"synthetic study, {name}", asks=False)
                     if not outcome.all_accepted:
