@@ -35,6 +35,7 @@ OBJECTS = {
     "query_id",
     "job_id",
     "account_id",
+    "token_id",
 }
 """Parameters that name something of a site or a person; the others are plain words of the protocol."""
 

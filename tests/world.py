@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from tests import factories
-from trial import jobs
+from trial import jobs, tokens
 from trial.models import Revision, Site, User
 from trial.roles import Role
 
@@ -66,6 +66,9 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
             "treatment_id": factories.a_treatment(patient).pk,
             "site_code": site,
             "account_id": data_manager.pk,
+            "token_id": tokens.make_token(
+                by=data_manager, name=f"laboratory of {site}", scopes=["observations:read"], days=30
+            )[0].pk,
             "week": 4,
             "number": 1,
             "code": f"{site}-900",
@@ -95,6 +98,7 @@ def a_world(sites: dict[str, Any], data_manager: User) -> World:
         "event_id": 10**9,
         "treatment_id": 10**9,
         "account_id": 10**9,
+        "token_id": 10**9,
         "trial:revision.number": 10**9,
         "snapshot_id": 10**9,
         "job_id": uuid.uuid4(),

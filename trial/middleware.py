@@ -137,7 +137,8 @@ def _texts(request: HttpRequest) -> Iterable[tuple[str, str]]:
         yield _("The address"), name
         for value in values:
             yield _("“{name}” in the address").format(name=name), value
-    if request.method not in {"POST", "PUT", "PATCH"}:
+    # what a program sends is read once, by the reader of JSON
+    if request.method not in {"POST", "PUT", "PATCH"} or _is_from_a_program(request):
         return
     try:
         fields, files = request.POST, request.FILES

@@ -288,9 +288,7 @@ def _rows_of_results(
     skip = start[1]
     found = [
         dict(zip(names, row, strict=True))
-        for key, result in selectors.current_cells(
-            **({"population": asked.population} if asked.population else {})
-        )
+        for key, result in selectors.current_cells(population=asked.population)
         for row in RESULTS[asked.dataset.name](key, result, freshness.shown)
     ]
     rows = [strict_json.written(row) for row in found[skip : skip + asked.limit]]

@@ -42,9 +42,9 @@ _DAY = re.compile(r"(?P<how>eq|ge|le|gt|lt)?(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _HOW = {"": "", "eq": "", "ge": "__gte", "le": "__lte", "gt": "__gt", "lt": "__lt"}
 
 
-def fhir(value: Any, **headers: str) -> HttpResponse:
+def fhir(value: Any, *, tag: str = "") -> HttpResponse:
     """Return a resource."""
-    return requests.answer(value, kind=requests.FHIR, **headers)
+    return requests.answer(value, kind=requests.FHIR, ETag=tag)
 
 
 def acceptable(request: HttpRequest) -> None:
@@ -176,7 +176,7 @@ def observation(request: HttpRequest, observation_id: str) -> HttpResponse:
     found = results(person_of(request)).filter(pk=observation_id).first() if is_ours else None
     if found is None:
         raise Http404
-    return fhir(observation_resource(found), ETag=f'W/"{found.version}"')
+    return fhir(observation_resource(found), tag=f'W/"{found.version}"')
 
 
 def observations(request: HttpRequest) -> HttpResponse:
@@ -282,7 +282,7 @@ def _bundle(request: HttpRequest, resources: list[dict[str, Any]], after: str) -
 def metadata(request: HttpRequest) -> HttpResponse:
     """Return the CapabilityStatement."""
     acceptable(request)
-    token, reference, day = "token", "reference", "date"  # noqa: S105  # kinds of search parameters
+    token, reference, day = "token", "reference", "date"  # kinds of search parameters
 
     def resource(name: str, interactions: tuple[str, ...], parameters: dict[str, str]) -> dict[str, Any]:
         return {

@@ -379,7 +379,7 @@ def _code(found: Any, at: str) -> str:
             _("The panel has %(panel)s."),
             panel=", ".join(loinc.CODES),
         )
-    return codes[0]
+    return str(codes[0])
 
 
 def _subject(found: Any, at: str) -> str:
@@ -445,7 +445,8 @@ def _identifier_in(found: Any, system: str) -> str:
     """Return the identifier of a reference, or of the first of several; nothing where there is none."""
     for reference in found if isinstance(found, list) else [found]:
         identifier = reference.get("identifier") if isinstance(reference, dict) else None
-        if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
-            if not system or identifier.get("system") == system:
-                return str(identifier["value"])
+        if not isinstance(identifier, dict) or not isinstance(identifier.get("value"), str):
+            continue
+        if not system or identifier.get("system") == system:
+            return str(identifier["value"])
     return ""

@@ -359,8 +359,8 @@ def _find(draw: _Draw, problems: list[Problem]) -> bool:
             )
         seen.add(one.entry.analyte)
     valid = Visit.objects.valid().filter(patient=draw.patient)
-    day = {} if draw.week is None else {"week": draw.week}
-    found = list(valid.filter(**day or {"visited_on": draw.day}).order_by("id")[:2])
+    valid = valid.filter(visited_on=draw.day) if draw.week is None else valid.filter(week=draw.week)
+    found = list(valid.order_by("id")[:2])
     if len(found) > 1:
         problems.append(
             _problem(

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from analytics.api.security import CHALLENGE, WHILE_SECONDS, NoToken, NotAllowed, TooManyWrongTokens
+from analytics.api.security import CHALLENGE, WHILE_SECONDS, NotAllowed, NoToken, TooManyWrongTokens
 from trial import problem_details, typed
 from trial.refusals import Clash, Moved, Problem, Refused
 from trial.sentences import Sentence

@@ -67,7 +67,7 @@ class Bearer(HttpBearer):
 def _count_a_wrong_one(request: HttpRequest) -> None:
     """Log a wrong token without the token, and count it; valid ones from the same place are never held up."""
     address = accounts.place_of(request)["address"]
-    key = f"wrong api token {address}"
+    key = f"wrong-api-token:{address}"
     cache.add(key, 0, WHILE_SECONDS)
     try:
         wrong = cache.incr(key)

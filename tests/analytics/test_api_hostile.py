@@ -1,0 +1,142 @@
+"""Whatever is sent to the API, it answers: never a fault of ours."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+
+from tests.api import Program, a_token
+from tests.corpus import TEXTS
+from tests.world import Standing
+
+pytestmark = pytest.mark.django_db
+
+EXAMPLES = 12
+
+
+def test_generated_requests_never_break_it(standing: Standing) -> None:
+    """What the description allows, and what it does not, of every operation."""
+    from analytics.api.app import description
+    from trial.wsgi import application
+
+    token = a_token(standing.people["data_manager"])
+    schema = schemathesis.openapi.from_dict(description())
+    schema.app = application
+    tried = 0
+
+    def one(operation: Any) -> None:
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @operation.as_strategy_test
+        def ask(case: Any) -> None:
+            nonlocal tried
+            tried += 1
+            case.headers["Authorization"] = f"Bearer {token}"
+            if case.method != "GET":
+                case.headers["Idempotency-Key"] = secrets.token_hex(8)
+            case.call_and_validate(checks=[not_a_server_error])
+
+        ask()
+
+    for found in schema.get_all_operations():
+        one(found.ok())
+    assert tried > EXAMPLES * 5
+
+
+HOSTILE = (
+    b"",
+    b" ",
+    b"{",
+    b"[]",
+    b"{}",
+    b"null",
+    b"1",
+    b'"x"',
+    b"NaN",
+    b"[NaN]",
+    b"[Infinity]",
+    b'{"a": 1e400}',
+    b"9" * 5000,
+    b"[" * 100_000,
+    b"[" * 50 + b"]" * 50,
+    b'{"a":' * 2000 + b"1" + b"}" * 2000,
+    b'"\\u0000"',
+    b'["\\ud800"]',
+    b"\xff\xfe",
+    b"\x00",
+    "\ufeff{}".encode(),
+    b'{"a": 1, "a": 2}',
+    b"[" + b"{}," * 600 + b"{}]",
+    b'{"resourceType": "Bundle", "type": "transaction", "entry": [1, null, [], {"request": 5}]}',
+    b'{"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "POST", "url": "Observation"}, "resource": {"resourceType": "Observation", "status": {}}}]}',
+    b"x" * (6 * 2**20),
+)  # fmt: skip
+WRITES = (("POST", "/observations"), ("PUT", "/subjects/GE-001/visits/0/labs"), ("POST", "/fhir"))
+
+
+def test_hostile_bodies_are_refused_in_words(standing: Standing) -> None:
+    program = Program(a_token(standing.people["data_manager"]))
+    for method, path in WRITES:
+        for body in HOSTILE:
+            answer = program.ask(method, path, body, Idempotency_Key=secrets.token_hex(8))
+            assert 400 <= answer.status_code < 500, (path, body[:40], answer.status_code)
+            told = answer.json()
+            assert told.get("title") or told.get("issue")
+        for kind in (
+            "text/plain",
+            "multipart/form-data; boundary=x",
+            "application/x-www-form-urlencoded",
+            "",
+        ):
+            answer = program.ask(
+                method, path, b"a=b", Content_Type=kind, Idempotency_Key=secrets.token_hex(8)
+            )
+            assert answer.status_code == 415, (path, kind, answer.content)
+        assert program.ask(method, path, b"x" * (6 * 2**20), Idempotency_Key="k").status_code == 413
+
+
+def test_hostile_texts_in_every_place_are_refused_in_words(standing: Standing) -> None:
+    program = Program(a_token(standing.people["data_manager"]))
+    plain = {"subject": "GE-001", "date": "2024-02-12", "analyte": "alt", "value": "61", "unit": "U/L"}
+    names = (
+        "subject",
+        "date",
+        "week",
+        "analyte",
+        "value",
+        "unit",
+        "comparator",
+        "missing",
+        "laboratory",
+        "reason",
+    )
+    items = [{**plain, name: text} for name in names for text in TEXTS]
+    for start in range(0, len(items), 200):
+        answer = program.post("/observations", items[start : start + 200])
+        assert answer.status_code == 422, answer.content[:300]
+        for error in answer.json()["errors"]:
+            assert error["rule"]
+            assert error["message"]
+    for text in TEXTS:
+        key = text if text.isascii() and text.isprintable() else "x"
+        for headers in ({"If_Match": text}, {"Accept_Language": text}, {"Authorization": text}):
+            named = {
+                name: value.replace("\r\n", "").encode("ascii", "replace").decode()
+                for name, value in headers.items()
+            }
+            answer = program.put(
+                "/subjects/GE-001/visits/0/labs", {"values": {"alt": {"value": text}}}, key=key[:100], **named
+            )
+            assert 400 <= answer.status_code < 500, (headers, answer.status_code)
+    assert program.get("/subjects", Host="evil.example").status_code == 400
