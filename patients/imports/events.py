@@ -295,7 +295,7 @@ class _EventReader(RecordReader):
         reported: datetime | None = self.cell(line, row, "reported_at", self._moment)
         self._refuse_order(line, (day, hour), (end, end_hour))
         if event == ADVERSE_EVENT:
-            self._refuse_clock(line, day, serious, known, reported)
+            self._refuse_clock(line, row, day, serious, known, reported)
         coded = [
             self.cell(line, row, code, words.read)
             for code, words in (("relation", RELATIONS), ("action", ACTIONS), ("result", RESULTS))
@@ -361,18 +361,20 @@ class _EventReader(RecordReader):
     def _refuse_clock(
         self,
         line: int,
+        row: list[str],
         day: date | None,
         serious: str | None,
         known: datetime | None,
         reported: datetime | None,
     ) -> None:
-        if serious and known is None:
+        if serious and not self.text(row, "known_at"):
             self.refuse(line, "known_at", "", _NO_CLOCK)
         if known is not None and not serious:
             self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", _NOT_SERIOUS)
         if known is not None and day is not None and known.date() < day:
             self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", _known_before(known, day))
-        if reported is not None and (known is None or reported < known):
+        is_known = known is not None or bool(self.text(row, "known_at"))
+        if reported is not None and (not is_known or (known is not None and reported < known)):
             self.refuse(line, "reported_at", f"{reported:%Y-%m-%d %H:%M}", _REPORTED_FIRST)
 
 

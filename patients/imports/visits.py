@@ -106,7 +106,7 @@ class Visits(Kind):
         )
         # a value that stands here already may only learn which laboratory measured it, and when it was drawn
         learns = (
-            f"({same}) AND NOT ({same_draw}) AND (j.laboratory IS NULL OR l.laboratory_id IS NULL"
+            f"({same}) AND NOT coalesce({same_draw}, false) AND (j.laboratory IS NULL OR l.laboratory_id IS NULL"
             " OR l.laboratory_id = j.laboratory_id) AND (j.drawn_at IS NULL OR l.sampled_at IS NULL"
             " OR date_trunc('second', l.sampled_at) = j.drawn_at)"
         )

@@ -72,7 +72,7 @@ def empty_the_database() -> None:
     """Begin anew, as a hospital with a fresh database does."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-    call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True)
+    call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True, reset_sequences=False)
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = origin")
     _create_service_account()
