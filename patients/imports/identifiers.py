@@ -119,6 +119,8 @@ _FINDS = re.compile(
     r"|(?P<address>(?:省|市|自治区|自治州|区|县|[\u4e00-\u9fff]{2,}镇)[\u4e00-\u9fff]{1,12}(?:路|街|大道|巷|弄|胡同|村|小区|新村)"
     r"[\u4e00-\u9fff]{0,6}[0-9]+ *(?:号|弄|栋|幢|室|组|单元))"
 )
+_MAY_FIND = re.compile(r"[0-9]{4}[- ]?[0-9]{3}|@|[Mm][Rr][Nn]|[名号路街道巷弄同村区]")
+"""What every find has in it, quick to look for: hardly a row of results holds it."""
 _SURNAMES = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
     "石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔赖文欧"
@@ -207,8 +209,8 @@ class Watch:
         for position in self.left_out:
             if position < len(cells):
                 cells[position] = ""
-        whole = _BETWEEN.join(cells)
-        if not _FINDS.search(_normal(whole)):
+        whole = _normal(_BETWEEN.join(cells))
+        if not _MAY_FIND.search(whole) or not _FINDS.search(whole):
             return []
         found = []
         for position, cell in enumerate(cells):
@@ -234,9 +236,9 @@ class Watch:
 
     def count(self, cells: Sequence[str]) -> None:
         """Count the cells that say something, to know later what most of them hold."""
-        filled = self.filled
+        filled, numbers = self.filled, self.numbers
         for position, cell in enumerate(cells):
-            if cell:
+            if cell and position not in numbers:
                 filled[position] += 1
 
     def columns(self) -> dict[int, str]:
@@ -244,7 +246,7 @@ class Watch:
         return {
             position: sort
             for (position, sort), hits in self.hits.items()
-            if hits > 1 and hits > _MOST_CELLS * self.filled[position]
+            if hits > 1 and hits > _MOST_CELLS * self.filled[position] and position not in self.numbers
         }
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from functools import cache
+from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -42,6 +42,11 @@ _DECLARES_TYPES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
+_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*>")
+_STYLE = re.compile(rb"""\bs\s*=\s*["']([0-9]{1,6})["']""")
+_PLACE = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
+_TEXT_CELL = re.compile(rb"""\bt\s*=\s*["'](?:s|str|inlineStr|b|e)["']""")
+_RELATIONS = "xl/_rels/workbook.xml.rels"
 _HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
 _NUMBER_OF = {
     name: re.compile(rb"\b" + name.encode() + rb"""\s*=\s*["']([0-9]{1,7})["']""")
@@ -108,10 +113,10 @@ def survey(path: Path, head: bytes) -> Workbook:
         sheet = known.get(meta.name)
         if sheet is None or not sheet.visible or not _is_worksheet(meta):
             continue
-        cells = opened.get_sheet_by_name(meta.name)
+        cells = _sheet(path, meta.name)
         sheet.count = cells.total_height
         sheet.merged = [(tuple(first), tuple(last)) for first, last in cells.merged_cell_ranges or ()]
-        for number, row in _numbered(cells, sheet.merged):
+        for number, row in _numbered(cells, sheet.merged, _percent_cells(path, meta.name)):
             if any(row):
                 sheet.rows.append((number, row))
             if len(sheet.rows) == PEEKED_ROWS:
@@ -121,9 +126,9 @@ def survey(path: Path, head: bytes) -> Workbook:
 
 def rows(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of every row of a sheet that says something."""
-    sheet = _opened(path).get_sheet_by_name(name)
+    sheet = _sheet(path, name)
     merged = [(tuple(first), tuple(last)) for first, last in sheet.merged_cell_ranges or ()]
-    for number, row in _numbered(sheet, merged):
+    for number, row in _numbered(sheet, merged, _percent_cells(path, name)):
         if any(row):
             yield number, row
 
@@ -138,17 +143,33 @@ def _opened(path: Path) -> Any:
         raise _damaged() from None
 
 
+@lru_cache(1)
+def _sheet(path: Path, name: str) -> Any:
+    """Return one sheet; the last one asked for is kept, more would cost memory."""
+    import python_calamine
+
+    try:
+        return _opened(path).get_sheet_by_name(name)
+    except python_calamine.CalamineError:
+        raise _damaged() from None
+
+
 def _is_worksheet(meta: Any) -> bool:
     return str(meta.typ).endswith("WorkSheet")
 
 
-def _numbered(sheet: Any, merged: list[Merged]) -> Iterator[tuple[int, list[str]]]:
+def _numbered(
+    sheet: Any, merged: list[Merged], percents: Mapping[int, frozenset[int]]
+) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with every column in its place; the value of merged cells stands in all of them."""
     shift = [""] * (sheet.start[1] if sheet.start else 0)
     filled = _merged_by_row(merged, sheet)
     kept: dict[Merged, str] = {}
     for number, cells in enumerate(sheet.iter_rows()):
         row = shift + [text_of(cell) for cell in cells]
+        for column in percents.get(number, ()):
+            if column < len(row):
+                row[column] = _percent(row[column])
         for area in filled.get(number, ()):
             (top, left), (_bottom, right) = area
             if number == top:
@@ -156,6 +177,14 @@ def _numbered(sheet: Any, merged: list[Merged]) -> Iterator[tuple[int, list[str]
             for column in range(left, min(right + 1, len(row))):
                 row[column] = kept[area]
         yield number + 1, row
+
+
+def _percent(text: str) -> str:
+    """Return a cell as it is shown: 0.382 in a cell of per cent is 38.2%."""
+    try:
+        return f"{(Decimal(text) * 100).normalize():f}%"
+    except InvalidOperation:
+        return text
 
 
 def _merged_by_row(merged: list[Merged], sheet: Any) -> dict[int, list[Merged]]:
@@ -187,7 +216,8 @@ def text_of(cell: object) -> str:
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float | int):
         # a spreadsheet keeps 15 digits; what is beyond is noise of binary fractions
-        return f"{Decimal(format(cell, _SIGNIFICANT_DIGITS)):f}"
+        text = format(cell, _SIGNIFICANT_DIGITS)
+        return text if text[-1].isdigit() and "e" not in text else f"{Decimal(text):f}"
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ", "seconds")
     if isinstance(cell, date | time):
@@ -220,11 +250,8 @@ def _look_inside(path: Path, head: bytes) -> Workbook:
         outline = _Outline()
         _parse(_checked(archive, "xl/workbook.xml"), outline.start)
         found.days_from_1904 = outline.days_from_1904
-        targets = _Targets()
-        if "xl/_rels/workbook.xml.rels" in names:
-            _parse(_checked(archive, "xl/_rels/workbook.xml.rels"), targets.start)
-        sheets = {targets.parts.get(relation, ""): sheet for relation, sheet in outline.sheets}
-        found.sheets = list(sheets.values())
+        found.sheets = [sheet for _relation, sheet in outline.sheets]
+        sheets = {_targets(archive).get(relation, ""): sheet for relation, sheet in outline.sheets}
         for name in names:
             if name.lower().endswith((".xml", ".rels", ".vml")):
                 data = _checked(archive, name)
@@ -333,6 +360,65 @@ def _look_at_sheet(data: bytes, sheet: Sheet) -> None:
         parser.CharacterDataHandler = formulas.text
         parser.Parse(data, True)
         sheet.bare_formulas = formulas.without_value[:_MOST_NAMED]
+
+
+def _targets(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return which part of the archive each relation of the workbook leads to."""
+    targets = _Targets()
+    if _RELATIONS in archive.namelist():
+        _parse(_checked(archive, _RELATIONS), targets.start)
+    return targets.parts
+
+
+@lru_cache(1)
+def _percent_cells(path: Path, name: str) -> Mapping[int, frozenset[int]]:
+    """Return the cells of a sheet that are shown as per cent: columns by row, counted from 0."""
+    styles, outline = _Styles(), _Outline()
+    with zipfile.ZipFile(path) as archive:
+        if "xl/styles.xml" not in archive.namelist():
+            return {}
+        _parse(_checked(archive, "xl/styles.xml"), styles.start)
+        if not styles.percents:
+            return {}
+        _parse(_checked(archive, "xl/workbook.xml"), outline.start)
+        targets = _targets(archive)
+        part = next(
+            (targets.get(relation, "") for relation, sheet in outline.sheets if sheet.name == name), ""
+        )
+        data = _checked(archive, part) if part in archive.namelist() else b""
+    found: dict[int, set[int]] = {}
+    for cell in _CELL.finditer(data):
+        style, place = _STYLE.search(cell[0]), _PLACE.search(cell[0])
+        if style and place and int(style[1]) in styles.percents and not _TEXT_CELL.search(cell[0]):
+            found.setdefault(int(place[2]) - 1, set()).add(_column_of(place[1]))
+    return {row: frozenset(columns) for row, columns in found.items()}
+
+
+def _column_of(letters: bytes) -> int:
+    position = 0
+    for letter in letters:
+        position = position * 26 + letter - 64
+    return position - 1
+
+
+class _Styles:
+    """Reads xl/styles.xml: which formats of cells are per cent."""
+
+    def __init__(self) -> None:
+        self.percents: set[int] = set()
+        self._formats = {9, 10}
+        self._inside, self._next = False, 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        local = _local(name)
+        if local == "numFmt" and "%" in attributes.get("formatCode", ""):
+            self._formats.add(int(attributes.get("numFmtId", "-1")))
+        elif local in ("cellXfs", "cellStyleXfs", "cellStyles"):
+            self._inside = local == "cellXfs"
+        elif local == "xf" and self._inside:
+            if int(attributes.get("numFmtId", "0")) in self._formats:
+                self.percents.add(self._next)
+            self._next += 1
 
 
 class _Formulas:

@@ -209,6 +209,14 @@ def _formula(made: openpyxl.Workbook, sheet: Worksheet) -> None:
     sheet["E3"] = "=14.1*17.1"
 
 
+def _percents(made: openpyxl.Workbook, sheet: Worksheet) -> None:
+    sheet["I1"], sheet["J1"] = "PTA（%）", "PT"
+    for line in ALL:
+        sheet.cell(line, 9, 0.382).number_format = "0.0%"
+    sheet["I3"], sheet["I3"].number_format = 41.5, "0.0"
+    sheet["J2"], sheet["J2"].number_format = 0.15, "0%"
+
+
 def _formula_elsewhere(made: openpyxl.Workbook, sheet: Worksheet) -> None:
     made.create_sheet("sums")["A1"] = "=SUM(results!D2:D7)"
 
@@ -347,6 +355,9 @@ FILES: tuple[Hostile, ...] = (
             refused=(11,), named=("合计",), noticed=("line 4",), first_line=5),
     Hostile("a formula without a result", book(_formula), ".xlsx", rule="formula", named=("E3",)),
     Hostile("a formula on a sheet that is not read", book(_formula_elsewhere), ".xlsx", accepted=ALL),
+    Hostile("per cent as Excel keeps it", book(_percents), ".xlsx", accepted=(3, 4, 5, 6, 7), refused=(2,),
+            named=("PT 15%",),
+            stored={(line, "pta"): "41.5" if line == 3 else "38.2" for line in ALL}),
     Hostile("macros and links to other files",
             repacked({"xl/vbaProject.bin": b"\0macro", "xl/externalLinks/externalLink1.xml": b"<externalLink/>"}),
             ".xlsm", accepted=ALL, noticed=("macros", "other files")),

@@ -186,6 +186,8 @@ def _left_by(hostile: Hostile) -> Stored:
             value = hostile.stored.get((line, code), plain_number(Decimal(row[column])))
             if value is not None:
                 left[row[0], int(row[1]), code] = value
+        if value := hostile.stored.get((line, "pta")):
+            left[row[0], int(row[1]), "pta"] = value
     return left
 
 
