@@ -147,20 +147,26 @@ def _built_on(revision: Revision) -> Iterator[Problem]:
     found = 0
     for name in entries.order_by().values_list("table", flat=True).distinct():
         model = tables[name]
+        is_kept = name in _SAID or _has_void(model)
         for below in tables.values():
-            if below._meta.db_table in _SAID:
+            # a record that is voided may be named by what was said; one that goes may be named by nothing
+            if name in _SAID or (is_kept and below._meta.db_table in _SAID):
                 continue
             columns = [
                 key.column
                 for key in below._meta.local_concrete_fields
                 if isinstance(key, models.ForeignKey) and key.related_model is model
             ]
-            rows = [row for column in columns for row in _standing(revision, name, below, column)]
-            for row in rows:
+            rows = [
+                each
+                for column in columns
+                for each in _standing(revision, name, below, column, with_voided=not is_kept)
+            ]
+            for row, is_void in rows:
                 found += 1
                 if found > undo.NAMED:
                     return
-                yield _stands_on(below, row)
+                yield _stands_on(below, row, is_void=is_void)
     yield from _verified(entries)
 
 
@@ -192,28 +198,37 @@ def _verified(entries: models.QuerySet[AuditEntry]) -> Iterator[Problem]:
 
 
 _STANDING = """
-SELECT b.id FROM {below} b JOIN trial_auditentry e ON e."table" = {name} AND e."row" = b.{column}
+SELECT b.id, {void} FROM {below} b JOIN trial_auditentry e ON e."table" = {name} AND e."row" = b.{column}
 WHERE e.revision_id = %s AND e.op = 'I' {valid}
-    AND NOT EXISTS (SELECT FROM trial_auditentry x WHERE x.revision_id = %s AND x."table" = {below_name} AND x."row" = b.id)
+    AND ({is_said} OR NOT EXISTS (SELECT FROM trial_auditentry x
+        WHERE x.revision_id = %s AND x."table" = {below_name} AND x."row" = b.id))
 ORDER BY b.id LIMIT %s
 """
 
 
-def _standing(revision: Revision, name: str, below: type[models.Model], column: str) -> list[int]:
-    has_void = any(field.column == "voided_at" for field in below._meta.local_concrete_fields)
+def _has_void(model: type[models.Model]) -> bool:
+    return any(field.column == "voided_at" for field in model._meta.local_concrete_fields)
+
+
+def _standing(
+    revision: Revision, name: str, below: type[models.Model], column: str, *, with_voided: bool
+) -> list[tuple[int, bool]]:
+    has_void = _has_void(below)
     query = sql.SQL(_STANDING).format(
         below=sql.Identifier(below._meta.db_table),
         below_name=sql.Literal(below._meta.db_table),
         name=sql.Literal(name),
         column=sql.Identifier(column),
-        valid=sql.SQL("AND b.voided_at IS NULL" if has_void else ""),
+        void=sql.SQL("b.voided_at IS NOT NULL" if has_void else "false"),
+        valid=sql.SQL("AND b.voided_at IS NULL" if has_void and not with_voided else ""),
+        is_said=sql.Literal(below._meta.db_table in _SAID),
     )
     with connection.cursor() as cursor:
         cursor.execute(query, [revision.pk, revision.pk, undo.NAMED + 1])
-        return [row for (row,) in cursor.fetchall()]
+        return [(row, is_void) for row, is_void in cursor.fetchall()]
 
 
-def _stands_on(below: type[models.Model], row: int) -> Problem:
+def _stands_on(below: type[models.Model], row: int, *, is_void: bool) -> Problem:
     table = below._meta.db_table
     last = (
         AuditEntry.objects.filter(table=table, row=row)
@@ -228,6 +243,17 @@ def _stands_on(below: type[models.Model], row: int) -> Problem:
         "who": last.revision.actor.shown_name if last else "",
         "number": last.revision.number if last else "",
     }
+    if is_void:
+        return Problem(
+            table,
+            str(row),
+            "built_on",
+            Sentence(
+                _("%(what)s of %(subject)s, entered by %(who)s in revision %(number)s, is voided and stays."),
+                dict(gaps),
+            ),
+            Sentence(_("What was entered once keeps its subject: correct the subject by hand.")),
+        )
     return Problem(
         table,
         str(row),

@@ -16,7 +16,7 @@ from infusions.models import Infusion
 from patients.actions.imports import undo_import
 from patients.imports.options import Options
 from patients.imports.peek import peek
-from patients.models import DataQuery, ImportMapping, LabResult, Visit
+from patients.models import DataQuery, ImportMapping, LabResult, Patient, Visit
 from tests import factories
 from tests.analytics.test_imports import INFUSIONS, Browser
 from trial import value_reasons
@@ -224,13 +224,20 @@ def test_what_was_built_on_an_import_keeps_it(
         undo_import(revision=Revision.objects.get(number=number), by=data_manager, reason="x")
     assert f"revision {infusions.result['revision']}" in str(refused.value)
     assert "GE-901" in str(refused.value)
-    for revision in (infusions.result["revision"], number):
-        call_command(
-            "undo_import", revision, by=data_manager.username, reason="wrong file", stdout=io.StringIO()
-        )
+    later = browser.upload(GE_SUBJECTS.replace("GE-90", "GE-91"), "subjects")
+    alone = browser.commit(later).result["revision"]
+    by = data_manager.username
+    for revision in (infusions.result["revision"], alone):
+        call_command("undo_import", revision, by=by, reason="wrong file", stdout=io.StringIO())
     assert not Infusion.objects.filter(voided_at__isnull=True).exists()
-    again = browser.upload(GE_SUBJECTS, "subjects")
-    assert again.result["counts"]["refused"] == 0, again.result["refused"]
+    assert not Patient.objects.filter(subject_id__startswith="GE-91").exists()
+    with pytest.raises(CommandError, match="is voided and stays"):
+        call_command("undo_import", number, by=by, reason="wrong file")
+    factories.settle()
+    again = browser.commit(browser.upload(GE_SUBJECTS.replace("GE-90", "GE-91"), "subjects"))
+    assert again.result["counts"]["new"] == 2, again.result["refused"]
+    given = browser.commit(browser.upload(INFUSIONS.replace("S00", "GE-90"), "infusions"))
+    assert given.result["counts"]["new"] == 2, given.result["refused"]
     with pytest.raises(CommandError):
         call_command("undo_import", 10**6, by=data_manager.username, reason="x")
 
