@@ -157,7 +157,7 @@ def described(datasets: Sequence[Dataset], *, identified: bool) -> Iterator[Part
 
 def _entry(dataset: Dataset, column: Column, reason: str) -> Entry:
     codes = [(code, label, _chinese(label)) for code, label in _codes(dataset, column).items()]
-    missing = f"empty; the reason is in {reason}" if reason else "empty: not recorded, or does not apply"
+    missing = f"The reason for an empty one is in {reason}." if reason else ""
     analyte = protocol.ANALYTES.get(column.name) if dataset.name == "labs_wide" else None
     label = f"{analyte.name}, {units.symbol(analyte.unit)}" if analyte else column.label
     derived = _DERIVED.get(column.name, "")

@@ -71,7 +71,7 @@ def write_together(tables: Sequence[Table], path: Path) -> list[Wrote]:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             _Document(file, design, kept).write()
     return [
-        Wrote(kept[name].rows, tuple(c.name for c in table.columns))
+        Wrote(kept[name].rows, tuple(c.name for c in table.columns), kept[name].notes)
         if (name := table.dataset.name) in kept
         else Wrote(0, notes=(NOT_HELD,))
         for table in tables
@@ -83,6 +83,7 @@ class _Kept:
 
     def __init__(self, file: IO[bytes], table: Table) -> None:
         self.rows = 0
+        self.replaced = 0
         self.subjects: dict[str, tuple[int, int]] = {}
         self._file = file
         self._names = [column.name for column in table.columns]
@@ -93,10 +94,18 @@ class _Kept:
             for place in self._times:
                 if (text := values[place]) is not None:
                     values[place] = cdisc.iso(Kind.TIME, text)
+            self.replaced += sum(1 for text in values if text and _FORBIDDEN.search(text))
             subject, start = str(values[subject_at]), file.tell()
             file.write(json.dumps(values).encode() + b"\n")
             self.subjects[subject] = (self.subjects.get(subject, (start, start))[0], file.tell())
             self.rows += 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what the format could not hold."""
+        if not self.replaced:
+            return ()
+        return (f"{self.replaced} texts hold characters that XML cannot: U+FFFD stands for each",)
 
     def of(self, subject: str) -> Iterator[Row]:
         """Yield the rows of a subject."""
