@@ -90,6 +90,12 @@ def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
     study = a_small_study(tmp_path / "study")
     assert {path.name for path in study.iterdir()} >= {*scripts.FILES, "cells.csv"}
     cells = rows_of(study / "cells.csv")
+    if PSPP:
+        pspp_prints_what_cells_hold(study, cells)
+    # one population as a whole and some families of the others: the scripts are quicker
+    chosen = {id(row) for row in only_one_contrast(cells)}
+    cells = [row for row in cells if row["population"] == "landmark" or id(row) in chosen]
+    write_rows(study / "cells.csv", cells)
     methods = {row["method"] for row in cells} - {""}
     assert methods >= {
         "t_pooled", "t_welch", "mannwhitney_asymptotic", "t_paired", "signedrank_asymptotic",
@@ -103,8 +109,6 @@ def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
         again = rows_of(study / "reproduced.csv")
         assert [row["method"] for row in again] == [row["method"] for row in cells]
         (study / "reproduced.csv").unlink()
-    if PSPP:
-        pspp_prints_what_cells_hold(study, cells)
     identified_and_of_one_population(study, tmp_path / "identified")
     pooled_age_is_said_and_nothing_else_suffers(study)
 
@@ -158,7 +162,7 @@ def pspp_prints_what_cells_hold(directory: Path, cells: Rows) -> None:
     assert "error" not in text
     agreement = pspp_output.compare(pspp_output.printed_by(directory / "printed.csv"), cells)
     assert agreement.wrong == []
-    # PSPP has no exact rank tests
+    # PSPP has no exact rank tests that keep ties
     assert not {method for method in agreement.absent if "exact" not in method}, agreement.absent
     assert agreement.compared["shapiro"] > 1000
     assert agreement.compared["mannwhitney_asymptotic"] > 100

@@ -17,6 +17,7 @@
 *                   the four groups: Pearson
 * Groups so small that no arrangement reaches .05 have mannwhitney_exact or signedrank_exact in
 * cells.csv: /METHOD=EXACT of the Exact Tests option, or the scripts in R and Python.
+* PSPP 1.6.2 prints wrong numbers for Shapiro-Wilk of fewer than six values and for Fisher.
 
 * Where the files are.
 CD '.'.
