@@ -34,7 +34,7 @@ from trial.roles import Permission
 MENDED_BY_WORDS = frozenset(
     {
         "no_header", "column_missing", "header_twice", "header_unit", "unit_not_said", "mapping", "csv",
-        "encoding", "encoding_not_known", "no_sheet",
+        "encoding", "encoding_not_known", "no_sheet", "identifiers",
     }
 )  # fmt: skip
 """Refusals of a whole file that a person can mend by saying more about it."""
