@@ -191,14 +191,12 @@ _TEXTS = ("deviation_note", "reaction", "interruption", "bag", "checked_by")
 
 def _in_one_line(given: Particulars, was: Particulars | None = None) -> Particulars:
     """Write what is new of the texts without line breaks and outer space, as every text of the study is written."""
-    new = {
-        name: getattr(given, name)
-        for name in _TEXTS
-        if was is None or getattr(given, name) != getattr(was, name)
-    }
-    return replace(
-        given, **{name: " ".join(text.splitlines()).replace("\t", " ").strip() for name, text in new.items()}
-    )
+    new: dict[str, Any] = {}
+    for name in _TEXTS:
+        text = getattr(given, name)
+        if was is None or text != getattr(was, name):
+            new[name] = " ".join(text.splitlines()).replace("\t", " ").strip()
+    return replace(given, **new)
 
 
 def _current(infusion: Infusion) -> Infusion:

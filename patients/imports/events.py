@@ -399,7 +399,7 @@ def _no_place(event: str, header: str) -> Unreadable:
     )
 
 
-def _backwards(values: dict[str, object]) -> Unreadable:
+def _backwards(values: Mapping[str, object]) -> Unreadable:
     return Unreadable(
         "ends_before_it_starts",
         "",

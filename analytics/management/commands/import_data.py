@@ -97,12 +97,9 @@ class Command(BaseCommand):
             raise CommandError(f"{name} was refused: {error}", returncode=FILE_REFUSED) from None
         except KeyboardInterrupt:
             progress.end()
-            said = "Stopped. " + (
-                "Nothing was written."
-                if outcome is None or outcome.written is None
-                else "The file had been imported."
-            )
-            raise CommandError(said, returncode=STOPPED) from None
+            was_written = outcome is not None and outcome.written is not None
+            stopped = "Stopped. " + ("The file had been imported." if was_written else "Nothing was written.")
+            raise CommandError(stopped, returncode=STOPPED) from None
         except Busy:
             raise CommandError(
                 "Others are changing the same values just now. Nothing was written; try again.",
