@@ -109,12 +109,22 @@ def listen() -> Iterator[Callable[[Any], None]]:
     """Let the test fail for what a page complains about: ``listen(page)``."""
     complaints: list[str] = []
 
+    heard: list[tuple[Any, str, Callable[[Any], None]]] = []
+
     def hear(page: Any) -> None:
-        page.on("console", lambda message: _complained(message, complaints))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: _blocked(request, complaints))
+        for event, listener in (
+            ("console", lambda message: _complained(message, complaints)),
+            ("pageerror", lambda error: complaints.append(str(error))),
+            ("requestfailed", lambda request: _blocked(request, complaints)),
+        ):
+            page.on(event, listener)
+            heard.append((page, event, listener))
 
     yield hear
+    # a page that stays open for the next test is heard by that one
+    for page, event, listener in heard:
+        if not page.is_closed():
+            page.remove_listener(event, listener)
     assert not complaints, complaints
 
 

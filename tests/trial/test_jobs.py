@@ -232,9 +232,7 @@ def test_what_is_committed_is_not_cancelled_and_says_so(
 ) -> None:
     def commits(job: Job, progress: jobs.Progress) -> dict[str, Any]:
         Job.objects.filter(pk=job.pk).update(cancel_asked_at=Now())  # between its last step and its commit
-        with audit.revision(
-            by=data_manager, reason="x", source="import", request_id=f"job {job.pk}"
-        ):
+        with audit.revision(by=data_manager, reason="x", source="import", request_id=f"job {job.pk}"):
             Site.objects.create(code="ZZ", name="a whole site")
         with pytest.raises(jobs.TooLate, match="in the study already"):
             jobs.cancel(job)
