@@ -201,14 +201,14 @@ FROM ({_ENDPOINTS}) t CROSS JOIN (VALUES (0, ''), ({protocol.LANDMARK_DAY}, 'L')
 WHERE coalesce(least(t.died_on, t.grafted_on), t.watched_on) - t.first_on >= origin.day
     AND (origin.day = 0 OR coalesce(least(t.death_on, t.transplant_on, t.left_on) >= t.first_on + origin.day, true))
 """
-_PARAMETERS = {
+PARAMETERS = {
     "DTH": "Time to Death",
     "DTHLTX": "Time to Death or Transplant",
     "DTHL": "Time to Death from the Landmark",
     "DTHLTXL": "Time to Death or Transplant from the Landmark",
 }
-_PARAMETER_WORDS = " ".join(f"WHEN '{code}' THEN '{label}'" for code, label in _PARAMETERS.items())
-_PARAMETER_PLACES = " ".join(f"WHEN '{code}' THEN {place}" for place, code in enumerate(_PARAMETERS, start=1))
+_PARAMETER_WORDS = " ".join(f"WHEN '{code}' THEN '{label}'" for code, label in PARAMETERS.items())
+_PARAMETER_PLACES = " ".join(f"WHEN '{code}' THEN {place}" for place, code in enumerate(PARAMETERS, start=1))
 _GROUPS_AT_ORIGIN = " ".join(
     f"WHEN t.diagnosis = '{group.diagnosis.value}' AND t.infusions"
     f" {'>=' if group.course is Course.PROLONGED else '<'} {protocol.PROLONGED_FROM} THEN '{group.code}'"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analytics.adam import PARAMETERS as TIMES
+from analytics.adlb import PARAMETER_CODES, PARAMETERS
 from analytics.datasets import Column, Dataset, Kind
 from trial import protocol, vocabulary
 
@@ -18,6 +20,9 @@ def _terms(*lists: Iterable[Any]) -> dict[str, str]:
 
 
 _TRUTH = {"t": "yes", "f": "no"}
+_YES = {"Y": "yes"}
+_POPULATION_FLAGS = ("TRTFL", "ELIGFL", "LANDFL")
+_OTHER_FLAGS = ("DTHFL", "LTXFL", "ABLFL", "ANL01FL", "ANL02FL", "POSTFL", "PLASMAFL")
 _SEX = _labels(protocol.SEX_LABELS)
 _ANSWERS = _labels(protocol.ANSWER_LABELS)
 _OUTCOMES = _labels(protocol.OUTCOME_LABELS)
@@ -61,6 +66,16 @@ _BY_NAME: Mapping[str, Mapping[str, str]] = {
     "op": {"I": "entered", "U": "changed", "D": "deleted"},
     "unscheduled": {"yes": "outside the weeks of the protocol"},
     **{criterion.code: _ANSWERS for criterion in protocol.CRITERIA},
+    # the names of ADaM
+    "SEX": _SEX,
+    "DIAGCD": _labels(protocol.DIAGNOSIS_LABELS),
+    "GRPCD": _GROUPS,
+    "LBREASND": MISSING,
+    **dict.fromkeys((*_POPULATION_FLAGS, *_OTHER_FLAGS), _YES),
+}
+_PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "adlb": {PARAMETER_CODES[code]: label for code, label in PARAMETERS.items()},
+    "adtte": TIMES,
 }
 
 
@@ -80,6 +95,8 @@ def labels_of(dataset: Dataset, column: Column) -> Mapping[str, str]:
         return _BY_NAME["comparator"]
     if dataset.name in {"cells", "tests"} and column.name == "analyte":
         return {}
+    if column.name == "PARAMCD":
+        return _PARAMETERS.get(dataset.name, {})
     return _BY_NAME.get(column.name, {})
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from django.template.loader import render_to_string
 from django.utils.translation import gettext, override
 
-from analytics import adlb
 from analytics.datasets import FROM_RESULTS, Column, Dataset, Kind
 from analytics.exports import cdisc, code_lists
 from analytics.exports.odm_design import CHINESE
@@ -156,7 +155,7 @@ def described(datasets: Sequence[Dataset], *, identified: bool) -> Iterator[Part
 
 
 def _entry(dataset: Dataset, column: Column, reason: str) -> Entry:
-    codes = [(code, label, _chinese(label)) for code, label in _codes(dataset, column).items()]
+    codes = [(code, label, _chinese(label)) for code, label in code_lists.labels_of(dataset, column).items()]
     missing = f"The reason for an empty one is in {reason}." if reason else ""
     analyte = protocol.ANALYTES.get(column.name) if dataset.name == "labs_wide" else None
     label = f"{analyte.name}, {units.symbol(analyte.unit)}" if analyte else column.label
@@ -174,12 +173,6 @@ def _entry(dataset: Dataset, column: Column, reason: str) -> Entry:
         missing,
         derived,
     )
-
-
-def _codes(dataset: Dataset, column: Column) -> Mapping[str, str]:
-    if dataset.name == "adlb" and column.name == "PARAMCD":
-        return {code: adlb.PARAMETERS[name] for name, code in adlb.PARAMETER_CODES.items()}
-    return code_lists.labels_of(dataset, column)
 
 
 def _unit(dataset: Dataset, column: Column) -> str:

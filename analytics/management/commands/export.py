@@ -116,7 +116,11 @@ class Command(BaseCommand):
         )
         taken.note_files(out, files, by=by, source="command", asked=asked, purpose=purpose)
         for file in files:
-            self.stderr.write(f"{file.path.name}: {file.rows} rows")
+            if file.path.stem == file.dataset:
+                self.stderr.write(f"{file.path.name}: {file.rows} rows")
+            else:  # one file for all: say what of each dataset is in it
+                rows = f"{file.path.name}: {file.dataset}: {file.rows} rows"
+                self.stderr.write("; ".join((rows, *file.notes)))
 
     def _stream(self, dataset: Any, asked: Asked, by: User, purpose: str) -> None:
         """Write one dataset to standard output: the whole file first, so that half a file is never taken for one."""
