@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from django.core.management import call_command
 
 from analytics.datasets import DATASETS
 from analytics.exports import bundle, scripts
+from patients.models import LabResult, Patient
+from tests import factories
 from tests.analytics import pspp_output
-from trial import protocol
+from trial import audit, protocol
 
 Rows = list[dict[str, str]]
 SECONDS = 120
@@ -41,9 +43,24 @@ def write_rows(path: Path, rows: Rows) -> None:
 def a_small_study(directory: Path) -> Path:
     """Export a small synthetic study: deaths, limits, ties, groups too small to approximate."""
     call_command("seed_demo", patients=30, seed=5, today=date(2026, 3, 2), **quiet())
+    audit.settle()
+    values_after_the_end()
     call_command("refresh", **quiet())
     call_command("export", *sorted(scripts.NEEDED), out=str(directory), **quiet())
     return directory
+
+
+def values_after_the_end() -> None:
+    """Let one subject die on the day of its visit of week 12, and another before a late draw of week 1."""
+    followed = Patient.objects.filter(visits__week=12, visits__visited_on__isnull=False, outcomes=None)
+    one, other = followed.order_by("subject_id").distinct()[:2]
+    factories.an_outcome(one, "death", one.visits.get(week=12).visited_on)
+    week = other.visits.get(week=1)
+    dead_on = other.visits.get(week=12).visited_on
+    factories.an_outcome(other, "transplant", dead_on)
+    with factories.by_the_software():
+        late = datetime(dead_on.year, dead_on.month, dead_on.day, 9, tzinfo=UTC)
+        LabResult.objects.filter(visit=week, analyte="inr").update(sampled_at=late)
 
 
 def quiet() -> dict[str, Any]:
@@ -85,6 +102,7 @@ def only_one_contrast(cells: Rows) -> Rows:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
     study = a_small_study(tmp_path / "study")
@@ -101,7 +119,14 @@ def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
         "t_pooled", "t_welch", "mannwhitney_asymptotic", "t_paired", "signedrank_asymptotic",
         "signedrank_exact", "friedman", "kruskal", "fisher",
     }, methods  # fmt: skip
-    assert any(row["comparator"] for row in rows_of(study / "labs_long.csv"))
+    labs, computed = rows_of(study / "labs_long.csv"), rows_of(study / "scores.csv")
+    assert any(row["comparator"] for row in labs)
+    # one value drawn too late takes its scores with it, whatever the day of the visit
+    late = [row for row in labs if row["after_end"] == "t" and row["week"] == "1"]
+    assert [row["analyte"] for row in late] == ["inr"]
+    lost = {row["score"] for row in computed if row["after_end"] == "t" and row["week"] == "1"}
+    assert lost == {score.code for score in protocol.SCORES}
+    assert {row["week"] for row in labs if row["after_end"] == "t"} >= {"1", "12"}
     p_values = sum(bool(row[column]) for row in cells for column in P_VALUES)
     for done in r_and_python(study):
         assert done.returncode == 0, done.stdout + done.stderr
