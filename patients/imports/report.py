@@ -91,7 +91,9 @@ def headers_of(staged: Import) -> dict[str, str]:
 
 def letters_of(staged: Import) -> dict[str, str]:
     """Return the letter of each column by its header."""
-    return {column.header: letter_of(column.position) for column in staged.table.columns if column}
+    table = staged.table
+    strange = {header: letter_of(position) for position, header in enumerate(table.headers) if header.strip()}
+    return strange | {column.header: letter_of(column.position) for column in table.columns if column}
 
 
 def refused_file(

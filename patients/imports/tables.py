@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from patients.imports.deidentified import refuse_deidentified
 from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
 from patients.imports.reader import Plan, Reader
+from trial import protocol
 from trial.sentences import Sentence
 
 
@@ -35,6 +37,7 @@ MEND_LINE, MEND_WHY = "line", "why refused"
 """Columns that a file of rows to mend has behind its own; they are ours and say nothing of the study."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 """Characters with which a cell must not begin where a spreadsheet may open it; the mark itself is one of them."""
+_ELEVEN_DIGITS = Decimal(13_000_000_000)
 _LOOKED_AT_FOR_IDENTIFIERS = 300
 _HEADER_WITHIN = 40
 _COMMA_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+,([0-9]+)( *[^\d\s].*)?")
@@ -242,7 +245,11 @@ def _table(
     columns = recognise(headers, layout.meanings, options)
     own = own_columns(headers)
     plan.headers, plan.left_out = headers, left_out(headers, options)
-    plan.numbers = [c.position for c in columns if c and (c.role is Role.VALUE or c.code in layout.numbers)]
+    plan.numbers = [
+        c.position
+        for c in columns
+        if c and (_reaches_eleven_digits(c.code) if c.role is Role.VALUE else c.code in layout.numbers)
+    ]
     _refuse_identifiers(plan, columns, sample, own)
 
     def read() -> Iterator[Row]:
@@ -281,6 +288,11 @@ def _table(
         tuple(headers),
         plan,
     )
+
+
+def _reaches_eleven_digits(code: str) -> bool:
+    """Whether eleven digits can be a result, as of a virus load; elsewhere they are a phone number."""
+    return protocol.ANALYTES[code].hard.holds(_ELEVEN_DIGITS)
 
 
 def _says_anything(header: str, position: int, sample: list[Row]) -> bool:

@@ -164,8 +164,8 @@ def archive(parts: Mapping[str, bytes]) -> Callable[[], bytes]:
 _SHEET = "xl/worksheets/sheet1.xml"
 
 
-def _other_sheet(name: str, old: bytes, new: bytes) -> Callable[[str, bytes], bytes]:
-    return lambda part, data: data.replace(old, new) if part == name else data
+def _other(name: str, old: bytes, new: bytes) -> Callable[[str, bytes], bytes]:
+    return lambda part, data: data.replace(old, new, 1) if part == name else data
 
 
 def _merge_subject(made: openpyxl.Workbook, sheet: Worksheet) -> None:
@@ -358,6 +358,9 @@ FILES: tuple[Hostile, ...] = (
     Hostile("per cent as Excel keeps it", book(_percents), ".xlsx", accepted=(3, 4, 5, 6, 7), refused=(2,),
             named=("PT 15%",),
             stored={(line, "pta"): "41.5" if line == 3 else "38.2" for line in ALL}),
+    Hostile("a cell of almost a megabyte in a sheet",
+            repacked(replace=_other(_SHEET, b">umol/L<", b">" + b"u" * 900_000 + b"<")), ".xlsx",
+            rule="huge_cell", named=("line 2",)),
     Hostile("macros and links to other files",
             repacked({"xl/vbaProject.bin": b"\0macro", "xl/externalLinks/externalLink1.xml": b"<externalLink/>"}),
             ".xlsm", accepted=ALL, noticed=("macros", "other files")),
@@ -406,9 +409,9 @@ FILES: tuple[Hostile, ...] = (
             rule="identifiers", named=("column A",), never=(CARD,)),
     Hostile("one in a note",
             text({(2, "notes"): _NOTE, (3, "notes"): f"身份证{OLD_CARD}", (4, "notes"): MAIL, (5, "notes"): "住院号：ZY123456",
-                  (6, "notes"): "广东省广州市天河区体育西路103号"}),
-            accepted=(7,), refused=(2, 3, 4, 5, 6), named=("phone number", "identity card", "e-mail", "hospital number", "address"),
-            never=("1234 5678", OLD_CARD, MAIL, "ZY123456", "体育西路")),
+                  (6, "notes"): "广东省广州市天河区体育西路103号", (7, "alt"): PHONE}),
+            refused=(2, 3, 4, 5, 6, 7), named=("phone number", "identity card", "e-mail", "hospital number", "address"),
+            never=("1234 5678", PHONE, OLD_CARD, MAIL, "ZY123456", "体育西路")),
     Hostile("left out as a person said", lambda: joined(with_column("姓名", list(NAMES))).encode(), accepted=ALL,
             options={"columns": {"姓名": ""}}, never=NAMES),
     Hostile("numbers that name nobody",
