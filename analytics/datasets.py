@@ -87,7 +87,14 @@ INFUSIONS = Dataset(
         Column("cells", Kind.NUMBER, "Cells given", "i.cells"),
         Column("cells_per_kg", Kind.NUMBER, "Cells per kg", "round(i.cells / i.weight_kg, 0)"),
         Column("volume_ml", Kind.NUMBER, "Volume, mL", "i.volume_ml"),
-        Column("lot", Kind.CODE, "Lot", "l.code"),
+        Column("lot", Kind.CODE, "Lot", "l.code", Show.IDENTIFIED),
+        Column(
+            "lot",
+            Kind.CODE,
+            "Lot, by a number instead of the maker's",
+            "'L' || (SELECT count(*) FROM infusions_celllot earlier WHERE earlier.id <= l.id)",
+            Show.DEIDENTIFIED,
+        ),
         Column("deviation", Kind.CODE, "Why it left the protocol, coded", "nullif(i.deviation, '')"),
         Column("deviation_note", Kind.TEXT, "Note on it", "nullif(i.deviation_note, '')", Show.IDENTIFIED),
         Column("reaction", Kind.TEXT, "Reaction", "nullif(i.reaction, '')", Show.IDENTIFIED),
@@ -127,7 +134,16 @@ LABS_LONG = Dataset(
         ),
         Column("unit", Kind.CODE, "Standard unit", f"CASE r.analyte {_UNIT_OF} END"),
         Column("missing", Kind.CODE, "Why there is no value", "nullif(r.missing_reason, '')"),
-        Column("typed", Kind.TEXT, "As typed", "nullif(r.typed_text, '')"),
+        Column("typed", Kind.TEXT, "As typed", "nullif(r.typed_text, '')", Show.IDENTIFIED),
+        Column(
+            "typed",
+            Kind.TEXT,
+            "As typed, where it is a number and nothing else",
+            # the longest number has fewer than 24 characters; anything with a letter may be a name
+            "CASE WHEN r.value IS NOT NULL AND length(r.typed_text) < 24 AND r.typed_text !~ '[[:alpha:]]'"
+            " THEN nullif(r.typed_text, '') END",
+            Show.DEIDENTIFIED,
+        ),
         Column("typed_unit", Kind.CODE, "Unit as typed", "nullif(r.typed_unit, '')"),
         Column("laboratory", Kind.CODE, "Laboratory that measured it", "b.code"),
         Column("drawn_at", Kind.TIME, "Drawn at, site time", at_site("r.sampled_at"), Show.IDENTIFIED),

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -142,13 +143,7 @@ def _moved(file: Written, directory: Path) -> Written:
 def _written(folder: Path, datasets: Sequence[Dataset], asked: Asked, progress: Progress) -> list[Written]:
     form = FORMATS[asked.format]
     facts = _facts()
-    tables = []
-    for place, dataset in enumerate(datasets):
-
-        def told(done: int, *, place: int = place, name: str = dataset.name) -> None:
-            progress(place, len(datasets), f"{name}: {done}" if done else name)
-
-        tables.append(table_of(dataset, asked, facts=facts, progress=told))
+    tables = [table_of(dataset, asked, facts=facts) for dataset in datasets]
     if form.together:
         progress(0, len(datasets), form.code)
         path = folder / f"cordline.{form.extension}"
@@ -168,7 +163,6 @@ def table_of(
     asked: Asked,
     *,
     facts: dict[str, str] | None = None,
-    progress: Callable[[int], None] = lambda done: None,
 ) -> Table:
     """Return what a writer needs to write one dataset."""
     return Table(
@@ -177,8 +171,8 @@ def table_of(
         asked.population,
         asked.byte_order_mark,
         _facts() if facts is None else facts,
-        lambda: _result_rows(dataset, asked.population),
-        progress,
+        # counted first and written then: read once
+        cache(lambda: list(_result_rows(dataset, asked.population))),
     )
 
 

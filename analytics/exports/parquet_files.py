@@ -45,7 +45,6 @@ def write(table: Table, path: Path) -> Wrote:
             batch = _read(piece, fields)
             writer.write_table(batch)
             rows += batch.num_rows
-            table.progress(rows)
     notes = (NOT_EXACT.format(names=", ".join(too_long)),) if too_long else ()
     return Wrote(rows, tuple(fields), notes)
 

@@ -33,8 +33,6 @@ class Table:
         Study, revisions and the like, for formats that can carry them.
     rows
         Makes the rows of a dataset of results; a dataset with a query needs none.
-    progress
-        Told the number of rows done; it may end the work.
     """
 
     dataset: Dataset
@@ -43,7 +41,6 @@ class Table:
     byte_order_mark: bool = True
     facts: dict[str, str] = field(default_factory=dict)
     rows: Callable[[], Iterable[tuple[Any, ...]]] = _no_rows
-    progress: Callable[[int], None] = lambda done: None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -55,13 +52,10 @@ class Table:
         return self.dataset.query(identified=self.identified, population=self.population, guarded=False)
 
     def records(self) -> Iterator[Record]:
-        """Yield the rows as text, exactly as PostgreSQL writes each value; None where there is nothing."""
-        for place, record in enumerate(self._records()):
-            if place % 1000 == 0:
-                self.progress(place)
-            yield record
+        """Yield the rows as text, exactly as PostgreSQL writes each value; None where there is nothing.
 
-    def _records(self) -> Iterator[Record]:
+        The connection is taken until the last row: whoever reads them asks the database nothing else.
+        """
         if not self.dataset.source:
             for row in self.rows():
                 yield tuple(None if value is None else str(value) for value in row)

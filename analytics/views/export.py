@@ -6,8 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from analytics.forms import ExportForm
+from analytics import export_page
+from analytics.export_form import ExportForm
+from analytics.exports.formats import FORMATS
 from trial import jobs
+from trial import selectors as trail
 from trial.models import User
 from trial.roles import Permission, requires
 
@@ -18,10 +21,36 @@ def export(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     form = ExportForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
-        names = form.cleaned_data["datasets"]
-        title = _("%(datasets)s as CSV") % {"datasets": ", ".join(names)}
-        job = jobs.queue("export", request.user, {**form.cleaned_data, "title": title})
+        wanted = form.wanted()
+        job = jobs.queue("export", request.user, {**wanted, "title": _title(form)})
         return redirect("trial:job", job_id=job.pk)
-    status = 422 if form.is_bound else 200
-    context = {"place": "data", "form": form, "recent": jobs.latest(request.user, ["export"])}
-    return render(request, "analytics/export.html", context, status=status)
+    lines = export_page.lines()
+    sizes = export_page.sizes(lines)
+    context = {
+        "place": "data",
+        "form": form,
+        "lines": lines,
+        "ticked": form["datasets"].value() or [],
+        "formats": [{"format": each, "bytes": sizes[code]} for code, each in FORMATS.items()],
+        "format_now": form["format"].value(),
+        "recent": [(job, export_page.kept_until(job)) for job in export_page.own_jobs(request.user)],
+        "log": list(export_page.log(request.user)),
+        "sees_all": request.user.may(Permission.EXPORT_IDENTIFIED),
+        "zone": trail.reader(request.user).zone,
+    }
+    return render(request, "analytics/export.html", context, status=422 if form.is_bound else 200)
+
+
+def _title(form: ExportForm) -> str:
+    said = form.cleaned_data
+    if said.get("snapshot"):
+        return _("Snapshot %(number)s") % {"number": said["snapshot"].pk}
+    names = said["datasets"]
+    every = len(names) == len(form.fields["datasets"].choices)  # type: ignore[attr-defined]
+    told = {
+        "datasets": _("all datasets") if every else ", ".join(names),
+        "format": _(FORMATS[said["format"]].label),
+    }
+    if said.get("identified"):
+        return _("%(datasets)s as %(format)s, identified") % told
+    return _("%(datasets)s as %(format)s") % told

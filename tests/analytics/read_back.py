@@ -125,9 +125,9 @@ def _of_calamine(value: Any, kind: Kind) -> Any:
 
 
 def read_parquet(path: Path, columns: Sequence[Column]) -> Rows:
-    import polars
+    import polars as pl
 
-    found = polars.read_parquet(path, use_pyarrow=False)
+    found = pl.read_parquet(path, use_pyarrow=False)
     assert found.columns == [column.name for column in columns]
     rows = []
     for row in found.iter_rows():
@@ -217,6 +217,8 @@ def _label(header: bytes, place: int) -> bytes:
 def _of_sas(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
+    if kind in {Kind.NUMBER, Kind.WHOLE} and abs(value) < sas_files.SMALLEST * 1.01:
+        return 0  # how pandas reads eight bytes of zero
     if kind is Kind.WHOLE:
         return int(value)
     if kind is Kind.DATE:

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from analytics import refresh
 from analytics.datasets import DATASETS, Kind
-from analytics.exports import bundle, code_lists, sas_files, spss_files, stata_files, whole_frames, xlsx_files
+from analytics.exports import (
+    bundle,
+    code_lists,
+    sas_files,
+    spss_files,
+    stata_files,
+    taken,
+    whole_frames,
+    xlsx_files,
+)
 from analytics.exports.companions import Asked
-from analytics.exports.formats import FORMATS, TooLarge
+from analytics.exports.formats import FORMATS
+from analytics.models import ExportRecord
 from infusions.models import Infusion
-from patients.models import AdverseEvent, LabResult, Patient, Visit
+from patients.models import AdverseEvent, LabResult, Patient, PatientIdentity, Visit
 from tests import factories
 from tests.analytics import read_back
-from trial import protocol
+from trial import jobs, protocol
+from trial.models import User
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'=", "''+", "\uff1d")
 FORMULAS = [
@@ -86,23 +102,237 @@ def nasty(db: None, sites: dict[str, Any]) -> list[Patient]:
     return patients
 
 
-@pytest.mark.parametrize("identified", [True, False], ids=["identified", "de-identified"])
 def test_every_dataset_in_every_format_is_the_database_cell_by_cell(
-    nasty: list[Patient], tmp_path: Path, identified: bool
+    nasty: list[Patient], tmp_path: Path
 ) -> None:
-    datasets = list(DATASETS.values())
     wrong: list[str] = []
-    for form, readers in read_back.READERS.items():
-        asked = Asked(form, identified)
-        files = bundle.write(tmp_path / form, datasets, identified=identified, format=form)
-        for dataset, file in zip(datasets, files, strict=True):
-            columns = dataset.shown(identified=identified)
-            wanted = read_back.truth(dataset, asked)
-            assert file.rows == len(wanted)
-            for reader in readers:
-                found = reader(file.path, columns)
-                wrong += [
-                    f"{form} {dataset.name} {reader.__name__}: {what}"
-                    for what in read_back.differences(found, wanted, columns, form)
-                ]
+    for identified in (True, False):
+        # what is the same in both is read once
+        datasets = [
+            dataset
+            for dataset in DATASETS.values()
+            if identified or dataset.shown(identified=True) != dataset.columns
+        ]
+        truth = [read_back.truth(dataset, Asked(identified=identified)) for dataset in datasets]
+        for form, readers in read_back.READERS.items():
+            files = bundle.write(
+                tmp_path / f"{form}{identified}", datasets, identified=identified, format=form
+            )
+            for dataset, file, wanted in zip(datasets, files, truth, strict=True):
+                columns = dataset.shown(identified=identified)
+                assert file.rows == len(wanted)
+                for reader in readers:
+                    found = reader(file.path, columns)
+                    wrong += [
+                        f"{form} {dataset.name} {reader.__name__}: {what}"
+                        for what in read_back.differences(found, wanted, columns, form)
+                    ]
     assert wrong == []
+    labels_and_reasons(tmp_path)
+    by_pspp(tmp_path / "savTrue" / "labs_wide.sav", tmp_path)
+
+
+def labels_and_reasons(directory: Path) -> None:
+    """Hold what stands beside the values: labels of variables and codes, why something is missing."""
+    import pandas as pd
+    import polars as pl
+    import pyreadstat
+
+    wide = DATASETS["labs_wide"].shown(identified=True)
+    label_of = {column.name: column.label for column in wide}
+    coded, meta = pyreadstat.read_sav(directory / "savTrue" / "labs_wide.sav", user_missing=True)
+    assert meta.column_names_to_labels == label_of
+    assert meta.variable_value_labels["alt"] == {
+        float(spss_files.CODES[code]): label for code, label in code_lists.MISSING.items()
+    }
+    assert meta.variable_value_labels["alt_missing"] == code_lists.MISSING
+    lowest, highest = min(spss_files.CODES.values()), max(spss_files.CODES.values())
+    assert meta.missing_ranges["alt"] == [{"lo": lowest, "hi": highest}]
+    said = {code: why for code, why in zip(coded["alt"], coded["alt_missing"], strict=True) if why}
+    assert said == {float(number): code for code, number in spss_files.CODES.items()}
+    assert (meta.variable_measure["alt"], meta.variable_measure["group"]) == ("scale", "nominal")
+    assert meta.variable_measure["week"] == "ordinal"
+
+    stata = directory / "dtaTrue" / "labs_wide.dta"
+    frame = pd.read_stata(stata, convert_categoricals=False, convert_missing=True)
+    letters = {str(value): why for value, why in zip(frame["alt"], frame["alt_missing"], strict=True) if why}
+    assert letters == {f".{letter}": code for code, letter in stata_files.LETTERS.items()}
+    with pd.io.stata.StataReader(stata) as reader:
+        reader.read(nrows=1, convert_categoricals=False)
+        assert reader.variable_labels() == {
+            name: whole_frames.cut(label, stata_files.LONGEST_LABEL) for name, label in label_of.items()
+        }
+        assert list(reader.value_labels()["alt"].values()) == list(code_lists.MISSING.values())
+
+    schema = pl.read_parquet_schema(directory / "parquetTrue" / "labs_long.parquet")
+    assert isinstance(schema["value"], pl.Decimal)
+    assert schema["visit_date"] == pl.Date
+    audit = pl.read_parquet_schema(directory / "parquetTrue" / "audit.parquet")
+    assert audit["made_at"] == pl.Datetime("us", "UTC")
+    manifest = json.loads((directory / "xptTrue" / bundle.MANIFEST).read_text(encoding="utf-8"))
+    (wide_file,) = [file for file in manifest["files"] if file["dataset"] == "labs_wide"]
+    named = {column["name"]: column.get("name_in_file") for column in wide_file["columns"]}
+    assert named["tbil_missing"] == "TBIL_MIS"
+    assert any("nearest double" in note for note in wide_file["notes"])
+
+
+def by_pspp(path: Path, folder: Path) -> None:
+    """Let PSPP, which shares nothing with ReadStat, count what it finds, where the machine has it."""
+    if shutil.which("pspp") is None:
+        return
+    syntax = folder / "look.sps"
+    syntax.write_text(
+        f"GET FILE='{path}'.\nDESCRIPTIVES VARIABLES=alt /STATISTICS=MEAN MIN MAX.\nDISPLAY DICTIONARY /VARIABLES=alt.\n"
+    )
+    told = subprocess.run(
+        ["pspp", str(syntax)], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), min(value), max(value) FROM patients_labresult WHERE analyte = 'alt' AND value > 0"
+        )
+        count, _least, _most = cursor.fetchone()
+    line = next(line for line in told.splitlines() if line.startswith("|ALT"))
+    assert int(line.split("|")[2]) == count, "user-missing values are in no statistic"
+    assert "-906" in told
+    assert "not drawn" in told
+
+
+def test_no_identifier_is_in_a_de_identified_export_of_any_format(
+    nasty: list[Patient], tmp_path: Path
+) -> None:
+    words = {f"CANARY{place:02d}": place for place in range(12)}
+    told = iter(words)
+    with factories.by_the_software():
+        patient = nasty[0]
+        PatientIdentity.objects.create(
+            patient=patient, name=next(told), hospital_number=next(told), phone=next(told)
+        )
+        Visit.objects.filter(patient=patient).update(note=next(told))
+        Infusion.objects.filter(patient=patient).update(
+            reaction=next(told), deviation_note=next(told), lot=factories.a_lot(next(told))
+        )
+        AdverseEvent.objects.filter(patient=patient).update(term=next(told), note=next(told))
+        LabResult.objects.filter(patient=patient, analyte="inr").update(typed_text=f"1.80 {next(told)}")
+    planted = [word for word in words if word not in list(told)]
+    dates = re.compile(r"(19|20)\d\d-\d\d-\d\d")
+    datasets = [dataset for dataset in DATASETS.values() if dataset.source]
+    found: list[str] = []
+    for form in FORMATS.values():
+        files = bundle.write(tmp_path / form.code, datasets, format=form.code)
+        assert len(files) == len(datasets)
+        for path in sorted((tmp_path / form.code).iterdir()):
+            if form.code in read_back.READERS and path.name != bundle.MANIFEST:
+                dataset = DATASETS[path.stem]
+                columns = dataset.shown(identified=False)
+                assert not any(column.kind in {Kind.DATE, Kind.TIME} for column in columns)
+                cells = [str(cell) for row in read_back.READERS[form.code][0](path, columns) for cell in row]
+                found += [f"{path.name}: {cell}" for cell in cells if dates.search(cell)]
+                text = "\n".join(cells)
+            else:
+                text = path.read_text(encoding="utf-8")
+            found += [f"{form.code} {path.name}: {word}" for word in planted if word in text]
+    assert found == []
+
+
+def test_what_leaves_is_logged_and_names_need_a_right_and_a_purpose(
+    sites: dict[str, Any], data_manager: User, statistician: User, tmp_path: Path
+) -> None:
+    factories.a_patient(site=sites["GE"], subject_id="GE-001")
+
+    def export(**options: Any) -> None:
+        call_command("export", "subjects", stderr=io.StringIO(), **options)
+
+    export(out=str(tmp_path / "plain"), format="xlsx")
+    purpose = "reconcile with the safety database"
+    for refused in (
+        {},
+        {"by": data_manager.username},
+        {"by": data_manager.username, "purpose": "why"},
+        {"by": statistician.username, "purpose": purpose},
+        {"by": "nobody", "purpose": purpose},
+    ):
+        with pytest.raises(CommandError) as error:
+            export(out=str(tmp_path / "names"), identified=True, **refused)
+        assert error.value.returncode == 2
+    assert not (tmp_path / "names").exists()
+    export(out=str(tmp_path / "names"), identified=True, by=data_manager.username, purpose=purpose)
+
+    named, plain = ExportRecord.objects.all()
+    assert (plain.identified, plain.format, plain.rows, plain.purpose) == (False, "xlsx", {"subjects": 1}, "")
+    assert (named.identified, named.by, named.purpose, named.source) == (
+        True,
+        data_manager,
+        purpose,
+        "command",
+    )
+    assert named.sha256 == bundle.digest_of(tmp_path / "names" / bundle.MANIFEST)
+    assert not any(path.name.startswith("unfinished") for path in (tmp_path / "names").iterdir())
+    assert list(taken.visible_to(statistician)) == []
+    assert list(taken.visible_to(data_manager)) == [named, plain]
+
+
+def test_the_page_offers_formats_and_keeps_the_log(
+    nasty_page: None, data_manager: User, statistician: User, signed_in: Callable[[User], Client]
+) -> None:
+    address = reverse("analytics:export")
+    client = signed_in(statistician)
+    page = client.get(address)
+    assert page.status_code == 200
+    assert 'name="identified"' not in page.content.decode()
+    refused = client.post(address, {"format": "xls", "datasets": ["subjects"]})
+    assert refused.status_code == 422
+    assert client.post(address, {"format": "csv"}).status_code == 422
+    client.post(
+        address,
+        {"format": "sav", "datasets": ["subjects"], "identified": "on", "purpose": "a long enough one"},
+    )
+    job = jobs.latest(statistician, ["export"])[0]
+    assert jobs.run(job.pk)
+    job.refresh_from_db()
+    archive = jobs.file_of(job)
+    assert archive is not None
+    with ZipFile(archive) as packed:
+        assert {"subjects.sav", bundle.MANIFEST} <= set(packed.namelist())
+        assert json.loads(packed.read(bundle.MANIFEST))["identified"] is False, "the statistician may not"
+    assert "subjects" in client.get(address).content.decode().partition('id="log"')[2]
+
+    other = signed_in(data_manager)
+    body = {"format": "csv", "datasets": ["subjects"], "identified": "on"}
+    assert other.post(address, {**body, "purpose": "short"}).status_code == 422
+    assert other.post(address, {**body, "purpose": "reconciliation of May"}).status_code == 302
+    assert jobs.run(jobs.latest(data_manager, ["export"])[0].pk)
+    log = other.get(address).content.decode().partition('id="log"')[2]
+    assert "reconciliation of May" in log
+    assert statistician.username in log or statistician.shown_name in log
+
+
+@pytest.fixture
+def nasty_page(sites: dict[str, Any]) -> None:
+    factories.a_patient(site=sites["GE"], subject_id="GE-001")
+
+
+# --- without a database ---------------------------------------------------------------------
+
+
+def test_numbers_stay_the_decimals_they_were_or_become_text() -> None:
+    assert xlsx_files._same_double("17.1") == 17.1
+    assert xlsx_files._same_double("12345678901234.567891") is None
+    assert xlsx_files._same_double("0.30000000000000004") == 0.1 + 0.2
+    assert xlsx_files._same_double("nan") is None
+
+
+def test_names_for_sas_are_short_and_different() -> None:
+    names = sas_files.names_of(
+        ["tbil", "tbil_missing", "tbil_comparator", "first_infusion_day", "first_infusion_on"]
+    )
+    assert list(names.values()) == ["TBIL", "TBIL_MIS", "TBIL_CMP", "FIRSTINF", "FIRSTIN2"]
+    assert stata_files.name_of("if") == "if_"
+
+
+def test_text_in_pieces_is_the_text() -> None:
+    text = "胆红素 " * 90
+    pieces = sas_files.pieces(text)
+    assert "".join(pieces) == text
+    assert all(len(piece.encode()) <= 200 for piece in pieces)
+    assert not any(piece.endswith(" ") for piece in pieces[:-1])

@@ -1,0 +1,80 @@
+"""What the page of exports shows: datasets with their sizes, formats, and what was taken lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from analytics import selectors
+from analytics.datasets import DATASETS
+from analytics.exports import bundle, taken
+from analytics.exports.companions import Asked
+from analytics.exports.formats import FORMATS
+from analytics.models import ExportRecord
+from trial import audit, jobs
+from trial.models import Job, User
+
+SHOWN = 20
+"""Entries of the log on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One dataset to choose."""
+
+    name: str
+    grain: str
+    rows: int
+    columns: int
+    results: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One entry of the log: who took what, when, and why."""
+
+    record: ExportRecord
+    rows: int
+    datasets: str
+
+
+def lines() -> list[Line]:
+    """Return every dataset with its size now."""
+    counted = _counted(audit.latest_revision(), selectors.freshness().shown)
+    return [
+        Line(name, dataset.grain, counted[name], len(dataset.shown(identified=False)), not dataset.source)
+        for name, dataset in DATASETS.items()
+    ]
+
+
+@lru_cache(maxsize=2)
+def _counted(_revision: int, _results: int) -> dict[str, int]:
+    # a revision never changes, so its counts are counted once
+    asked = Asked()
+    return {name: bundle.table_of(dataset, asked, facts={}).count() for name, dataset in DATASETS.items()}
+
+
+def sizes(found: list[Line]) -> dict[str, int]:
+    """Return about how many bytes all datasets have in each format."""
+    cells = sum(line.rows * line.columns for line in found)
+    return {code: int(cells * form.bytes_per_cell) for code, form in FORMATS.items()}
+
+
+def log(user: User) -> Iterator[Taken]:
+    """Yield the newest entries of the log that somebody may see."""
+    for record in taken.visible_to(user)[:SHOWN]:
+        yield Taken(record, sum(record.rows.values()), ", ".join(record.rows))
+
+
+def own_jobs(user: User) -> list[Job]:
+    """Return the newest exports of a person, those under way included."""
+    return jobs.latest(user, ["export"])
+
+
+def kept_until(job: Job) -> datetime | None:
+    """Return until when the file of a finished export can be fetched, or None when it has none."""
+    if job.status != Job.Status.DONE or job.finished_at is None or jobs.file_of(job) is None:
+        return None
+    return job.finished_at + jobs.KEPT_FOR
