@@ -317,6 +317,12 @@ FROM trial_auditentry e WHERE e.revision_id = %s GROUP BY 1 ORDER BY min(e.id)
 """
 
 
+def revision_of(job: Job) -> Revision | None:
+    """Return the revision that an import wrote, if it wrote one."""
+    number = job.result.get("revision") if job.kind == "import_commit" else None
+    return Revision.objects.filter(number=number).first() if number else None
+
+
 def read_back(revision: Revision) -> list[ReadBack]:
     """Return what an import wrote, as the database holds it now."""
     with connection.cursor() as cursor:

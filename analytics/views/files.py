@@ -21,7 +21,7 @@ from analytics.forms import ColumnsForm, CommitForm, UndoForm, UploadForm
 from patients.actions.imports import remember_mapping, undo_import, undone_in
 from patients.imports.options import options_of
 from trial import idempotency, jobs, protocol
-from trial.models import Job, Revision, User
+from trial.models import Job, User
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, requires
 
@@ -180,7 +180,7 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
             },
         )
         return redirect("analytics:import_preview", job_id=commit.pk)
-    written = _revision_of(job)
+    written = import_page.revision_of(job)
     context = {
         "place": "data",
         "job": job,
@@ -207,7 +207,7 @@ def import_undo(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Ask why an import is taken back; a POST takes it back as one revision."""
     user = _user(request)
     job = _own(user, job_id)
-    revision = _revision_of(job)
+    revision = import_page.revision_of(job)
     if revision is None:
         return redirect("analytics:import_preview", job_id=job.pk)
     form = UndoForm(request.POST or None)
@@ -309,11 +309,6 @@ def _has_columns(job: Job) -> bool:
 
 def _needs_columns(job: Job) -> bool:
     return _has_columns(job) and bool(job.result.get("undecided") or "file_refused" in job.result)
-
-
-def _revision_of(job: Job) -> Revision | None:
-    number = job.result.get("revision") if job.kind == "import_commit" else None
-    return Revision.objects.filter(number=number).first() if number else None
 
 
 def _file(request: HttpRequest, job_id: UUID, name: str, shown: str) -> HttpResponseBase:

@@ -58,7 +58,7 @@ def test_a_month_of_the_laboratory(
     for number in range(1, 5):
         patient = factories.a_patient(site=sites["GE"], subject_id=f"GE-00{number}")
         if number == 1:
-            factories.a_visit(patient, 4, alt="38")
+            factories.a_visit(patient, 4, alt="38", tbil="150")
     before = set(LabResult.objects.values_list("analyte", "value"))
 
     # 1 file: the keys of the form alone
@@ -86,10 +86,12 @@ def test_a_month_of_the_laboratory(
     assert ImportMapping.objects.get().laboratory == laboratory
     expect(page.get_by_role("link", name="Download the 3 rows to mend")).to_be_visible()
     accessible(page)
-    page.keyboard.press("f")
-    page.keyboard.press("3")
-    expect(page.locator("[data-row] [data-choice=f]")).to_be_checked()
-    expect(page.locator("[data-row] [data-why]")).to_have_value("report_amended")
+    alt, tbil = page.locator("[data-row]").all()
+    for key in "f3jh":
+        page.keyboard.press(key)
+    expect(alt.locator("[data-choice=f]")).to_be_checked()
+    expect(alt.locator("[data-why]")).to_have_value("report_amended")
+    expect(tbil.locator("[data-choice=h]")).to_be_checked()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the 3 rows to mend").press("Enter")
     refused = tmp_path / "refused.csv"
@@ -103,6 +105,7 @@ def test_a_month_of_the_laboratory(
     accessible(page)
     first = page.url
     assert LabResult.objects.get(patient__subject_id="GE-001", analyte="alt").value == 41
+    assert LabResult.objects.get(patient__subject_id="GE-001", analyte="tbil").value == 150
     reason = Revision.objects.order_by("-number")[0].reason
     assert "laboratory amended its report: GE-001 W4 alt" in reason
 

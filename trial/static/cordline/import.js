@@ -33,6 +33,7 @@ const choose = (row, key) => {
   const choice = row.querySelector(`input[data-choice=${key}]`);
   if (!choice) return;
   choice.checked = true;
+  choice.focus({ preventScroll: true });
   count();
 };
 

@@ -32,7 +32,7 @@ const select = (row, { focus = true } = {}) => {
     if (other !== row) other.classList.remove("is-selected");
   row.classList.add("is-selected");
   if (!focus) return;
-  const open = row.querySelector("[data-row-open]") ?? row.querySelector("a, button");
+  const open = row.querySelector("[data-row-open]") ?? row.querySelector("a, button, [data-row-focus]");
   open?.focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
 };
