@@ -27,6 +27,7 @@ from patients.imports.screening import Screenings
 from patients.imports.subjects import Subjects
 from patients.imports.tables import MEND_LINE, harmless, mend_header
 from patients.imports.visits import Visits
+from patients.models import Laboratory
 from trial import jobs, protocol, value_reasons
 from trial.models import Job, Revision, User
 from trial.roles import Permission
@@ -52,9 +53,9 @@ REPORT = "report.json"
 MEND = "refused.csv"
 
 
-def context_for(by: User, *, site: str = "") -> Context:
+def context_for(by: User, *, site: str = "", laboratory: str = "") -> Context:
     """Return under what conditions a person imports today."""
-    return Context(by=by, today=timezone.localdate(), site=site)
+    return Context(by=by, today=timezone.localdate(), site=site, laboratory=laboratory)
 
 
 def default_reason(name: str) -> str:
@@ -194,11 +195,24 @@ def _opened(job: Job, path: Path, progress: jobs.Progress, *, by: User | None = 
         path,
         name=parameters["name"],
         kind=KINDS[parameters["kind"]],
-        context=context_for(person, site=parameters.get("site", "")),
+        context=context_for(
+            person, site=parameters.get("site", ""), laboratory=_measured_by(parameters, person)
+        ),
         options=_options(parameters),
         progress=progress,
         say=_,
     )
+
+
+def _measured_by(parameters: Mapping[str, Any], person: User) -> str:
+    """Return the code of the laboratory that the file is said to come from."""
+    chosen = parameters.get("laboratory")
+    codes = (
+        Laboratory.objects.visible_to(person).filter(pk=chosen).values_list("code", flat=True)
+        if chosen
+        else ()
+    )
+    return next(iter(codes), "")
 
 
 def _options(parameters: Mapping[str, Any]) -> Options:

@@ -481,3 +481,47 @@ def test_the_page_of_the_import_names_every_kind(browser: Browser) -> None:
 def test_a_preview_speaks_the_language_of_its_owner(browser: Browser) -> None:
     browser.client.cookies["django_language"] = "zh-hans"
     assert browser.upload(VISITS).parameters["language"] == "zh-hans"
+
+
+@pytest.mark.committed
+def test_the_command_names_the_laboratory(command: Any) -> None:
+    command(SUBJECTS, "subjects")
+    factories.a_laboratory("CENTRAL")
+    visits = "subject_id,week,visit_date,alt\nS001,0,2015-01-05,312\n"
+    status, _report, said = command(visits, "visits", laboratory="nowhere")
+    assert (status, "there are CENTRAL" in said) == (2, True)
+    assert command(SUBJECTS, "subjects", laboratory="CENTRAL")[0] == 2
+    assert command(visits, "visits", laboratory="central")[0] == 0
+    assert LabResult.objects.get().laboratory.code == "CENTRAL"
+
+
+@pytest.mark.committed
+def test_five_kinds_dry_and_in_earnest(command: Any) -> None:
+    command(SUBJECTS, "subjects")
+    screening = "subject_id,screened_on,inclusion_a\nS001,2014-12-01,yes\nS002,2014-12-01,perhaps\n"
+    events = "subject_id,event,date\nS001,death,2015-03-01\n"
+    before = audit.latest_revision()
+    for kind, text, status in (("screening", screening, 1), ("events", events, 0)):
+        dry, report, said = command(text, kind, dry_run=True)
+        assert (dry, report["counts"]["new"], "nothing was written" in said) == (status, 1, True)
+    assert audit.latest_revision() == before
+    assert command(screening, "screening", reason="log of 2014")[0] == 1
+    assert command(events, "events")[0] == 0
+    assert audit.latest_revision() == before + 2
+    assert Revision.objects.get(number=before + 1).reason == "log of 2014"
+
+
+@pytest.mark.committed
+def test_ctrl_c_leaves_nothing_behind(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = type(KINDS["subjects"]).write
+
+    def interrupted(self: Any, context: Any) -> None:
+        write(self, context)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(KINDS["subjects"]), "write", interrupted)
+    status, _report, said = command(SUBJECTS, "subjects")
+    assert (status, said) == (130, "Stopped. Nothing was written.")
+    assert not Patient.objects.exists()
+    monkeypatch.undo()
+    assert command(SUBJECTS, "subjects")[0] == 0

@@ -69,9 +69,7 @@ class Command(BaseCommand):
         name, kind = path.name, KINDS[options["kind"]]
         outcome: Outcome | None = None
         try:
-            context = replace(
-                context_for(by, site=options["site"].strip()), laboratory=self._laboratory(options, by)
-            )
+            context = context_for(by, site=options["site"].strip(), laboratory=self._laboratory(options, by))
             said = self._said(options)
             with opened(
                 path, name=name, kind=kind, context=context, options=said, progress=progress
