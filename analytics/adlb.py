@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analytics.adam import FLAGS, GROUP, WHO, day_sql, quoted, yes
-from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.declarations import Column, Dataset, Kind, Show, typed_number
 from patients import ctcae
 from trial import protocol, vocabulary
 from trial.protocol import Clock
@@ -322,7 +322,14 @@ ADLB = Dataset(
             "LBSTAT", Kind.CODE, "Completion Status", "CASE WHEN b.missing_reason <> '' THEN 'NOT DONE' END"
         ),
         Column("LBREASND", Kind.CODE, "Reason Not Done", "nullif(b.missing_reason, '')"),
-        Column("LBORRES", Kind.TEXT, "Result as Typed", "nullif(b.typed_text, '')"),
+        Column("LBORRES", Kind.TEXT, "Result as Typed", "nullif(b.typed_text, '')", Show.IDENTIFIED),
+        Column(
+            "LBORRES",
+            Kind.TEXT,
+            "Result as Typed, Where a Number",
+            typed_number("b.value", "b.typed_text"),
+            Show.DEIDENTIFIED,
+        ),
         Column("LBORRESU", Kind.CODE, "Unit as Typed", "nullif(b.typed_unit, '')"),
         Column(
             "LBLOINC",

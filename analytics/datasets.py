@@ -28,6 +28,7 @@ from analytics.declarations import (
     at_site,
     day,
     hour,
+    typed_number,
 )
 from trial import protocol
 
@@ -139,9 +140,7 @@ LABS_LONG = Dataset(
             "typed",
             Kind.TEXT,
             "As typed, where it is a number and nothing else",
-            # the longest number has fewer than 24 characters; anything with a letter may be a name
-            "CASE WHEN r.value IS NOT NULL AND length(r.typed_text) < 24 AND r.typed_text !~ '[[:alpha:]]'"
-            " THEN nullif(r.typed_text, '') END",
+            typed_number("r.value", "r.typed_text"),
             Show.DEIDENTIFIED,
         ),
         Column("typed_unit", Kind.CODE, "Unit as typed", "nullif(r.typed_unit, '')"),

@@ -115,6 +115,14 @@ def day(name: str, label: str, sql: str) -> tuple[Column, Column]:
     )
 
 
+def typed_number(value: str, typed: str) -> str:
+    """Return SQL for what was typed where it is a number and nothing else: a letter may belong to a name."""
+    return (
+        f"CASE WHEN {value} IS NOT NULL AND length({typed}) < 24 AND {typed} !~ '[[:alpha:]]'"
+        f" THEN nullif({typed}, '') END"
+    )
+
+
 def hour(sql: str) -> str:
     """Return SQL for a time of day as it is read."""
     return f"to_char({sql}, 'HH24:MI')"

@@ -70,7 +70,7 @@ class ExportForm(forms.Form):
         chooser = self.fields["snapshot"]
         assert isinstance(chooser, forms.ModelChoiceField)
         chooser.queryset = Snapshot.objects.defer("manifest").order_by("-id")
-        chooser.label_from_instance = _frozen  # type: ignore[method-assign]
+        chooser.label_from_instance = _frozen  # type: ignore[method-assign, assignment]
         if not user.may(Permission.EXPORT_IDENTIFIED):
             del self.fields["identified"]
             del self.fields["purpose"]

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from analytics.datasets import Kind
 from analytics.exports import whole_frames
 from analytics.exports.formats import Wrote
 from analytics.exports.tables import Table
 
-VERSION = 5
+VERSION: Literal[5] = 5
 LONGEST_NAME = 8
 LONGEST_LABEL = 40
 LONGEST_TEXT = 200
+BLOCK = 80
 SMALLEST = 16.0**-65
 """The smallest number above 0 that the format has (IBM's hexadecimal floating point)."""
 PIECES_SAID = "Text longer than 200 bytes goes on in the next variables: {names}."
@@ -77,7 +78,11 @@ def write(table: Table, path: Path) -> Wrote:
     for column in columns:
         further = range(2, len(parts.get(column.name, [""])) + 1)
         wanted += [(column.name, column.label)]
-        wanted += [(f"{column.name}{n}", f"{column.label}, part {n}") for n in further]
+        for n in further:
+            part = f", part {n}"
+            wanted += [
+                (f"{column.name}{n}", whole_frames.cut(column.label, LONGEST_LABEL - len(part)) + part)
+            ]
     names = names_of(name for name, _label in wanted)
     held: dict[str, Any] = {}
     for column in columns:
@@ -91,6 +96,7 @@ def write(table: Table, path: Path) -> Wrote:
         else:
             held[names[column.name]] = pd.Series(values[column.name], dtype="object")
     frame = pd.DataFrame(held)
+    _widen(frame)
     pyreadstat.write_xport(
         frame,
         path,
@@ -108,6 +114,21 @@ def write(table: Table, path: Path) -> Wrote:
     if longer := [name for name, found in parts.items() if len(found) > 1]:
         notes.append(PIECES_SAID.format(names=", ".join(longer)))
     return Wrote(len(frame), tuple(names[column.name] for column in columns), tuple(notes))
+
+
+def _widen(frame: Any) -> None:
+    """Make a row longer than a block of the format, with spaces that mean nothing after a text.
+
+    The file does not say how many rows it has; readers tell from its length, and with
+    rows shorter than a block some of them take the blank end of the last one for none.
+    """
+    texts = [name for name in frame if frame[name].map(lambda value: isinstance(value, str)).any()]
+    width = sum(max(whole_frames.longest(frame[name]), 1) if name in texts else 8 for name in frame)
+    if width <= BLOCK and texts:
+        first = frame[texts[0]]
+        most = max(whole_frames.longest(first), 1)
+        pad = most + BLOCK + 1 - width - len(first.iloc[0].encode())
+        frame.loc[frame.index[0], texts[0]] = first.iloc[0] + " " * pad
 
 
 def _in_pieces(texts: list[str]) -> list[list[str]]:

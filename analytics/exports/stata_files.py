@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
+from typing import Any
 
 from analytics.exports import whole_frames
 from analytics.exports.code_lists import MISSING, reason_of
@@ -49,16 +50,18 @@ def write(table: Table, path: Path) -> Wrote:
     used = {name: sorted({letter for letter in frame[name] if isinstance(letter, str)}) for name in reasons}
     used = {name: letters for name, letters in used.items() if letters}
     names = {column.name: name_of(column.name) for column in columns}
-    words = {letter: MISSING[code] for code, letter in LETTERS.items()}
+    words: dict[str, str] = {letter: MISSING[code] for code, letter in LETTERS.items()}
+    # a letter stands for an extended missing value, though the library's types say number
+    labels: dict[str, Any] = {
+        names[name]: {letter: words[letter] for letter in letters} for name, letters in used.items()
+    }
     pyreadstat.write_dta(
         frame.rename(columns=names),
         path,
         file_label=whole_frames.cut(table.dataset.grain, LONGEST_LABEL),
         column_labels={names[c.name]: whole_frames.cut(c.label, LONGEST_LABEL) for c in columns},
         version=VERSION,
-        variable_value_labels={
-            names[name]: {letter: words[letter] for letter in letters} for name, letters in used.items()
-        },
+        variable_value_labels=labels,
         missing_user_values={names[name]: letters for name, letters in used.items()},
     )
     notes = [whole_frames.NEAREST, whole_frames.NO_NULL, CODES_ARE_TEXT]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from analytics import looks, selectors, snapshot_diff, snapshots
+from analytics.exports import taken
 from analytics.models import Snapshot
 from analytics.views.asked import number
 from patients import selectors as subjects
@@ -130,7 +131,10 @@ def compared(request: HttpRequest, snapshot_id: int) -> HttpResponse:
 @require_safe
 def archive(request: HttpRequest, snapshot_id: int) -> HttpResponseBase:
     """Send the archive as it was frozen."""
+    assert isinstance(request.user, User)
     frozen = _one(snapshot_id)
+    if request.method == "GET":
+        taken.note_snapshot(frozen, by=request.user, source="browser")
     answer = StreamingHttpResponse(snapshots.archive(frozen), content_type="application/zip")
     answer.headers["Content-Length"] = str(frozen.size)
     answer.headers["Content-Disposition"] = f'attachment; filename="{snapshots.file_name(frozen)}"'

@@ -127,7 +127,7 @@ def test_every_dataset_in_every_format_is_the_database_cell_by_cell(
                         f"{form} {dataset.name} {reader.__name__}: {what}"
                         for what in read_back.differences(found, wanted, columns, form)
                     ]
-    assert wrong == []
+    assert wrong[:20] == []
     labels_and_reasons(tmp_path)
     by_pspp(tmp_path / "savTrue" / "labs_wide.sav", tmp_path)
 
@@ -145,7 +145,7 @@ def labels_and_reasons(directory: Path) -> None:
     assert meta.variable_value_labels["alt"] == {
         float(spss_files.CODES[code]): label for code, label in code_lists.MISSING.items()
     }
-    assert meta.variable_value_labels["alt_missing"] == code_lists.MISSING
+    assert dict(meta.variable_value_labels)["alt_missing"] == dict[Any, str](code_lists.MISSING)
     lowest, highest = min(spss_files.CODES.values()), max(spss_files.CODES.values())
     assert meta.missing_ranges["alt"] == [{"lo": lowest, "hi": highest}]
     said = {code: why for code, why in zip(coded["alt"], coded["alt_missing"], strict=True) if why}
@@ -222,7 +222,7 @@ def test_no_identifier_is_in_a_de_identified_export_of_any_format(
         files = bundle.write(tmp_path / form.code, datasets, format=form.code)
         assert len(files) == len(datasets)
         for path in sorted((tmp_path / form.code).iterdir()):
-            if form.code in read_back.READERS and path.name != bundle.MANIFEST:
+            if form.code in read_back.READERS and path.stem in DATASETS:
                 dataset = DATASETS[path.stem]
                 columns = dataset.shown(identified=False)
                 assert not any(column.kind in {Kind.DATE, Kind.TIME} for column in columns)
