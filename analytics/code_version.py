@@ -15,7 +15,7 @@ from django.utils import timezone
 
 _HERE = Path(__file__).resolve().parent
 _DOES_NOT_COMPUTE = frozenset(
-    {"__init__", "adam", "adlb", "apps", "captured", "causes", "cell_history", "code_version", "contrast_files", "contrast_page", "contrast_sensitivity", "contrast_source", "contrast_tables", "contrast_words", "cox", "datasets", "declarations", "export_form", "export_page", "fairness", "family", "figures", "flow", "flow_figure", "flow_files", "flow_reading", "follow_up", "followed", "forms", "guarantee_time", "liver_scores", "locks", "looks", "meld_preview", "mixed", "models", "models_reading", "moved", "moves",
+    {"__init__", "adam", "adlb", "apps", "captured", "causes", "cell_history", "code_version", "contrast_files", "contrast_page", "contrast_sensitivity", "contrast_source", "contrast_tables", "contrast_words", "cox", "datasets", "declarations", "export_form", "export_page", "fairness", "family", "figures", "flow", "flow_figure", "flow_files", "flow_reading", "follow_up", "followed", "forms", "guarantee_time", "import_page", "liver_scores", "locks", "looks", "meld_preview", "mixed", "models", "models_reading", "moved", "moves",
      "paper", "paper_documents", "paper_drawing", "paper_figures", "paper_methods", "paper_set",
      "paper_tables", "paper_words", "pump", "regression", "reports", "rows_behind", "score_history", "score_table", "safety", "safety_reading", "selectors", "sensitivity", "snapshot_archive", "snapshot_diff", "snapshots", "survival", "survival_figure", "survival_files", "survival_reading", "synthetic_bedside", "tasks", "touched", "trend", "trend_figure", "trend_group", "trend_lanes", "trend_paper", "trend_table", "trend_terms", "trend_words", "urls", "whereabouts", "words"}
 )  # fmt: skip
