@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from patients.models import LabResult, Visit
 from tests import factories, processes
@@ -41,8 +43,8 @@ def test_an_import_killed(failpoint: str, comes_in: bool, tmp_path: Path) -> Non
     assert LabResult.objects.count() == (2 * len(rows) if comes_in else 0)
     assert audit.latest_revision() == before + comes_in
 
-    again = _import(file)
-    assert again.returncode == 0, again.stderr
+    # nothing of the first is left that a second would need a process of its own to avoid
+    call_command("import_data", str(file), kind="visits", stdout=StringIO(), stderr=StringIO())
     assert LabResult.objects.count() == 2 * len(rows)
     assert audit.latest_revision() == before + 1
     assert Revision.objects.filter(number=None).count() == 0
