@@ -31,6 +31,7 @@ from analytics import refresh, selectors
 from analytics.code_version import CURRENT
 from analytics.datasets import DATASETS
 from analytics.exports import bundle
+from analytics.exports.companions import COMPANIONS, Asked
 from analytics.models import Run, Snapshot, SnapshotBlock
 from trial import jobs, protocol
 from trial.models import Job
@@ -142,6 +143,9 @@ def _write(target: Path, folder: Path, run: Run, *, paper: bool, progress: Progr
                 while block := source.read(BLOCK):
                     out.write(block)
             path.unlink()
+        for name, content in _companions(folder):
+            files.append({"file": name, "sha256": hashlib.sha256(content).hexdigest()})
+            archive.writestr(_entry(name), content)
         for name, content in _further(paper=paper, progress=lambda text: progress(total - 2, total, text)):
             files.append({"file": name, "sha256": hashlib.sha256(content).hexdigest()})
             archive.writestr(_entry(name), content)
@@ -157,6 +161,14 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.create_system = 3
     entry.external_attr = 0o644 << 16
     return entry
+
+
+def _companions(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield what goes with the CSV files of an export too: the codebook, and the scripts that compute again."""
+    asked = Asked(byte_order_mark=False)
+    for companion in COMPANIONS:
+        for path in companion(folder, list(DATASETS.values()), asked):
+            yield path.name, path.read_bytes()
 
 
 def _further(*, paper: bool, progress: Any) -> Iterator[tuple[str, bytes]]:

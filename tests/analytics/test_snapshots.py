@@ -19,6 +19,7 @@ from django.urls import reverse
 
 from analytics import refresh, snapshot_diff, snapshots
 from analytics.datasets import DATASETS
+from analytics.exports import scripts
 from analytics.models import Snapshot, SnapshotBlock
 from patients.models import Patient
 from tests.analytics.test_lineage import REASON, correct
@@ -79,6 +80,9 @@ def test_a_snapshot_stays_as_it_is_and_tells_what_has_changed(
         assert set(archive.namelist()) == {f"{name}.csv" for name in DATASETS} | {
             "manifest.json",
             "protocol.json",
+            "codebook.csv",
+            "codebook.html",
+            *scripts.FILES,
         }
         labs = archive.read("labs_long.csv").decode()
     assert hashlib.sha256(manifest).hexdigest() == frozen.sha256
