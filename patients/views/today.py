@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients import attention, feed, overview, query_list, queue, unfinished, upstairs, worklist
 from trial import audit, drafts, idempotency, last_look, vocabulary
+from trial.context import nav
 from trial.models import User
 from trial.roles import Permission, Role, requires
 
@@ -22,15 +23,18 @@ _CLOCK_MINUTES = 5
 """How often the hours that are left to report an event are read again."""
 
 
-@requires(Permission.VIEW_CLINICAL)
+@requires(Permission.USE_ACCOUNT)
 @require_safe
 def today(request: HttpRequest) -> HttpResponse:
     """Show the work queue of a person's site, or of all sites, beside what their role looks after.
 
-    A page that is open looks again by itself: it is told at once when nothing
-    has changed, and does not count as a look.
+    It is where everybody arrives: who reads no clinical record is sent on to
+    the place made for them. A page that is open looks again by itself: it is
+    told at once when nothing has changed, and does not count as a look.
     """
     user = request.user
+    if not user.may(Permission.VIEW_CLINICAL):
+        return redirect(next((place.url for place in nav(user)), "trial:account"))
     stamp = _stamp(user)
     looks_again = "HX-Request" in request.headers
     if looks_again and request.GET.get("as_of") == stamp:

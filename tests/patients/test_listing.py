@@ -328,9 +328,9 @@ def test_jump_suggests_while_typing(five: dict[str, Patient], signed_in: SignIn,
 
 def test_account_admins_see_no_list(signed_in: SignIn, account_admin: User) -> None:
     client = signed_in(account_admin)
-    assert {client.get(reverse(f"patients:{name}")).status_code for name in ("list", "jump", "today")} == {
-        403
-    }
+    assert {client.get(reverse(f"patients:{name}")).status_code for name in ("list", "jump")} == {403}
+    # where everybody arrives, they are sent on to what they may open
+    assert client.get(reverse("patients:today"))["Location"] == reverse("trial:accounts")
 
 
 def test_hostile_parameters(five: dict[str, Patient], signed_in: SignIn, statistician: User) -> None:
