@@ -147,6 +147,8 @@ def _in_order(table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return rows as a person reads them: in the order in which they happened."""
     if table == trail_words.LABS:
         return sorted(rows, key=lambda row: (row["visit"][1] or "", row["visit"][0] or 0))
+    if table == trail_words.VISITS:
+        return sorted(rows, key=lambda row: row["visited_on"] or "")
     if table == "infusions_infusion":
         return sorted(rows, key=lambda row: row["number"])
     if table == "infusions_vitalsigns":
