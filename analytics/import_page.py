@@ -273,8 +273,25 @@ def _field_label(field: str) -> str:
     if field in protocol.ANALYTES:
         return protocol.ANALYTES[field].label
     labels = {
+        **_criterion_labels(field),
+        "subject_id": _("subject code"),
+        "week": _("week"),
         "visit_date": _("visit date"),
         DAY_FIELD: _("visit date"),
+        "analyte": _("analyte, named in each row"),
+        "value": _("value, in a row of its own"),
+        "unit": _("unit of that value"),
+        "comparator": _("sign before that value (< or >)"),
+        "missing": _("why that value is missing"),
+        "typed": _("that value as it was typed"),
+        "typed_unit": _("its unit as it was typed"),
+        "unscheduled": _("unscheduled visit"),
+        "not_done": _("why the visit was not done"),
+        "ascites": _("ascites"),
+        "encephalopathy": _("encephalopathy, West Haven"),
+        "note": _("note"),
+        "laboratory": _("laboratory"),
+        "drawn_at": _("drawn at, day and hour"),
         "site": _("site"),
         "sex": _("sex"),
         "birth_date": _("date of birth"),
@@ -282,13 +299,55 @@ def _field_label(field: str) -> str:
         "diagnosis": _("diagnosis"),
         "recruited_on": _("recruited on"),
         "planned_course": _("planned course"),
+        "status": _("status"),
+        "verdict": _("verdict of the screening"),
+        "screened_on": _("screened on"),
+        "rule_set": _("rule set of the checks"),
+        "number": _("number of the infusion"),
         "given_on": _("given on"),
         "weight_kg": _("weight, kg"),
         "cells": _("cells"),
+        "cells_per_kg": _("cells per kg"),
         "volume_ml": _("volume, mL"),
         "lot": _("lot"),
+        "started_at": _("started at"),
+        "stopped_at": _("stopped at"),
+        "deviation": _("deviation, coded"),
+        "deviation_note": _("note on the deviation"),
+        "reaction": _("reaction"),
+        "event": _("kind of event"),
+        "term": _("term"),
+        "agent": _("agent"),
+        "date": _("date"),
+        "time": _("hour"),
+        "end_date": _("end"),
+        "end_time": _("hour of the end"),
+        "grade": _("grade, CTCAE"),
+        "serious": _("serious because"),
+        "known_at": _("known to the site at"),
+        "reported_at": _("reported at"),
+        "relation": _("relation to the infusions"),
+        "action": _("action taken"),
+        "result": _("outcome of the event"),
+        "dose": _("dose"),
     }
     return labels.get(field, field.replace("_", " "))
+
+
+def _criterion_labels(field: str) -> dict[str, str]:
+    """Return the label of a criterion, its evidence or the date of that."""
+    code, part = next(
+        ((field.removesuffix(end), end) for end in ("_evidence", "_on") if field.endswith(end)), (field, "")
+    )
+    criterion = protocol.CRITERION_AT.get(code)
+    if criterion is None:
+        return {}
+    pattern = {
+        "": "%(criterion)s",
+        "_evidence": _("%(criterion)s: evidence"),
+        "_on": _("%(criterion)s: date of the evidence"),
+    }[part]
+    return {field: pattern % {"criterion": _(criterion.label)}}
 
 
 def _unit(field: str) -> str:

@@ -318,6 +318,13 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
             stage.flush()
             progress(rows, max(rows, table.facts.expected_rows) + _STEPS_AFTER_READING, reading)
     table.facts.rows = rows
+    if not rows:
+        table.facts.notices.append(
+            Sentence(
+                _("Below the header in line %(line)s the file has no row: there is nothing to import."),
+                {"line": table.facts.header_line},
+            )
+        )
     stage.settle()
 
 

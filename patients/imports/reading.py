@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ _NOTHING = "\ufeff \t\r\n,;|\u3000"
 _ROWS_PER_BLOCK = 500
 _CHARACTERS_PER_BLOCK = 128 * 1024
 _OUT_OF_MEMORY = 70
+_TEXT_GUARD = re.compile(r'\A="([^"]*)"\Z')
+"""How Excel and some laboratory systems write text that must not become a number: ``="0012"``."""
 
 
 def main() -> int:
@@ -219,6 +222,8 @@ def _records(reader: Any) -> Iterator[Row]:
             line, ended = ended + 1, reader.line_num
             if not cells or not (cells[0] or any(cells)) or not "".join(cells).strip():
                 continue
+            if any(cell.startswith('="') for cell in cells):
+                cells[:] = [_TEXT_GUARD.sub(r"\1", cell) for cell in cells]
             yield line, cells if len(cells) <= MOST_COLUMNS else _not_too_wide(line, cells)
     except csv.Error as error:
         if "field limit" in str(error):

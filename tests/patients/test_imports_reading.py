@@ -54,6 +54,19 @@ def refused(path: Path, options: Options | None = None) -> FileRefused:
     return refusal.value
 
 
+def test_text_that_excel_was_told_not_to_count_with_is_read_as_the_text(write: Write) -> None:
+    table = visits(
+        write(
+            lines('="subject_id","=""week""",alt,note', '="S0012",0,="312",=1+1', 'S1,"=""1""",9,="a" & "b"')
+        )
+    )
+    assert [row for _line, row in table.rows()] == [
+        ["S0012", "0", "312", "=1+1"],
+        ["S1", "1", "9", '="a" & "b"'],
+    ]
+    assert [column.code for column in table.columns if column] == ["subject_id", "week", "alt", "note"]
+
+
 # --- encodings ------------------------------------------------------------------------------
 
 
