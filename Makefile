@@ -13,7 +13,7 @@ PARALLEL := -n $${WORKERS:-2} --dist worksteal
 SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py \
 	tests/faults/test_broker.py
 
-.PHONY: help run test check format bench install lock messages clean
+.PHONY: help run test exhaust check format bench install lock messages clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be done
@@ -24,7 +24,10 @@ run: .venv/.runtime ## Start Cordline on this machine, with a synthetic study
 
 test: .venv/.dev ## Everything that must pass, journeys in a browser included
 	@[ -z "$$CORDLINE_TEST_SERVER" ] || { set -x; DATABASE_URL="$$CORDLINE_TEST_SERVER" $(BIN)/python -m pytest -q $(PARALLEL) $(SERVER_TESTS); }
-	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "not benchmark" $(ARGS)
+	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "not benchmark and not exhaustive" $(ARGS)
+
+exhaust: .venv/.dev ## The wide forms of the tests: the whole corpus of hostile text, every page in dark; CI runs them too
+	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "exhaustive and not benchmark" $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, imports, migrations, settings
 	$(BIN)/ruff format --check --output-format concise .

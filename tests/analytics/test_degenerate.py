@@ -171,7 +171,14 @@ def addresses(subject: str) -> list[str]:
     return pages
 
 
-@pytest.mark.parametrize("case", CASES)
+ALWAYS = ("nobody", "one in each group", "everybody dead by week 4")
+"""Cases that go their own way through the code; the others differ from them in their numbers."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=() if case in ALWAYS else pytest.mark.exhaustive) for case in CASES],
+)
 def test_every_page_says_it_in_words(
     case: str, sites: dict[str, Any], statistician: User, signed_in: Callable[[User], Client]
 ) -> None:
