@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from analytics.contrast_page import ContrastPage, IntervalRow
+from analytics.contrast_source import Question
 from analytics.contrast_words import interval_words
 from trial import protocol
 from trial.protocol import Population
@@ -62,21 +63,32 @@ def title_of(page: ContrastPage) -> str:
 
 def caption_of(page: ContrastPage) -> str:
     """Return what a reader has to know: who, how, adjusted for what, as of which revision."""
-    among = _(protocol.POPULATION_LABELS[page.question.grouping])
-    if page.question.at_landmark and page.question.population is Population.ELIGIBLE:
+    return " ".join(
+        [
+            _("Population: %(among)s.") % {"among": among_words(page.question)},
+            _("Associations, not adjusted for confounding."),
+            _("p two-sided; Holm over %(holm)s tests of this quantity, Benjamini-Hochberg over %(bh)s.")
+            % {"holm": page.holm_size, "bh": page.bh_size},
+            *notes_of(page.question, page.revision),
+        ]
+    )
+
+
+def among_words(question: Question) -> str:
+    """Return who is counted."""
+    among = _(protocol.POPULATION_LABELS[question.grouping])
+    if question.at_landmark and question.population is Population.ELIGIBLE:
         among += "; " + _("met the criteria")
-    parts = [
-        _("Population: %(among)s.") % {"among": among},
-        _("Associations, not adjusted for confounding."),
-        _("p two-sided; Holm over %(holm)s tests of this quantity, Benjamini-Hochberg over %(bh)s.")
-        % {"holm": page.holm_size, "bh": page.bh_size},
-        _("As of revision %(revision)s.") % {"revision": page.revision},
-    ]
+    return among
+
+
+def notes_of(question: Question, revision: int) -> list[str]:
+    """Return what every file of a question says: draws left out, the revision, and whether it is made up."""
+    notes = [_("Draws within 48 h after plasma are left out.")] if question.without_plasma else []
+    notes.append(_("As of revision %(revision)s.") % {"revision": revision})
     if settings.SYNTHETIC:
-        parts.append(_("Synthetic demonstration study; no real patient."))
-    if page.question.without_plasma:
-        parts.insert(1, _("Draws within 48 h after plasma are left out."))
-    return " ".join(parts)
+        notes.append(_("Synthetic demonstration study; no real patient."))
+    return notes
 
 
 # --- the table ------------------------------------------------------------------------------
@@ -108,12 +120,14 @@ def _lines(page: ContrastPage) -> Iterator[list[Any]]:
 
 
 def _csv(page: ContrastPage) -> bytes:
+    return csv_of([[title_of(page)], [caption_of(page)], _heads(page), *_lines(page)])
+
+
+def csv_of(lines: Iterable[Sequence[Any]]) -> bytes:
+    """Return lines as CSV that spreadsheets read as UTF-8; numbers keep all their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([title_of(page)])
-    writer.writerow([caption_of(page)])
-    writer.writerow(_heads(page))
-    for line in _lines(page):
+    for line in lines:
         writer.writerow([_cell(value) for value in line])
     return text.getvalue().encode("utf-8-sig")
 

@@ -25,7 +25,9 @@ from trial.protocol import Measure, Population
 from trial.roles import Permission, requires
 
 PAIRS = {protocol.contrast_key(pair): pair for pair in protocol.CONTRASTS}
-WITHIN, BASELINE = "within", "baseline"
+TABLES = WITHIN, BASELINE = "within", "baseline"
+"""Measures that are a table without a figure."""
+TABLE_KINDS = ("csv",)
 MEASURES = {
     Measure.LEVEL.value: gettext_lazy("Level"),
     Measure.INTERVAL.value: gettext_lazy("Interval"),
@@ -65,7 +67,7 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
             "question": question,
             "looks": looks.of(page),
         }
-        if measure in (WITHIN, BASELINE):
+        if measure in TABLES:
             is_within = measure == WITHIN
             table = (
                 contrast_tables.within(question, timezone.localdate())
@@ -75,6 +77,7 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
             context |= {
                 "page": table,
                 "is_within": is_within,
+                "files": _files(question, measure),
                 "measure_label": _("change since week 0 within each group") if is_within else _("baseline"),
             }
             template = "analytics/contrast_tables.html"
@@ -100,7 +103,7 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
 def sensitivity(request: HttpRequest, contrast: str, analyte: str, measure: str) -> HttpResponse:
     """Show a contrast asked again in other ways: a part of its page, or a page of its own."""
     question = asked(request, contrast, analyte, measure)
-    if measure in (WITHIN, BASELINE):
+    if measure in TABLES:
         raise Http404
     made = contrast_sensitivity.read(question)
     context = {
@@ -122,14 +125,23 @@ def sensitivity(request: HttpRequest, contrast: str, analyte: str, measure: str)
 @require_safe
 def contrast_file(request: HttpRequest, contrast: str, analyte: str, measure: str, kind: str) -> HttpResponse:
     """Download the figure or the table of a contrast."""
-    from analytics import contrast_files
+    from analytics import contrast_files, contrast_table_files
 
     question = asked(request, contrast, analyte, measure)
-    if measure in (WITHIN, BASELINE) or kind not in contrast_files.KINDS:
+    page: contrast_page.ContrastPage | contrast_tables.TablePage
+    if kind not in (contrast_files.KINDS if measure not in TABLES else TABLE_KINDS):
         raise Http404
-    page = contrast_page.contrast(question, timezone.localdate())
-    made = contrast_files.made(page, kind)
-    name = f"{contrast}_{analyte}_{measure}_r{page.revision}.{kind}"
+    if measure == WITHIN:
+        page = contrast_tables.within(question, timezone.localdate())
+        made = contrast_table_files.within(page)
+    elif measure == BASELINE:
+        page = contrast_tables.baseline(question)
+        made = contrast_table_files.baseline(page)
+    else:
+        page = contrast_page.contrast(question, timezone.localdate())
+        made = contrast_files.made(page, kind)
+    what = contrast if measure == BASELINE else f"{contrast}_{analyte}"
+    name = f"{what}_{measure}_r{page.revision}.{kind}"
     return HttpResponse(
         made,
         content_type=contrast_files.KINDS[kind],
@@ -295,5 +307,5 @@ def _switches(question: Question, measure: str) -> dict[str, Any]:
 def _files(question: Question, measure: str) -> list[dict[str, str]]:
     return [
         {"kind": kind.upper(), "url": _address("analytics:contrast_file", question, measure, kind=kind)}
-        for kind in ("svg", "pdf", "png", "csv", "docx")
+        for kind in (TABLE_KINDS if measure in TABLES else ("svg", "pdf", "png", "csv", "docx"))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from collections.abc import Callable
@@ -141,6 +142,21 @@ def test_the_page_is_honest(
         assert answer.content.startswith(start), kind
         assert "attachment" in answer.headers["Content-Disposition"]
     assert client.get(place[:-3] + "exe").status_code == 404
+    for measure, lines_of_table in (
+        ("within", 2 * len(protocol.CUMULATIVE)),
+        ("baseline", 2 * (2 + len(protocol.MEASURED))),
+    ):
+        place = reverse("analytics:contrast_file", args=["C-D", "tbil", measure, "csv"])
+        table = list(csv.reader(io.StringIO(client.get(place).content.decode("utf-8-sig"))))
+        assert len(table) == 3 + lines_of_table, measure
+        assert {len(line) for line in table[2:]} == {len(table[2])}, measure
+        assert {line[table[2].index("n")] for line in table[3:]} <= {"0", "4", "5"}, measure
+        assert client.get(place[:-3] + "svg").status_code == 404
+        page = client.get(address("C-D", "tbil", measure)).content.decode()
+        assert place in page
+        history = re.search(r'href="([^"]*/history/[^"]*)"', page)
+        assert history is not None
+        assert client.get(html.unescape(history[1])).status_code == 200, measure
     for query in ("population=mars", "grouping=x", "plasma=in"):
         assert client.get(f"{home}?{query}").status_code == 404
 
