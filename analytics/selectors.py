@@ -31,13 +31,22 @@ SOON = timedelta(seconds=60)
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
-    """Let every query inside see the same moment, so that numbers and their label agree."""
+def one_moment(*, long: bool = False) -> Iterator[None]:
+    """Let every query inside see the same moment, so that numbers and their label agree.
+
+    Parameters
+    ----------
+    long
+        Whether files are drawn or written between the queries: the database then waits for the
+        next one for up to an hour, as long as a job may last, and not the minutes of a page.
+    """
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                if long:
+                    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '1h'")
         yield
 
 

@@ -90,7 +90,7 @@ def freeze(
         target = Path(folder) / "snapshot.zip"
         for _attempt in range(TRIES):
             refresh.refresh()
-            with selectors.one_moment():
+            with selectors.one_moment(long=True):
                 run = selectors.latest_run()
                 if run is not None and selectors.freshness().current:
                     text = _write(target, Path(folder), run, paper=paper, progress=progress)

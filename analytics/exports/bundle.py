@@ -124,7 +124,7 @@ def write(
     directory.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=directory, prefix="unfinished-") as unfinished:
         folder = Path(unfinished)
-        with selectors.one_moment():
+        with selectors.one_moment(long=True):
             files = _written(folder, datasets, asked, progress)
             further = [path for companion in COMPANIONS for path in companion(folder, datasets, asked)]
             manifest = _manifest(files, datasets, further, asked)
