@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from patients import laboratory_page
+from patients import laboratory_page, reflagged
 from patients.actions import laboratories as actions
 from patients.forms import VoidForm
 from patients.forms.laboratory import LaboratoryForm, NewLaboratoryForm, RangeForm
@@ -147,9 +148,12 @@ def _range(request: HttpRequest, found: Laboratory, code: str, stored: Reference
         status = 422
         if form.is_valid():
             try:
+                before = reflagged.flags(found, code, request.user)
                 with idempotency.once(request, by=request.user) as attempt:
                     if not attempt.is_repeated:
                         _save_range(found, stored, form, request)
+                if not attempt.is_repeated:
+                    _say_what_moved(request, found, code, before)
                 return redirect(f"{reverse('patients:laboratory', args=[found.code])}#analyte-{code}")
             except Refused as refused:
                 form.add_problems(refused)
@@ -166,6 +170,13 @@ def _range(request: HttpRequest, found: Laboratory, code: str, stored: Reference
         "change_reasons": _change_reasons(),
     }
     return render(request, "patients/range.html", context | _once(request), status=status)
+
+
+def _say_what_moved(
+    request: HttpRequest, found: Laboratory, analyte: str, before: dict[int, reflagged.Flagged]
+) -> None:
+    after = reflagged.flags(found, analyte, request.user)
+    messages.success(request, reflagged.said(before, after))
 
 
 def _save_range(
@@ -191,9 +202,12 @@ def void_range(request: HttpRequest, laboratory_code: str, range_id: int) -> Htt
     form = VoidForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:
+            before = reflagged.flags(found, stored.analyte, request.user)
             with idempotency.once(request, by=request.user) as attempt:
                 if not attempt.is_repeated:
                     actions.void_range(stored=stored, by=request.user, reason=form.reason_given())
+            if not attempt.is_repeated:
+                _say_what_moved(request, found, stored.analyte, before)
             return redirect("patients:laboratory", found.code)
         except Refused as refused:
             form.add_problems(refused)

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from patients import reference
+from patients import reference, reflagged
 from patients.actions import laboratories as actions
 from patients.models import Laboratory, LaboratoryUnit, LabResult, ReferenceRange
 from tests import factories
@@ -249,6 +249,7 @@ def test_changing_a_range_flags_only_the_results_drawn_in_its_dates(
         return {(r.visit.week, r.analyte): found[r.pk].flag(r.value) for r in results}
 
     before = flags()
+    stood = reflagged.flags(laboratory, "alt", data_manager)
     versions = list(LabResult.objects.order_by("pk").values_list("pk", "version"))
     actions.change_range(
         stored=first, entry=an_entry(high=Decimal(40), valid_to=JUNE), by=data_manager, reason="typing slip"
@@ -256,6 +257,10 @@ def test_changing_a_range_flags_only_the_results_drawn_in_its_dates(
     after = flags()
     assert {key for key in before if before[key] != after[key]} == {(0, "alt")}
     assert after[0, "alt"] == "high"
+    now = reflagged.flags(laboratory, "alt", data_manager)
+    said = reflagged.said(stood, now)
+    assert said == f"Saved. 1 stored result is flagged anew: 1 now high ({patient.subject_id} W0)."
+    assert reflagged.said(now, now) == "Saved. No stored result is flagged otherwise than before."
     assert list(LabResult.objects.order_by("pk").values_list("pk", "version")) == versions
 
 
