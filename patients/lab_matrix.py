@@ -63,6 +63,7 @@ class Cell:
     result_id: int | None = None
     clamps: tuple[Clamp, ...] = ()
     decimals: int = 0
+    change_decimals: int = 0
     reference: Reference | None = None
     plasma: str = ""
 
@@ -80,7 +81,7 @@ class Cell:
         """The change with its sign and a true minus."""
         if self.change is None:
             return ""
-        size = in_print(abs(self.change), self.decimals)
+        size = in_print(abs(self.change), max(self.decimals, self.change_decimals))
         if not self.change:
             return size
         return f"+{size}" if self.change > 0 else f"\N{MINUS SIGN}{size}"
@@ -185,7 +186,7 @@ def _analyte_line(
 ) -> Line:
     baseline = next(
         (
-            results[draw.visit.pk, analyte.code].value
+            results[draw.visit.pk, analyte.code]
             for draw in draws
             if draw.week == protocol.BASELINE_WEEK and (draw.visit.pk, analyte.code) in results
         ),
@@ -211,7 +212,7 @@ def _analyte_line(
 
 
 def _cell(
-    result: LabResult | None, draw: Draw, baseline: Decimal | None, references: Mapping[int, Reference]
+    result: LabResult | None, draw: Draw, baseline: LabResult | None, references: Mapping[int, Reference]
 ) -> Cell | None:
     if result is None:
         return None
@@ -222,12 +223,14 @@ def _cell(
             why_none=_(_MISSING[result.missing_reason]), url=url, visit_id=draw.visit.pk, result_id=result.pk
         )
     is_baseline = draw.week == protocol.BASELINE_WEEK
+    start = None if baseline is None else baseline.value
     return Cell(
         value=result.value,
         comparator=result.comparator,
         flag=reference.flag(result.value),
         reference=reference,
-        change=None if baseline is None or is_baseline else result.value - baseline,
+        change=None if start is None or is_baseline else result.value - start,
+        change_decimals=max(result.decimals, 0 if baseline is None else baseline.decimals),
         typed=shown(result),
         is_converted=result.is_converted,
         decimals=result.decimals,

@@ -66,8 +66,8 @@ def jump(
     if not is_jump or (analyte.code == EXPLAINED_BY_ALBUMIN and _given_between(albumin, last, drawn_on)):
         return None
     values = {
-        "value": plain(standard, analyte.decimals),
-        "last": plain(last.value, analyte.decimals),
+        "value": plain(standard, analyte.decimals + 1),
+        "last": plain(last.value, analyte.decimals + 1),
         "unit": units.symbol(analyte.unit),
         "days": days,
     }

@@ -102,7 +102,7 @@ def _question(entry: LabEntry, last: Earlier | None, unit: str) -> Sentence:
         return Sentence(_("%(value)s %(unit)s: did you mean %(other)s?"), values)
     return Sentence(
         _("%(value)s %(unit)s, last %(last)s: did you mean %(other)s?"),
-        {**values, "last": plain(last.value, entry.declared.decimals)},
+        {**values, "last": plain(last.value, entry.declared.decimals + 1)},
     )
 
 

@@ -24,6 +24,11 @@ def said(error: Unreadable | Problem | edit_checks.Breach) -> str:
     return f"{error.sentence.said(gettext)} {error.remedy.said(gettext)}"
 
 
+def named(label: str, error: str) -> str:
+    """Return a message that says which field it is about, unless it does so already."""
+    return error if label in error else f"{label}: {error}"
+
+
 def text_field(label: Any = "", **options: Any) -> forms.CharField:
     """Return a field that keeps what was typed, for a reader of :mod:`trial.typed`."""
     return forms.CharField(label=label, required=False, strip=False, **options)

@@ -410,7 +410,10 @@ class SheetForm(CorrectionForm):
 
     @property
     def to_mend(self) -> int:
-        return sum(1 for row in self.rows if row.errors or row.day_errors or any(c.errors for c in row.cells))
+        return sum(
+            bool(row.errors) + bool(row.day_errors) + sum(1 for cell in row.cells if cell.errors)
+            for row in self.rows
+        )
 
     @property
     def to_confirm(self) -> int:

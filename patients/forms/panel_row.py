@@ -15,9 +15,9 @@ from django.utils.translation import gettext
 from patients import draws, edit_checks
 from patients.edit_checks import Doubt
 from patients.entries import LabEntry
-from patients.forms.fields import said
+from patients.forms.fields import named, said
 from patients.models import LabResult
-from patients.printing import in_print, range_text
+from patients.printing import decimals_as_reported, in_print, range_text
 from patients.selectors import LastValue
 from trial import typed, units
 from trial.protocol import Analyte, Limits
@@ -76,6 +76,11 @@ class Row:
         return bool(self.errors or self.doubt or self.notice)
 
     @property
+    def errors_said(self) -> list[str]:
+        """What is wrong, each message with the name of the analyte."""
+        return [named(self.analyte.label, error) for error in self.errors]
+
+    @property
     def fingerprint(self) -> str:
         """What a confirmation confirms: this text in this unit."""
         return f"{self.text.strip()}|{self.unit}"
@@ -112,6 +117,15 @@ class Row:
     @property
     def change(self) -> Decimal | None:
         return None if self.value is None or self.last is None else self.value - self.last.value
+
+    @property
+    def change_decimals(self) -> int:
+        """How many decimals the change is printed with: as many as the finer of the two values."""
+        if self.value is None or self.last is None or self.entry is None:
+            return self.analyte.decimals
+        is_converted = self.entry.typed_unit not in ("", self.analyte.unit)
+        own = decimals_as_reported(self.value, self.analyte.decimals, converted=is_converted)
+        return max(own, self.last.result.decimals)
 
     @property
     def comparator(self) -> str:

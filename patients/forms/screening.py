@@ -17,7 +17,7 @@ from patients.edit_checks import Doubt, Earlier
 from patients.eligibility import Finding
 from patients.entries import AnswerEntry
 from patients.facts import FACTS, Fact, FactEntry, Kind
-from patients.forms.fields import CorrectionForm, TypedForm, said, text_field
+from patients.forms.fields import CorrectionForm, TypedForm, named, said, text_field
 from patients.models import Patient, Screening
 from trial import protocol, typed, units
 from trial.protocol import Answer, Criterion, CriterionKind
@@ -142,6 +142,7 @@ class FactLine:
     sure: str = ""
     is_sure: bool = False
     errors: list[str] = field(default_factory=list)
+    day_errors: list[str] = field(default_factory=list)
     source: str = ""
 
     @property
@@ -243,10 +244,8 @@ class ScreeningForm(CorrectionForm):
         typed_in = (self.posted(name).strip(), self.posted(f"day_{fact.code}").strip())
         if not any(typed_in):
             return self._taken(fact) or nothing
-        try:
-            entry = self._fact_as_typed(fact, *typed_in)
-        except Unreadable as error:
-            self.add_error(name, said(error))
+        entry = self._fact_as_typed(fact, *typed_in)
+        if entry is None:
             return nothing
         stored = self.stored.get(fact.code)
         if stored is not None and _same_but_for_source(stored, entry):
@@ -255,10 +254,18 @@ class ScreeningForm(CorrectionForm):
             self.add_error(name, said(breach))
         return nothing if name in self.errors else entry
 
-    def _fact_as_typed(self, fact: Fact, text: str, day_text: str) -> FactEntry:
+    def _fact_as_typed(self, fact: Fact, text: str, day_text: str) -> FactEntry | None:
+        """Read value and day, each with its own message; nothing where one of them cannot be read."""
         if fact.kind is Kind.SINCE and day_text.lower() in facts.NEVER:
             return FactEntry(fact=fact.code, value=facts.NO, typed_text="0")
-        day = typed.read_date(day_text, today=self.life.today) if day_text and fact.has_day else None
+        day, number = self._fact_day(fact, day_text), None
+        if text and fact.has_value and fact.kind is not Kind.SIGN:
+            try:
+                number = typed.read_number_alone(text)
+            except Unreadable as error:
+                self.add_error(f"fact_{fact.code}", said(error))
+        if any(f"{part}{fact.code}" in self.errors for part in ("fact_", "day_")):
+            return None
         if not fact.has_value or not text:
             return FactEntry(fact=fact.code, happened_on=day)
         if fact.kind is Kind.SIGN:
@@ -266,7 +273,8 @@ class ScreeningForm(CorrectionForm):
             if value is None:
                 self.add_error(f"fact_{fact.code}", _("The answer is yes or no. Choose one of them."))
             return FactEntry(fact=fact.code, value=value, typed_text=text[:3], happened_on=day)
-        number = typed.read_number_alone(text)
+        if number is None:
+            return None
         if fact.kind is not Kind.LAB:
             if number.comparator or number.unit:
                 self.add_error(f"fact_{fact.code}", _("Type the number alone, without a sign or a unit."))
@@ -287,6 +295,16 @@ class ScreeningForm(CorrectionForm):
             typed_unit=unit,
             happened_on=day,
         )
+
+    def _fact_day(self, fact: Fact, text: str) -> date | None:
+        if not text or not fact.has_day:
+            return None
+        try:
+            return typed.read_date(text, today=self.life.today)
+        except Unreadable as error:
+            never = gettext("Type 0 if it never was.") if fact.kind is Kind.SINCE else ""
+            self.add_error(f"day_{fact.code}", f"{said(error)} {never}".rstrip())
+            return None
 
     def _taken(self, fact: Fact) -> FactEntry | None:
         """Return the offer somebody ticked, if it still is what the page offered."""
@@ -370,12 +388,17 @@ class ScreeningForm(CorrectionForm):
         code = fact.code
         unit = self.shown(f"unit_{code}")
         entry = given.get(code)
+        label, day_label = gettext(fact.label), gettext("Day of %(label)s") % {"label": gettext(fact.label)}
         line = FactLine(
             fact,
             self.shown(f"fact_{code}"),
             unit if unit in fact.units else (fact.units[0] if fact.units else ""),
             self.shown(f"day_{code}"),
-            errors=[str(error) for error in self.errors.get(f"fact_{code}", [])] if self.is_bound else [],
+            errors=[named(label, str(error)) for error in self.errors.get(f"fact_{code}", [])],
+            day_errors=[
+                named(day_label if fact.has_value else label, str(error))
+                for error in self.errors.get(f"day_{code}", [])
+            ],
             source=entry.source if entry is not None else "",
         )
         offer = self.offers.get(code)

@@ -258,7 +258,9 @@ def test_facts_are_saved_shown_again_and_judged(browser: Client, patient: Patien
         ({"day_tbil": ""}, "a value and no day"),
         ({"fact_imaging": "perhaps"}, "yes or no"),
         ({"fact_encephalopathy_grade": "7"}, "from 0 to 4"),
-        ({"day_rupture_on": "sometime"}, "sometime"),
+        ({"day_rupture_on": "sometime"}, "Type 0 if it never was."),
+        ({"fact_tbil": "three", "day_tbil": "2024-02-30"}, "TBIL: “three” is not a number"),
+        ({"fact_tbil": "three", "day_tbil": "2024-02-30"}, "Day of TBIL: “2024-02-30” does not exist"),
         ({"fact_albumin": "5", "day_albumin": "2024-01-08"}, "did you mean g/dL"),
     ],
 )

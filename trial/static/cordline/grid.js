@@ -69,7 +69,7 @@ const show = (part, fresh) => {
 const count = () => {
   const place = form.querySelector("[data-counts]");
   const typed = parts().reduce((sum, part) => sum + Number(part.dataset.touched || 0), 0);
-  const wrong = parts().filter((part) => part.querySelector(".grid-row .is-wrong")).length;
+  const wrong = form.querySelectorAll(".grid-row .is-wrong").length;
   place.textContent = say(place.dataset.words, typed, wrong, form.querySelectorAll(".grid-row .is-warned").length);
 };
 
