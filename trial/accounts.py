@@ -22,13 +22,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from trial import audit
+from trial import audit, roles
 from trial.context import nav
 from trial.models import AccountEvent, User
 
 PLACE = "place"
 """What a session remembers of where it was begun: browser and address."""
 SEEN, BEGUN = "seen_at", "begun_at"
+MUST_CHOOSE = roles.MUST_CHOOSE
 
 _BROWSERS = (
     ("Edge", r"Edg(?:e|A|iOS)?/(\d+)"),
@@ -60,16 +61,28 @@ class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Return the first place this person may open; an account admin has none but the account."""
-        if isinstance(request.user, User) and has_foreign_password(request.user):
+        if request.session.get(MUST_CHOOSE):
             return reverse("account_change_password")
         places = nav(request.user)
         return places[0].url if places else reverse("trial:account")
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Begin a session; with a password that somebody else gave, it opens nothing but the choice of another."""
+        super().login(request, user)
+        if has_foreign_password(user):
+            request.session[MUST_CHOOSE] = True
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Return where a person goes on: to the account, where a second step can be set up."""
+        return reverse("trial:account")
 
     def set_password(self, user: User, password: str) -> None:
         """Keep the password that a person chose, and that it was chosen."""
         with transaction.atomic():
             super().set_password(user, password)
             AccountEvent.objects.create(account=user, by=user, kind=AccountEvent.Kind.PASSWORD_CHANGED)
+        if self.request is not None:
+            self.request.session.pop(MUST_CHOOSE, None)
 
     def send_notification_mail(
         self,

@@ -13,9 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
+
+MUST_CHOOSE = "choose_password"
+"""What a session says while its person still has the password that somebody else gave them."""
 
 
 class Permission(StrEnum):
@@ -204,6 +208,11 @@ def requires(permission: Permission) -> Callable[[View], View]:
                 from django.contrib.auth.views import redirect_to_login
 
                 return redirect_to_login(request.get_full_path())
+            if getattr(request, "session", {}).get(MUST_CHOOSE):
+                # what a page asks for by itself is left as it is
+                if "HX-Request" in request.headers:
+                    return HttpResponse(status=204)
+                return redirect("account_change_password")
             if not allowed(request.user, permission):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

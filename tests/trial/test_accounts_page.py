@@ -64,7 +64,13 @@ def test_a_new_account_gets_a_password_once_and_chooses_another_first(
     browser = Client()
     answer = browser.post("/login/", {"login": "he.xin", "password": again})
     assert answer["Location"] == "/account/password/"
-    browser.post("/account/password/", {"oldpassword": again, "password1": PASSWORD, "password2": PASSWORD})
+    # no other page opens before, whatever address is typed, and what a page asks for by itself is left as it is
+    assert browser.get("/account/")["Location"] == "/account/password/"
+    assert browser.get("/results/freshness/", headers={"HX-Request": "true"}).status_code == 204
+    assert "made by somebody else" in browser.get("/account/password/").content.decode()
+    chosen = {"oldpassword": again, "password1": PASSWORD, "password2": PASSWORD}
+    assert browser.post("/account/password/", chosen)["Location"] == "/account/"
+    assert browser.get("/account/").status_code == 200
     assert kinds(account) == ["created", "password_reset", "password_changed"]
     answer = Client().post("/login/", {"login": "he.xin", "password": PASSWORD})
     assert answer["Location"] == "/"
