@@ -65,7 +65,11 @@ class AccountForm(NoteForm):
 class NewAccountForm(AccountForm):
     """The same of somebody new, with the name to sign in with."""
 
-    username = forms.CharField(label=_("Username"), max_length=150)
+    username = forms.CharField(
+        label=_("Username"),
+        max_length=150,
+        error_messages={"required": _("It is empty. Type the name to sign in with, such as li.min.")},
+    )
     note = None  # type: ignore[assignment]
     seen = None  # type: ignore[assignment]
 
@@ -78,9 +82,16 @@ class SiteForm(forms.Form):
     code = forms.RegexField(
         label=_("Code"),
         regex=r"^[A-Z]{1,8}$",
-        error_messages={"invalid": _("A code is one to eight capital letters, such as GE.")},
+        error_messages={
+            "invalid": _("A code is one to eight capital letters, such as GE."),
+            "required": _("It is empty. A code is one to eight capital letters, such as GE."),
+        },
     )
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=120,
+        error_messages={"required": _("It is empty. Type the name of the hospital.")},
+    )
     time_zone = forms.ChoiceField(label=_("Time zone"), initial="Asia/Shanghai")
 
     def __init__(self, data: Any = None) -> None:

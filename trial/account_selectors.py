@@ -34,7 +34,7 @@ def sites() -> QuerySet[Site]:
     return Site.objects.annotate(
         active=Count("user", filter=Q(user__is_active=True)),
         closed=Count("user", filter=Q(user__is_active=False)),
-    )
+    ).order_by("code")
 
 
 def events(account: User | None = None) -> QuerySet[AccountEvent]:
