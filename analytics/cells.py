@@ -364,6 +364,11 @@ def from_json(stored: Mapping[str, Any]) -> CellResult:
     )
 
 
+def tests_done(stored: Mapping[str, Any]) -> int:
+    """Return how many rows :func:`tests_rows` makes of a stored result."""
+    return sum(_test_from_json(test).done for test in stored["tests"])
+
+
 def _float(number: Any) -> float | None:
     # jsonb writes 1e16 as an integer, so what comes back is not always a float
     return None if number is None else float(number)

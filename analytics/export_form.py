@@ -67,6 +67,9 @@ class ExportForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+        for name in ("population", "snapshot", "purpose"):
+            widget = self.fields[name].widget
+            widget.attrs["class"] = "form-select" if isinstance(widget, forms.Select) else "form-control"
         chooser = self.fields["snapshot"]
         assert isinstance(chooser, forms.ModelChoiceField)
         chooser.queryset = Snapshot.objects.defer("manifest").order_by("-id")

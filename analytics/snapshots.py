@@ -33,8 +33,7 @@ from analytics.datasets import DATASETS
 from analytics.exports import bundle
 from analytics.exports.companions import COMPANIONS, Asked
 from analytics.models import Run, Snapshot, SnapshotBlock
-from trial import jobs, protocol
-from trial.models import Job
+from trial import protocol
 
 if TYPE_CHECKING:
     from trial.models import User
@@ -234,12 +233,6 @@ def _keep(kept: Snapshot, path: Path) -> None:
         while block := file.read(BLOCK):
             SnapshotBlock.objects.create(snapshot=kept, place=place, content=block)
             place += 1
-
-
-def queue(by: User, wanted: Mapping[str, Any], *, key: str) -> Job:
-    """Put freezing in the queue; the same submission twice is one job."""
-    again = Job.objects.visible_to(by).filter(kind="snapshot", parameters__submission_key=key)
-    return again.first() or jobs.queue("snapshot", by, {**wanted, "submission_key": key})
 
 
 # --- reading --------------------------------------------------------------------------------

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest
 
-from trial import audit
-from trial.models import Revision, User
+from trial import audit, jobs
+from trial.models import Job, Revision, User
 
 FIELD = "submission_key"
 _LONGEST_KEY = 64
@@ -77,8 +78,35 @@ def once(request: HttpRequest, *, by: User, source: str = "") -> Iterator[Attemp
         if not name:
             yield Attempt("")
             return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        _wait_for(name)
         # a statement of its own: it sees what the other submission committed
         earlier = Revision.objects.filter(request_id=name, actor=by).order_by("number").first()
         yield Attempt(name, earlier)
+
+
+def queue_once(request: HttpRequest, kind: str, *, by: User, parameters: Mapping[str, Any]) -> Job:
+    """Queue long work at most once per submission, and return the job of the first.
+
+    Parameters
+    ----------
+    request
+        The post; without a key it always queues.
+    kind, parameters
+        As for :func:`trial.jobs.queue`.
+    by
+        Who started it.
+    """
+    name = request_id(request)
+    if not name:
+        return jobs.queue(kind, by, parameters)
+    with transaction.atomic():
+        _wait_for(name)
+        # a statement of its own: it sees what the other submission committed
+        earlier = Job.objects.filter(started_by=by, kind=kind, parameters__submission=name).first()
+        return earlier or jobs.queue(kind, by, {**parameters, "submission": name})
+
+
+def _wait_for(name: str) -> None:
+    """Wait until no other submission of this name is under way; the end of the transaction lets go."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

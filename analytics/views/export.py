@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from analytics import export_page
 from analytics.export_form import ExportForm
 from analytics.exports.formats import FORMATS
-from trial import jobs
+from trial import idempotency
 from trial import selectors as trail
 from trial.models import User
 from trial.roles import Permission, requires
@@ -21,14 +21,15 @@ def export(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     form = ExportForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
-        wanted = form.wanted()
-        job = jobs.queue("export", request.user, {**wanted, "title": _title(form)})
+        wanted = {**form.wanted(), "title": _title(form)}
+        job = idempotency.queue_once(request, "export", by=request.user, parameters=wanted)
         return redirect("trial:job", job_id=job.pk)
     lines = export_page.lines()
     sizes = export_page.sizes(lines)
     context = {
         "place": "data",
         "form": form,
+        "submission_key": idempotency.key_of(request),
         "lines": lines,
         "ticked": form["datasets"].value() or [],
         "formats": [{"format": each, "bytes": sizes[code]} for code, each in FORMATS.items()],

@@ -51,8 +51,7 @@ def freeze(request: HttpRequest) -> HttpResponse:
     form = FreezeForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return _listing(request, form, status=422 if request.method == "POST" else 200)
-    key = idempotency.key_of(request)
-    job = snapshots.queue(request.user, form.cleaned_data, key=key)
+    job = idempotency.queue_once(request, "snapshot", by=request.user, parameters=form.cleaned_data)
     return redirect("trial:job", job_id=job.pk)
 
 
