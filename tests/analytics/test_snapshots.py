@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from analytics import refresh, snapshot_diff, snapshots
+from analytics import export_page, refresh, snapshot_diff, snapshots
 from analytics.datasets import DATASETS
 from analytics.exports import scripts
 from analytics.models import Snapshot, SnapshotBlock
@@ -88,6 +88,9 @@ def test_a_snapshot_stays_as_it_is_and_tells_what_has_changed(
     assert hashlib.sha256(manifest).hexdigest() == frozen.sha256
     named = json.loads(manifest)
     assert named["revision"] == frozen.revision
+    export_page._counted.cache_clear()
+    sizes = {file["file"]: file["rows"] for file in named["files"] if "rows" in file}
+    assert {f"{line.name}.csv": line.rows for line in export_page.lines()} == sizes, "what the page counts"
     assert named["environment"]["postgresql"]
     assert "GE-C0" in labs
     assert freeze(statistician).sha256 == frozen.sha256, "the same data and code make the same hash"
