@@ -13,7 +13,7 @@ from analytics.cells import AGE, SEX, CellKey, CellResult, GroupResult
 from analytics.paper import PaperData
 from trial import protocol, units
 from trial.protocol import Measure
-from trial.templatetags.cordline import count, number
+from trial.templatetags.cordline import apart, count, number
 
 Pair = tuple[str, str]
 BY_COURSE: tuple[Pair, ...] = (("A", "B"), ("C", "D"))
@@ -302,13 +302,7 @@ def _location(group: GroupResult | None, code: str, normal: bool) -> str:
 
 
 def _grouped(value: float | None, decimals: int) -> str:
-    """Return a number with thousands set apart from ten thousand on."""
-    words = number(value, decimals)
-    whole, point, rest = words.partition(".")
-    digits = whole.lstrip("\N{MINUS SIGN}")
-    if len(digits) < 5 or not digits.isdigit():
-        return words
-    return f"{whole[: len(whole) - len(digits)]}{int(digits):,}{point}{rest}"
+    return apart(number(value, decimals))
 
 
 def quartiles(q1: float | None, q3: float | None, decimals: int) -> str:

@@ -87,6 +87,13 @@ def test_a_p_keeps_its_side_of_the_threshold(value: float | None, shown: str) ->
 def test_thousands_are_set_apart_only_in_counts() -> None:
     assert cordline.count(1234567) == "1,234,567"
     assert cordline.number(1234567, 0) == "1234567"
+    for shown, apart in (
+        ("407193766", "407,193,766"),
+        ("+88000", "+88,000"),
+        ("\u22121442.12345", "\u22121442.12345"),
+        ("\u2013", "\u2013"),
+    ):
+        assert cordline.apart(shown) == apart
     assert cordline.count(None) == "–"
 
 

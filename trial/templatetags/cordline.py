@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
@@ -25,6 +26,7 @@ RANGE = "\u2013"
 NOTHING = "\u2013"
 """What stands where there is no number."""
 THRESHOLD = Decimal("0.05")
+_LONG = re.compile(r"(?<![.\d])[1-9]\d{4,}")
 
 
 # --- marks ----------------------------------------------------------------------------------
@@ -129,6 +131,12 @@ def signed(value: Any, decimals: Any = None) -> str:
     shown = rounded(exact, _places(decimals))
     positive = exact > 0 and any(digit in "123456789" for digit in shown)
     return f"+{shown}" if positive else shown
+
+
+@register.filter
+def apart(shown: str) -> str:
+    """Set the thousands of a printed number apart from five digits on: ``407,193,766``, but ``1442``."""
+    return _LONG.sub(lambda digits: f"{int(digits[0]):,}", shown)
 
 
 @register.filter
