@@ -56,7 +56,8 @@ _SOURCES: Mapping[str, str] = {
     "adtte": "the follow-up of the survival analysis, in the names of ADaM",
 }
 _DERIVED: Mapping[str, str] = {
-    "group": f"diagnosis and valid infusions; prolonged from infusion {protocol.PROLONGED_FROM} on",
+    "group": f"diagnosis and valid infusions; prolonged from infusion {protocol.PROLONGED_FROM} on. Without any"
+    " infusion it is that of the shorter course: keep treated = t to count a group",
     "eligible": "the last screening, and at least one infusion",
     "treated": "at least one valid infusion",
     "landmark": f"treated, alive, not transplanted and not gone on day {protocol.LANDMARK_DAY}",
