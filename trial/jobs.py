@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from trial.models import Job, Revision, User
+from trial.roles import Permission
 from trial.trail_functions import CHANNEL
 
 RUNNERS: Mapping[str, str] = MappingProxyType(
@@ -53,6 +54,17 @@ TITLES: Mapping[str, Any] = MappingProxyType(
     }
 )
 """What each kind is called."""
+
+_NEEDS: Mapping[str, Permission] = MappingProxyType(
+    {
+        "import_preview": Permission.IMPORT_FILES,
+        "import_commit": Permission.IMPORT_FILES,
+        "export": Permission.EXPORT_FILES,
+        "snapshot": Permission.FREEZE_RESULTS,
+        "paper": Permission.VIEW_ANALYSIS,
+    }
+)
+"""What whoever takes the files of each kind has to be allowed, on the day they are taken."""
 
 ABANDONED_AFTER = timedelta(seconds=30)
 MOST_ATTEMPTS = 3
@@ -132,6 +144,12 @@ def waiting() -> list[UUID]:
 def own(user: User, job_id: UUID) -> Job | None:
     """Return a job this person started, or None."""
     return Job.objects.visible_to(user).filter(pk=job_id).first()
+
+
+def may_take_files(user: User, job: Job) -> bool:
+    """Return whether a person may still take what a job made: a role can change while a file waits."""
+    needs = Permission.EXPORT_IDENTIFIED if job.parameters.get("identified") else _NEEDS[job.kind]
+    return user.may(needs)
 
 
 def cancel(job: Job) -> bool:

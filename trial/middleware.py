@@ -119,7 +119,7 @@ def refuse_unreadable_text(get_response: Answer) -> Answer:
             if rule := _unreadable(text):
                 return HttpResponse(
                     _("{place} cannot be read: {rule} Go back, remove it and send again.").format(
-                        place=place.encode("ascii", "backslashreplace").decode(), rule=rule
+                        place=place.encode("utf-8", "backslashreplace").decode(), rule=rule
                     ),
                     status=400,
                     content_type="text/plain; charset=utf-8",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from analytics.api.problems import bad
 from analytics.api.records import limit_of
 from analytics.api.security import NotAllowed, demand, person_of
 from analytics.code_version import CURRENT
-from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Column, Dataset
-from analytics.exports import bundle
+from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Column, Dataset, Kind
+from analytics.exports import bundle, taken
 from analytics.models import ExportRecord
 from analytics.selectors import Freshness
 from trial import protocol, strict_json, typed
@@ -38,8 +39,8 @@ def _(message: str) -> str:
 
 
 SOURCE = "api"
-LONGEST_PURPOSE = 300
 _FURTHEST = 10**9
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _KNOWN = ("limit", "cursor", "identified", "purpose", "population")
 
 
@@ -117,16 +118,17 @@ class _Asked:
             return ""
         demand(person_of(request), Permission.EXPORT_IDENTIFIED)
         try:
-            purpose = typed.read_text(request.GET.get("purpose", ""), most=LONGEST_PURPOSE)
+            purpose = typed.read_text(request.GET.get("purpose", ""), most=taken.LONGEST_PURPOSE)
         except Unreadable as error:
             raise bad("purpose", error.value, error.rule, error.sentence.text, error.remedy.text) from None
-        if not purpose:
+        if len(purpose.strip()) < taken.SHORTEST_PURPOSE:
             raise bad(
                 "purpose",
-                "",
+                purpose,
                 "purpose_needed",
-                _("Data that identify are given for a purpose, and none is said."),
+                _("Data that identify are given for a purpose of at least %(least)s letters."),
                 _("Send it as “purpose”; it stands in the log."),
+                least=taken.SHORTEST_PURPOSE,
             )
         return purpose
 
@@ -241,21 +243,24 @@ def _start(asked: _Asked, freshness: Freshness) -> tuple[str, int]:
             now=freshness.latest,
             then=cursor["data"],
         )
-    if not 0 <= cursor["skip"] <= _FURTHEST or "\x00" in cursor["key"]:
+    column = _key_column(asked.dataset, asked.columns())
+    is_number = column is not None and column.kind is Kind.WHOLE
+    if not 0 <= cursor["skip"] <= _FURTHEST or (is_number and not _NUMBER.fullmatch(cursor["key"])):
         raise bad("cursor", asked.cursor, "cursor", _("“%(value)s” is not a cursor."), _("Take it from the link to the next page."))  # fmt: skip
     return cursor["key"], cursor["skip"]
 
 
-def _key_column(dataset: Dataset, columns: tuple[Column, ...]) -> str:
+def _key_column(dataset: Dataset, columns: tuple[Column, ...]) -> Column | None:
     """Return the column that the rows are ordered by first, so that a page need not read those before it."""
     first = dataset.order.split(",")[0].strip()
-    return next((column.name for column in columns if column.sql == first), "")
+    return next((column for column in columns if column.sql == first), None)
 
 
 def _rows_of_query(asked: _Asked, start: tuple[str, int]) -> tuple[list[str], tuple[str, int] | None]:
     """Return the rows of a page as JSON that PostgreSQL writes itself: exact numbers, no float in between."""
     key, skip = start
-    column = _key_column(asked.dataset, asked.columns())
+    ordered_by = _key_column(asked.dataset, asked.columns())
+    column = ordered_by.name if ordered_by else ""
     query = asked.dataset.query(identified=asked.identified, population=asked.population, guarded=False)
     # the declarations' own words; a percent sign in them is none of a parameter
     query = query.replace("%", "%%")

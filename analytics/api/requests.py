@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +23,8 @@ def _(message: str) -> str:
 JSON, CSV, FHIR = "application/json", "text/csv", "application/fhir+json"
 BODIES = (JSON, FHIR)
 MOST_ROWS, USUAL_ROWS = 1000, 100
+_LONGEST_PART = 100
+_TAG = re.compile(r'(?:W/)?("[^"]*")|\*')
 
 
 def body_of(request: HttpRequest) -> Any:
@@ -60,7 +63,7 @@ def read_cursor(text: str, **kinds: type) -> dict[str, Any]:
     except (ValueError, binascii.Error, RecursionError):
         found = None
     is_ours = isinstance(found, dict) and set(found) == set(kinds)
-    if not is_ours or not all(type(found[name]) is kind for name, kind in kinds.items()):
+    if not is_ours or not all(_can_be(found[name], kind) for name, kind in kinds.items()):
         raise bad(
             "cursor",
             text,
@@ -69,6 +72,13 @@ def read_cursor(text: str, **kinds: type) -> dict[str, Any]:
             _("Take it from the link to the next page."),
         )
     return cast("dict[str, Any]", found)
+
+
+def _can_be(part: Any, kind: type) -> bool:
+    """Return whether a part of a cursor is of its type and something that the database can look for."""
+    if isinstance(part, str):
+        return kind is str and len(part) <= _LONGEST_PART and part.isprintable()
+    return type(part) is kind
 
 
 def next_link(request: HttpRequest, cursor: str) -> str:
@@ -96,8 +106,13 @@ def refuse_unknown(request: HttpRequest, known: tuple[str, ...]) -> None:
 
 
 def tags(header: str) -> list[str]:
-    """Return the tags of If-Match or If-None-Match, weak ones as strong."""
-    return [tag.strip().removeprefix("W/") for tag in header.split(",") if tag.strip()]
+    """Return the tags of If-Match or If-None-Match; what is none stays as it is and matches nothing.
+
+    Weak ones count as strong: a proxy that packs answers makes them weak, and
+    ours name exactly one version either way.
+    """
+    given = [tag.strip() for tag in header.split(",") if tag.strip()]
+    return [(found[1] or tag) if (found := _TAG.fullmatch(tag)) else tag for tag in given]
 
 
 def is_known(request: HttpRequest, tag: str) -> bool:

@@ -41,7 +41,7 @@ def once(request: HttpRequest, write: Callable[[], HttpResponse], *, about: str 
         What the trail says beside the name of the token.
     """
     by, key = person_of(request), _key(request)
-    digest = _digest(request)
+    digest = _digest(request, by)
     name = f"api.{hashlib.sha256(f'{by.pk} {key}'.encode()).hexdigest()[:40]}"
     source = f"api: {token_of(request).name}" + (f" ({about})" if about else "")
     with audit.revision(by=by, source=source, request_id=name):
@@ -96,9 +96,11 @@ def _key(request: HttpRequest) -> str:
     return key
 
 
-def _digest(request: HttpRequest) -> str:
+def _digest(request: HttpRequest, by: User) -> str:
     digest = hashlib.sha256()
     parts = (
+        # who was moved to another site is not told again what was answered at the old one
+        f"{by.role} {by.site_id}".encode(),
         (request.method or "").encode(),
         request.get_full_path().encode(),
         request.headers.get("If-Match", "").encode("utf-8", "replace"),

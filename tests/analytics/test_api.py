@@ -96,7 +96,9 @@ def test_what_identifies_needs_right_and_purpose_and_is_logged(
 ) -> None:
     plain = program.get("/datasets/subjects").json()
     assert "birth_date" not in plain["rows"][0]
-    assert rules(program.get("/datasets/subjects?identified=true")) == ["purpose_needed"]
+    for purpose in ("", "&purpose=x", "&purpose=" + "+" * 20):
+        answer = program.get(f"/datasets/subjects?identified=true{purpose}")
+        assert rules(answer) == ["purpose_needed"], "as on the page: ten letters"
     told = program.get("/datasets/subjects?identified=true&purpose=query+of+the+sponsor").json()
     assert told["rows"][0]["birth_date"] == "1975-05-04"
     kept = ExportRecord.objects.first()

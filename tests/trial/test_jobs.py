@@ -21,9 +21,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from tests.factories import by_the_software
 from trial import audit, jobs
 from trial.models import Job, Site, User
+from trial.roles import Permission, Role
 from trial.shell_progress import Printer
+
+RUNNERS, NEEDS = jobs.RUNNERS, jobs._NEEDS
 
 
 def does_it(job: Job, progress: jobs.Progress) -> dict[str, Any]:
@@ -40,10 +44,15 @@ def breaks(job: Job, progress: jobs.Progress) -> dict[str, Any]:
     raise RuntimeError(job.parameters["who"])
 
 
+def test_every_kind_says_what_taking_its_files_needs() -> None:
+    assert set(NEEDS) == set(RUNNERS)
+
+
 @pytest.fixture(autouse=True)
 def _runners(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"good": does_it, "refused": refuses, "broken": breaks}
     monkeypatch.setattr(jobs, "RUNNERS", dict.fromkeys(here, "unused"))
+    monkeypatch.setattr(jobs, "_NEEDS", dict.fromkeys(here, Permission.EXPORT_FILES))
     monkeypatch.setattr(jobs, "_runner", lambda job: here[job.kind])
 
 
@@ -410,6 +419,28 @@ def test_a_job_is_its_owners_alone(
     assert other.get(reverse("trial:job_file", args=[job.pk])).status_code == 404
     assert jobs.own(statistician, job.pk) is None
     assert jobs.latest(statistician, ["good"]) == []
+
+
+def test_a_file_is_not_given_to_whom_it_would_not_be_made_any_more(
+    data_manager: User, signed_in: Callable[[User], Client]
+) -> None:
+    """A role can change within the day for which files are kept."""
+    plain = jobs.queue("good", data_manager, {"title": "x"})
+    named = jobs.queue("good", data_manager, {"title": "x", "identified": True})
+    client = signed_in(data_manager)
+    for job, role, status in (
+        (plain, Role.DATA_MANAGER, 200),
+        (named, Role.DATA_MANAGER, 200),
+        (plain, Role.STATISTICIAN, 200),
+        (named, Role.STATISTICIAN, 403),
+        (plain, Role.MONITOR, 403),
+    ):
+        if jobs.file_of(job) is None:
+            jobs.run(job.pk)
+        with by_the_software():
+            User.objects.filter(pk=data_manager.pk).update(role=role.value)
+        answer = client.get(reverse("trial:job_file", args=[job.pk]))
+        assert answer.status_code == status, (job.parameters, role)
 
 
 def test_a_purged_file_is_said_to_be_gone(data_manager: User, signed_in: Callable[[User], Client]) -> None:

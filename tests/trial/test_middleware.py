@@ -89,7 +89,7 @@ def test_unreadable_text_is_refused_with_its_place(client: Client, text: str, pl
     assert response.status_code == 400
     assert "cannot be read" in response.text
     named = {"query": "“next”", "name": "The address", "form": "“login”", "cookie": "cookie"}[place]
-    assert named.encode("ascii", "backslashreplace").decode() in response.text
+    assert named in response.text
 
 
 @pytest.mark.parametrize("raw", [b"%ff", b"%fe%fe", b"%c3%28"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -42,6 +43,8 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def job_file(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """Send the file a job made, always as a download."""
     found = _own(request, job_id)
+    if not jobs.may_take_files(found.started_by, found):
+        raise PermissionDenied
     path = jobs.file_of(found)
     if path is None:
         return redirect("trial:job", job_id=found.pk)  # which says why there is none
