@@ -1,4 +1,4 @@
-"""What may be asked of an export, and said about a file to import."""
+"""What may be said about a file to import."""
 
 from __future__ import annotations
 
@@ -11,48 +11,13 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from analytics.datasets import DATASETS
 from analytics.import_page import kind_label
 from analytics.imports import KINDS
 from patients.imports.encodings import LABELS
 from patients.imports.options import DateOrder
 from patients.models import Laboratory
 from trial import protocol
-from trial.models import User
-from trial.roles import Permission
-
-
-class ExportForm(forms.Form):
-    """Datasets, population and how much they tell."""
-
-    datasets = forms.MultipleChoiceField(
-        label=_("Datasets"),
-        choices=[(name, f"{name}: {dataset.grain}") for name, dataset in DATASETS.items()],
-        initial=list(DATASETS),
-        widget=forms.CheckboxSelectMultiple,
-    )
-    population = forms.ChoiceField(
-        label=_("Population"),
-        required=False,
-        choices=[
-            ("", _("all subjects")),
-            *((p.value, protocol.POPULATION_LABELS[p]) for p in protocol.Population),
-        ],
-    )
-    identified = forms.BooleanField(
-        label=_("Identified: dates and free text instead of study days"),
-        required=False,
-        help_text=_("Needs a permission of its own; who exported what is kept."),
-    )
-    byte_order_mark = forms.BooleanField(
-        label=_("For spreadsheets: start files with a byte order mark"), required=False, initial=True
-    )
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not user.may(Permission.EXPORT_IDENTIFIED):
-            del self.fields["identified"]
-
+from trial.models import Site, User
 
 SEPARATOR_WORDS = {",": _("comma"), ";": _("semicolon"), "\t": _("tab"), "|": _("bar")}
 DATE_ORDERS = [
@@ -96,6 +61,14 @@ class UploadForm(ReadingForm):
         empty_label=_("none, or several"),
         help_text=_("What its files mean is remembered."),
     )
+    site = forms.ModelChoiceField(
+        label=_("Site"),
+        queryset=Site.objects.none(),
+        required=False,
+        to_field_name="code",
+        empty_label=_("as the file says"),
+        help_text=_("Of new subjects, when their file names none."),
+    )
     file = forms.FileField(label=_("File"), help_text=_("CSV or Excel (.xlsx)."), max_length=200)
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -111,6 +84,12 @@ class UploadForm(ReadingForm):
         assert isinstance(laboratory, forms.ModelChoiceField)
         kind.choices = [(name, explained.get(name, kind_label(name))) for name in KINDS]
         laboratory.queryset = Laboratory.objects.visible_to(user).filter(is_active=True)
+        site = self.fields["site"]
+        assert isinstance(site, forms.ModelChoiceField)
+        if user.site is None:
+            site.queryset = Site.objects.order_by("code")
+        else:
+            del self.fields["site"]  # who belongs to a site brings in its subjects
 
     def clean_file(self) -> UploadedFile[bytes]:
         upload: UploadedFile[bytes] = self.cleaned_data["file"]

@@ -38,6 +38,11 @@ def described() -> list[Described]:
     for kind in KINDS.values():
         needed = [field.code for field in kind.fields if field.required]
         others = [field.code for field in kind.fields if not field.required]
+        if protocol.CRITERIA[0].code in others:
+            criteria = tuple(protocol.CRITERION_AT)
+            first = criteria[0]
+            others = [code for code in others if code in criteria or not code.startswith(criteria)]
+            others += [f"{first}_evidence", f"{first}_on", "…"]
         if kind.analytes:
             others = [code for code in others if code not in LONG] + [
                 *protocol.REQUIRED_ANALYTES,

@@ -250,6 +250,25 @@ def test_template_keeps_the_rules(template: Path) -> None:
     assert not untranslated(text), f"not marked for translation: {untranslated(text)}"
 
 
+ALONE = re.compile(r"\{%\s*include\s+\"([^\"]+)\"[^%]*\bonly\s*%\}")
+
+
+def forms_without_token(text: str, with_forms: set[str]) -> list[str]:
+    """Return the forms that a template includes alone and hands no token: their button answers 403."""
+    return [m[1] for m in ALONE.finditer(text) if m[1] in with_forms and "csrf_token=csrf_token" not in m[0]]
+
+
+def test_a_form_included_alone_gets_its_token() -> None:
+    """A test client sends no token and sees nothing wrong; a browser is turned away."""
+    texts = {str(p.relative_to(ROOT / "templates")): p.read_text() for p in templates()}
+    with_forms = {name for name, text in texts.items() if re.search(r"\{%\s*csrf_token\b", text)}
+    without = {
+        name: found for name, text in texts.items() if (found := forms_without_token(text, with_forms))
+    }
+    assert not without
+    assert forms_without_token('{% include "f.html" with job=job only %}', {"f.html"}) == ["f.html"]
+
+
 def test_template_rules_see_planted_faults() -> None:
     assert INLINE.search('<p style="color:red">')
     assert INLINE.search("<script>alert(1)</script>")

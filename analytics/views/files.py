@@ -60,7 +60,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
             upload.chunks(),
             kind=kind,
             name="".join(letter if letter.isprintable() else "_" for letter in upload.name),
-            site=user.site.code if user.site else "",
+            site=_site_code(user, form),
             options={**(remembered.options if remembered else {}), **mended, **form.options()},
             laboratory=laboratory.pk if laboratory else None,
             remembered=remembered is not None,
@@ -194,6 +194,8 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "revision": written,
         "read_back": import_page.read_back(written) if written else [],
         "undone": undone_in(written) if written else None,
+        "is_gone": _is_gone(job),
+        "kept_until": None if _is_gone(job) else jobs.kept_until(job),
     }
     status = 422 if request.method == "POST" else 200
     answer = render(request, "analytics/import_preview.html", context, status=status)
@@ -252,6 +254,12 @@ def import_report(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 
 def _queue(user: User, blocks: Iterable[bytes], **parameters: Any) -> Job:
     return jobs.queue("import_preview", user, {"title": parameters["name"], **parameters}, upload=blocks)
+
+
+def _site_code(user: User, form: UploadForm) -> str:
+    """Return the site of subjects whose file names none."""
+    site = user.site or form.cleaned_data.get("site")
+    return site.code if site else ""
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -327,6 +335,15 @@ def _may_be_committed(job: Job) -> bool:
         and "file_refused" not in job.result
         and not job.result.get("undecided")
         and jobs.file_of(job, jobs.UPLOAD) is not None
+    )
+
+
+def _is_gone(job: Job) -> bool:
+    """Whether the file of a preview was deleted, a day after it was read."""
+    return (
+        job.kind == "import_preview"
+        and job.status == Job.Status.DONE
+        and jobs.file_of(job, jobs.UPLOAD) is None
     )
 
 

@@ -290,7 +290,8 @@ def _row(place: int, draw: _Draw, result: LabResult | None, doubt: Doubt) -> str
     if doubt.analyte == DAY_FIELD and draw.dated_in is not None:
         written.append(draw.dated_in)
     day = "" if draw.visited_on is None else draw.visited_on.isoformat()
-    value = day if result is None else f"{result.comparator}{result.typed_text} {result.typed_unit}".strip()
+    # what was typed has its sign in it
+    value = day if result is None else f"{result.typed_text} {result.typed_unit}".strip()
     columns = (
         place,
         doubt.analyte,

@@ -19,7 +19,7 @@ from patients.imports.peek import peek
 from patients.models import DataQuery, ImportMapping, LabResult, Patient, Visit
 from tests import factories
 from tests.analytics.test_imports import INFUSIONS, Browser
-from trial import value_reasons
+from trial import jobs, value_reasons
 from trial.models import Revision, Site, User
 from trial.refusals import Refused
 
@@ -125,6 +125,27 @@ def test_who_a_person_is_stays_behind_a_bar(tmp_path: object) -> None:
     assert seen.as_json()["values"] == [["S1"], ["█████"], ["12"]]
 
 
+# --- what is said about the file ------------------------------------------------------------
+
+
+def test_a_file_of_subjects_without_a_site_is_told_one(browser: Browser) -> None:
+    text = "subject_id,sex,age,diagnosis,recruited_on\nX1,M,45,cirrhosis,2014-12-29\n"
+    without = browser.upload(text, kind="subjects")
+    assert without.result["counts"]["refused"] == 1
+    said = browser.upload(text, kind="subjects", site="GS")
+    browser.commit(said)
+    assert Patient.objects.get(subject_id="X1").site.code == "GS"
+
+
+def test_a_file_without_rows_and_one_that_is_gone_are_said(browser: Browser) -> None:
+    empty = browser.upload("subject_id,week,alt\n")
+    page = browser.page(empty)
+    assert "a header and no row below it" in page
+    assert "Below the header in line 1 the file has no row" in page
+    jobs.file_of(empty, jobs.UPLOAD).unlink()  # type: ignore[union-attr]
+    assert "The uploaded file is gone; files are kept for 24 hours." in browser.page(empty)
+
+
 # --- rows to mend ---------------------------------------------------------------------------
 
 
@@ -146,7 +167,12 @@ def test_mended_rows_go_in_as_they_came(browser: Browser, form: str) -> None:
         "conflict": 0,
         "refused": 1,
     }
-    browser.commit(first)
+    committed = browser.commit(first)
+    page = browser.page(committed)
+    assert f'name="mends" value="{committed.pk}"' in page, (
+        "the rows to mend are asked for where the import ended"
+    )
+    assert "are kept until" in page
     text = mend(browser, first)
     assert "why refused, dates day_first" in text, "one row alone does not prove which part is the day"
     second = browser.upload(text.replace("oops", "2,5" if form == "semicolon" else "2.5"), name="mended.csv")
