@@ -187,6 +187,13 @@ class _Merge:
         return False
 
 
+def seen_at(visit: Visit, stored: Mapping[str, LabResult], version: int) -> Mapping[str, LabResult]:
+    """Return the results as they were at ``version``; nothing where nobody has written since."""
+    if visit._state.adding or version >= visit.version:
+        return {}
+    return _as_of(visit, list(stored.values()), version).results
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """The moment and the laboratory that the results of a visit share."""

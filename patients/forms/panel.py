@@ -69,9 +69,10 @@ class LabPanelForm(CorrectionForm):
         laboratories: Sequence[Laboratory] = (),
         usual_laboratory: Laboratory | None = None,
         references: Callable[[Laboratory | None, date | None], Mapping[str, Limits]] | None = None,
+        seen: Mapping[str, LabResult] | None = None,
     ) -> None:
         self.patient, self.visit, self.stored, self.last, self.today = patient, visit, stored, last, today
-        self.around, self.laboratories = around, laboratories
+        self.around, self.laboratories, self.seen = around, laboratories, seen or {}
         self.stored_hour = self._stored_hour()
         self.stored_laboratory = panel_merge.draw_of(stored.values()).laboratory_id
         super().__init__(data, initial=self._initial(suggested_day))
@@ -140,10 +141,20 @@ class LabPanelForm(CorrectionForm):
             text = self.posted(analyte.code)
             # the second name is the list that stands there where there are no scripts
             missing = self.posted(f"missing_{analyte.code}") or self.posted(f"why_{analyte.code}")
+            if stored is not None and self._is_untouched(analyte.code, text, unit, missing):
+                text, unit, missing = stored.typed_text, stored.typed_unit or unit, stored.missing_reason
         else:
             unit = (stored.typed_unit if stored else "") or preset
             text, missing = (stored.typed_text, stored.missing_reason) if stored else ("", "")
         return Row(analyte, text, unit, missing, stored, self.last.get(analyte.code), reference)
+
+    def _is_untouched(self, code: str, text: str, unit: str, missing: str) -> bool:
+        """Whether a field says what the page was opened with, so that what the other person wrote stays."""
+        was = self.seen.get(code)
+        if was is None or self.posted(f"keep_{code}"):
+            return False
+        is_same = (text.strip(), missing) == (was.typed_text, was.missing_reason)
+        return is_same and (bool(missing) or unit == was.typed_unit)
 
     def _show_stored(self) -> None:
         if self.is_bound:

@@ -15,7 +15,7 @@ from patients import actions, draws, plasma, query_marks, reference, schedule, s
 from patients.actions import panel_merge
 from patients.forms import LabPanelForm
 from patients.forms.not_done import NotDoneForm
-from patients.models import Laboratory, Patient, Visit
+from patients.models import Laboratory, LabResult, Patient, Visit
 from patients.schedule import Appointment
 from trial import idempotency, protocol, typed
 from trial.protocol import Limits
@@ -25,6 +25,7 @@ from trial.typed import Unreadable
 
 USE_UNIT = "use_"
 NEXT_SUBJECT = "next"
+_LONGEST_VERSION = 9
 
 
 @requires(Permission.ENTER_CLINICAL_DATA)
@@ -163,7 +164,15 @@ class _Entry:
             laboratories=laboratories,
             usual_laboratory=draws.usual_laboratory(patient, laboratories),
             references=self._references,
+            seen=self._seen(),
         )
+
+    def _seen(self) -> Mapping[str, LabResult]:
+        """Return the values that the page was opened with, where somebody has written since."""
+        version = self.request.POST.get("version", "")
+        if "check" in self.request.POST or not version.isdecimal() or len(version) > _LONGEST_VERSION:
+            return {}
+        return panel_merge.seen_at(self.visit, self.stored, int(version))
 
     def _day_typed(self) -> date:
         """Return the day that the draw is held against before the form is read."""

@@ -273,6 +273,28 @@ def test_the_same_key_with_other_values_is_another_intention(browser: Client, pa
     assert stored(patient)["tbil"].value == 140
 
 
+def test_nobody_is_asked_about_a_value_that_only_the_other_changed(
+    browser: Client, patient: Patient, signed_in: SignIn, data_manager: User
+) -> None:
+    factories.a_visit(patient, 1, DAY - timedelta(days=20), alt="20")
+    confirmed = {"unit_alt": "U/L", "confirm_alt": "64|U/L"}
+    assert post(browser, patient, tbil="140", alt="64", **confirmed).status_code == 302
+    audit.settle()
+    theirs = {
+        "alt": "62",
+        "unit_alt": "U/L",
+        "confirm_alt": "62|U/L",
+        "version": "1",
+        "reason": "typing_slip",
+    }
+    assert post(signed_in(data_manager), patient, tbil="140", **theirs).status_code == 302
+    audit.settle()
+    mine = {"alt": "64", "unit_alt": "U/L", "version": "1", "reason": "typing_slip"}
+    assert post(browser, patient, tbil="141", **mine).status_code == 302
+    audit.settle()
+    assert {code: int(row.value) for code, row in stored(patient).items()} == {"tbil": 141, "alt": 62}
+
+
 def test_two_coordinators_merge_and_collide(
     browser: Client, patient: Patient, signed_in: SignIn, data_manager: User
 ) -> None:
