@@ -171,6 +171,21 @@ def to_mend(fields: Mapping[str, list[str]], today: date) -> int:
     return wrong
 
 
+def _form_said(kind: str) -> str:
+    """Say what a draft is of, where the head of its page names only the subject."""
+    return {
+        "visit": _("Unscheduled labs"),
+        "screening": _("Screening"),
+        "decision": _("Decision on the course"),
+        "plan": _("Plan of an infusion"),
+        "event": _("Adverse event"),
+        "treatment": _("Treatment"),
+        "outcome": _("Outcome"),
+        "grade": _("Grade"),
+        "details": _("Details"),
+    }.get(kind, "")
+
+
 def _subjects_of(user: User, own: Iterable[Draft]) -> dict[str, Patient]:
     """Return the visible subjects that drafts are about, by code; one query."""
     codes = {code for draft in own for code in draft.place.split(":")[1:2]}
@@ -198,6 +213,8 @@ def _draft_row(draft: Draft, records: Mapping[str, Record], user: User, now: dat
     code, _colon, number = rest.partition(":")
     record = records.get(code)
     what = draft.title.split(" · Cordline")[0].strip() or draft.path
+    if what in (code, draft.path):
+        what = _form_said(kind) or what
     if kind == "visit" and number.isdigit():
         what = _("Visit week %(week)s") % {"week": number}
     elif kind == "infusion" and number.isdigit():

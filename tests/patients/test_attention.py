@@ -67,6 +67,13 @@ def test_a_draft_stands_at_its_visit_and_alone_under_its_own_number(
             path="/patients/GE-001/visits/1/",
             fields={"tbil": ["17,1,2"], "alt": ["44"], "visited_on": ["2024-01-22"]},
         )
+        drafts.keep(
+            person=coordinator,
+            place="outcome:GE-001:new",
+            path="/patients/GE-001/outcomes/",
+            fields={"what": ["x"]},
+            title="GE-001",
+        )
     client = signed_in(coordinator)
     content = client.get(reverse("patients:today")).content.decode()
     assert content.count("draft saved 10:41, 1 to mend") == 1
@@ -74,6 +81,7 @@ def test_a_draft_stands_at_its_visit_and_alone_under_its_own_number(
     alone = page(client, show="drafts")
     assert "GE-001" in alone
     assert "Continue" in alone
+    assert "Outcome draft saved 10:41" in alone, "a draft says which form it is of"
     assert "draft saved" not in page(signed_in(monitor))
 
 
