@@ -213,7 +213,21 @@ def changes(last: Reading | None, base: Reading | None, decimals: int) -> tuple[
     share = ""
     if base.value and not base.comparator:
         share = f"{sign}{with_sign(100 * difference / base.value, 0)} %"
-    return sign + with_sign(difference, decimals), share
+    # no digit of a report is hidden, and none is made up for a value that was converted
+    finest = max((_decimals_shown(each.shown) for each in (last, base)), default=decimals)
+    return sign + with_sign(difference, max(decimals, finest)), share
+
+
+def _decimals_shown(shown: str) -> int:
+    """Return how many decimals a printed value has.
+
+    Examples
+    --------
+    >>> _decimals_shown("74.5"), _decimals_shown("<10"), _decimals_shown("3.9 × 10⁷")
+    (1, 0, 0)
+    """
+    number = shown.strip("<>")
+    return len(number.partition(".")[2]) if number.replace(".", "", 1).isdigit() else 0
 
 
 def _axis(spread: Sequence[float], top: float, bottom: float, *, log: bool) -> tuple[Scale, list[float]]:
