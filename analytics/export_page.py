@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from analytics import selectors
 from analytics.cells import all_keys, tests_done
@@ -13,12 +16,16 @@ from analytics.datasets import DATASETS
 from analytics.exports import bundle, taken
 from analytics.exports.companions import Asked
 from analytics.exports.formats import FORMATS
+from analytics.exports.odm_design import CAPTURED
 from analytics.models import ExportRecord
-from trial import audit, jobs
+from trial import audit, jobs, protocol
 from trial.models import Job, User
 
 SHOWN = 20
 """Entries of the log on the page."""
+SOURCES = {"browser": _("browser"), "command": _("command line"), "api": _("API")}
+"""Where something was taken from, in words."""
+_PLACES = {name: place for place, name in enumerate(DATASETS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,9 @@ class Taken:
     record: ExportRecord
     rows: int
     datasets: str
+    format: str
+    source: str
+    population: str
 
 
 def lines() -> list[Line]:
@@ -70,14 +80,36 @@ def _results_counted() -> dict[str, int]:
 
 def sizes(found: list[Line]) -> dict[str, int]:
     """Return about how many bytes all datasets have in each format."""
-    cells = sum(line.rows * line.columns for line in found)
-    return {code: int(cells * form.bytes_per_cell) for code, form in FORMATS.items()}
+    cells = {line.name: line.rows * line.columns for line in found}
+    captured = sum(cells[name] for name in CAPTURED)
+    total = sum(cells.values())
+    return {
+        # a common file holds what was captured, and nothing derived
+        code: int((captured if form.together else total) * form.bytes_per_cell)
+        for code, form in FORMATS.items()
+    }
 
 
 def log(user: User) -> Iterator[Taken]:
     """Yield the newest entries of the log that somebody may see."""
     for record in taken.visible_to(user)[:SHOWN]:
-        yield Taken(record, sum(record.rows.values()), ", ".join(record.rows))
+        form = FORMATS.get(record.format)
+        population = record.population
+        yield Taken(
+            record,
+            sum(record.rows.values()),
+            _named(record.rows),
+            gettext(form.label) if form else record.format,
+            str(SOURCES.get(record.source, record.source)),
+            str(protocol.POPULATION_LABELS[protocol.Population(population)]) if population else "",
+        )
+
+
+def _named(rows: Mapping[str, int]) -> str:
+    """Return the datasets of an entry in the declared order; the database keeps its own."""
+    if set(DATASETS) <= set(rows):
+        return gettext("all datasets")
+    return ", ".join(sorted(rows, key=lambda name: _PLACES.get(name, len(_PLACES))))
 
 
 def own_jobs(user: User) -> list[Job]:
