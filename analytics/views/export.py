@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from analytics import export_page
+from analytics.datasets import DATASETS
 from analytics.export_form import ExportForm
 from analytics.exports.formats import FORMATS
 from trial import idempotency
@@ -19,7 +20,8 @@ from trial.roles import Permission, requires
 def export(request: HttpRequest) -> HttpResponse:
     """Choose what to export; the work itself is a job."""
     assert isinstance(request.user, User)
-    form = ExportForm(request.POST or None, user=request.user)
+    named = [name for name in request.GET.getlist("dataset") if name in DATASETS]
+    form = ExportForm(request.POST or None, user=request.user, initial={"datasets": named} if named else None)
     if request.method == "POST" and form.is_valid():
         wanted = {**form.wanted(), "title": _title(form)}
         job = idempotency.queue_once(request, "export", by=request.user, parameters=wanted)

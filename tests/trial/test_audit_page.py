@@ -189,6 +189,7 @@ def test_time_is_local_with_utc_in_the_hint(
     made = Revision.objects.get(number=world["own"]).made_at
     assert f'title="{made:%Y-%m-%d %H:%M:%S} UTC"' in text
     assert f"{made + timedelta(hours=8):%Y-%m-%d %H:%M:%S}" in text
+    assert "Times of Asia/Shanghai;" in signed_in(coordinator).get("/audit/").content.decode()
 
 
 def test_earlier_and_later_skip_what_may_not_be_seen(

@@ -27,6 +27,8 @@ def audit_log(request: HttpRequest) -> HttpResponse:
         "form": form,
         "page": page,
         "zone": eyes.zone,
+        "zone_name": str(eyes.zone),
+        "may_export": request.user.may(Permission.EXPORT_FILES),
         "sees_all": eyes.sees_all,
         "may_lock": request.user.may(Permission.LOCK),
         "is_narrowed": any(request.GET.get(name) for name in form.fields if name not in {"before", "after"}),
