@@ -9,6 +9,7 @@ refused with their place.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
@@ -26,6 +27,7 @@ def _(message: str) -> str:
 
 
 MOST_LEVELS = 40
+_NOT_STORED = re.compile("[\x00\ud800-\udfff]")
 
 
 class JsonNumber(str):
@@ -113,6 +115,8 @@ def _refuse_what_no_field_holds(found: Any) -> None:
         value, level = waiting.pop()
         if level > MOST_LEVELS:
             raise _too_deep()
+        if isinstance(value, JsonNumber):
+            continue
         if isinstance(value, str):
             _refuse_text(value)
         elif isinstance(value, dict):
@@ -122,17 +126,17 @@ def _refuse_what_no_field_holds(found: Any) -> None:
 
 
 def _refuse_text(text: str) -> None:
-    for place, character in enumerate(text, start=1):
-        if character == "\x00" or "\ud800" <= character <= "\udfff":
-            raise Unreadable(
-                "control_character",
-                text,
-                Sentence(
-                    _("Character %(place)s of a text cannot be stored (U+%(code)s)."),
-                    {"place": place, "code": f"{ord(character):04X}"},
-                ),
-                Sentence(_("Remove it and send again.")),
-            )
+    found = _NOT_STORED.search(text)
+    if found is not None:
+        raise Unreadable(
+            "control_character",
+            text,
+            Sentence(
+                _("Character %(place)s of a text cannot be stored (U+%(code)s)."),
+                {"place": found.start() + 1, "code": f"{ord(found[0]):04X}"},
+            ),
+            Sentence(_("Remove it and send again.")),
+        )
 
 
 # --- writing --------------------------------------------------------------------------------
