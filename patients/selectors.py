@@ -144,12 +144,23 @@ def life(patient: Patient, *, but_for_deaths: bool = False) -> Life:
 
 
 def last_seen_on(patient: Patient) -> date | None:
-    """Return the day of the last valid visit or infusion."""
-    days = Patient.objects.filter(pk=patient.pk).aggregate(
-        visit=Max("visits__visited_on", filter=Q(visits__voided_at__isnull=True)),
-        infusion=Max("infusions__given_on", filter=Q(infusions__voided_at__isnull=True)),
-    )
-    return max((day for day in days.values() if day is not None), default=None)
+    """Return the last day on which something valid happened to a subject, other than an outcome.
+
+    Everything counts that a form refuses after a death, so that neither order of
+    entry lets the two stand together.
+    """
+    last = {
+        Visit: ("visited_on",),
+        Screening: ("screened_on",),
+        AdverseEvent: ("onset_on", "ended_on"),
+        Treatment: ("started_on", "ended_on"),
+    }
+    given = Patient.objects.filter(pk=patient.pk, infusions__voided_at__isnull=True)
+    found: list[dict[str, date | None]] = [given.aggregate(day=Max("infusions__given_on"))]
+    for model, names in last.items():
+        rows = model._default_manager.filter(patient=patient, voided_at__isnull=True)
+        found.append(rows.aggregate(**{name: Max(name) for name in names}))
+    return max((day for days in found for day in days.values() if day is not None), default=None)
 
 
 # --- visits and what was measured -----------------------------------------------------------

@@ -83,10 +83,12 @@ def _refuse_outcome_day(patient: Patient, kind: OutcomeKind, day: date) -> None:
             day.isoformat(),
             "seen_after_death",
             Sentence(
-                _("The subject was seen on %(seen)s, after %(day)s."),
+                _("Something is recorded for %(seen)s, after %(day)s."),
                 {"seen": last.isoformat(), "day": day.isoformat()},
             ),
-            Sentence(_("Correct the date of death, or void the visit or infusion first.")),
+            Sentence(
+                _("Correct the date of death, or first the visit, infusion, event or treatment after it.")
+            ),
         )
 
 

@@ -100,10 +100,18 @@ def _refuse_outcomes(table: Table) -> None:
         remedy=Sentence(_("Check the date against the record.")),
         gaps={"day": "s.date::text", "recruited": "p.recruited_on::text"},
     )
-    seen = (
-        "greatest((SELECT max(v.visited_on) FROM patients_visit v WHERE v.patient_id = p.id AND v.voided_at IS NULL),"
-        " (SELECT max(i.given_on) FROM infusions_infusion i WHERE i.patient_id = p.id AND i.voided_at IS NULL))"
+    # as patients.selectors.last_seen_on has it for the form
+    seen = ", ".join(
+        f"(SELECT max(greatest({days})) FROM {source} x WHERE x.patient_id = p.id AND x.voided_at IS NULL)"
+        for source, days in (
+            ("patients_visit", "x.visited_on"),
+            ("infusions_infusion", "x.given_on"),
+            ("patients_screening", "x.screened_on"),
+            ("patients_adverseevent", "x.onset_on, x.ended_on"),
+            ("patients_treatment", "x.started_on, x.ended_on"),
+        )
     )
+    seen = f"greatest({seen})"
     refuse_where(
         f"(SELECT s.line, s.date, {seen} AS seen FROM {_OF_SUBJECT} WHERE s.event = '{_DEATH}') s"
         " WHERE s.seen > s.date",
@@ -111,8 +119,10 @@ def _refuse_outcomes(table: Table) -> None:
         rule="seen_after_death",
         column=header,
         value="s.date::text",
-        sentence=Sentence(_("The subject was seen on %(seen)s, after %(day)s."), {"seen": "", "day": ""}),
-        remedy=Sentence(_("Correct the date of death, or void the visit or infusion first.")),
+        sentence=Sentence(_("Something is recorded for %(seen)s, after %(day)s."), {"seen": "", "day": ""}),
+        remedy=Sentence(
+            _("Correct the date of death, or first the visit, infusion, event or treatment after it.")
+        ),
         gaps={"seen": "s.seen::text", "day": "s.date::text"},
     )
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from patients import actions
+from patients.actions import EventEntry
 from patients.entries import AnswerEntry
 from patients.facts import FactEntry
 from patients.models import (
@@ -378,13 +379,24 @@ def test_an_outcome_is_recorded_once_and_corrected_with_a_reason(patient: Patien
     assert (again.pk, again.happened_on, again.version) == (first.pk, DAY + timedelta(days=10), 2)
 
 
-def test_a_death_is_not_before_the_last_visit_or_infusion(patient: Patient, coordinator: User) -> None:
+def test_a_death_is_not_before_anything_that_is_recorded(patient: Patient, coordinator: User) -> None:
     factories.a_visit(patient, 0, DAY + timedelta(days=5), tbil="140")
     infusion = factories.an_infusion(patient, 1, DAY + timedelta(days=7))
     with pytest.raises(Refused) as refused:
         end(patient, coordinator, "death", DAY + timedelta(days=6))
     assert rules(refused) == {"happened_on": "seen_after_death"}
     assert infusion.given_on.isoformat() in str(refused.value.problems[0])
+    event = actions.record_event(
+        patient=patient,
+        by=coordinator,
+        entry=EventEntry(term="Fever", grade=1, onset_on=DAY + timedelta(days=8)),
+    )
+    audit.settle()
+    with pytest.raises(Refused) as refused:
+        end(patient, coordinator, "death", DAY + timedelta(days=7))
+    assert event.onset_on.isoformat() in str(refused.value.problems[0])
+    actions.void_event(event=event, by=coordinator, reason="belonged to another subject or visit")
+    audit.settle()
     assert end(patient, coordinator, "death", DAY + timedelta(days=7)).kind == "death"
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from patients import actions
-from patients.actions import AnswerEntry, TreatmentEntry
+from patients.actions import AnswerEntry, EventEntry, TreatmentEntry
 from patients.imports.events import Events
 from patients.imports.importing import Counts, Outcome, opened
 from patients.imports.kinds import Context, Kind
@@ -277,6 +277,7 @@ def test_the_three_kinds_of_events(bring_in: Import, patient: Patient) -> None:
         ("antiviral,Entecavir,2024-02-01", "time", "hour_needed"),
         ("lost,,2024-01-07", "date", "before_recruitment"),
         ("death,,2024-02-19", "date", "seen_after_death"),
+        ("death,,2024-02-20", "date", "seen_after_death"),
         ("transplant,heart,2024-03-01", "term", "not_of_this_event"),
         ("withdrawal,,2024-13-01", "date", "impossible_date"),
     ],
@@ -288,6 +289,10 @@ def test_an_event_that_cannot_be(
     actions.record_treatment(
         patient=patient, by=audit.service_account(),
         entry=TreatmentEntry(kind="antiviral", agent="Entecavir", started_on=date(2024, 2, 1), started_at=time(9)),
+    )  # fmt: skip
+    actions.record_event(
+        patient=patient, by=audit.service_account(),
+        entry=EventEntry(term="Cough", grade=1, onset_on=date(2024, 2, 3), ended_on=date(2024, 2, 21)),
     )  # fmt: skip
     audit.settle()
     cells = row.split(",")
