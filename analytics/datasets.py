@@ -243,7 +243,8 @@ AUDIT = Dataset(
         ),
     ),
     "trial_auditentry e JOIN trial_revision n ON n.id = e.revision_id AND n.number IS NOT NULL"
-    " JOIN trial_user u ON u.id = n.actor_id LEFT JOIN patients_patient p ON p.id = e.patient_id",
+    " JOIN trial_user u ON u.id = n.actor_id LEFT JOIN patients_patient p ON p.id = e.patient_id"
+    " LEFT JOIN member ON member.id = p.id",
     "n.number, e.id",
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from analytics.exports.companions import Asked
 from analytics.exports.formats import FORMATS
 from analytics.exports.odm_design import CAPTURED
 from analytics.models import ExportRecord
-from trial import audit, jobs, protocol
+from trial import audit, jobs
 from trial.models import Job, User
 
 SHOWN = 20
@@ -48,7 +48,6 @@ class Taken:
     datasets: str
     format: str
     source: str
-    population: str
 
 
 def lines() -> list[Line]:
@@ -94,14 +93,12 @@ def log(user: User) -> Iterator[Taken]:
     """Yield the newest entries of the log that somebody may see."""
     for record in taken.visible_to(user)[:SHOWN]:
         form = FORMATS.get(record.format)
-        population = record.population
         yield Taken(
             record,
             sum(record.rows.values()),
             _named(record.rows),
             gettext(form.label) if form else record.format,
             str(SOURCES.get(record.source, record.source)),
-            str(protocol.POPULATION_LABELS[protocol.Population(population)]) if population else "",
         )
 
 

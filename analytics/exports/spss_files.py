@@ -7,12 +7,13 @@ of every statistic; the column of reasons stands beside it as everywhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from analytics.datasets import Kind
+from analytics.datasets import Column, Kind
 from analytics.exports import whole_frames
 from analytics.exports.code_lists import MISSING, labels_of, reason_of
 from analytics.exports.formats import TooLarge, Wrote
@@ -64,10 +65,7 @@ def write(table: Table, path: Path) -> Wrote:
         frame[name] = frame[name].where(frame[name].notna() | coded.isna(), coded)
         labels[name] = {float(CODES[code]): label for code, label in MISSING.items()}
     lowest, highest = min(CODES.values()), max(CODES.values())
-    names = {
-        column.name: f"{column.name}_" if column.name.upper() in _RESERVED else column.name
-        for column in columns
-    }
+    names = names_of(columns)
     pyreadstat.write_sav(
         frame.rename(columns=names),
         path,
@@ -87,6 +85,14 @@ def write(table: Table, path: Path) -> Wrote:
     if reasons:
         notes.append(REASONS_SAID.format(lowest=lowest, highest=highest))
     return Wrote(len(frame), tuple(names.values()), tuple(notes))
+
+
+def names_of(columns: Iterable[Column]) -> dict[str, str]:
+    """Return the name of each column in the file: words of SPSS's own language get a line at their end."""
+    return {
+        column.name: f"{column.name}_" if column.name.upper() in _RESERVED else column.name
+        for column in columns
+    }
 
 
 def _formats(table: Table, names: dict[str, str]) -> dict[str, str]:

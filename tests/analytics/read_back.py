@@ -2,13 +2,15 @@
 
 CSV: the standard library. Excel: openpyxl and calamine (neither is XlsxWriter). Stata and
 SAS: pandas' own readers (ReadStat wrote). Parquet: polars' own reader (Arrow wrote). SPSS:
-no second reader comes from the package index, so ReadStat reads here, and PSPP and R
-where the machine has them.
+no second reader comes from the package index, so ReadStat reads here, and PSPP, which
+shares nothing with it, where the machine has it.
 """
 
 from __future__ import annotations
 
 import csv
+import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +20,7 @@ from typing import Any
 from django.db import connection
 
 from analytics.datasets import Column, Dataset, Kind
-from analytics.exports import bundle, sas_files, stata_files
+from analytics.exports import bundle, sas_files, spss_files, stata_files
 from analytics.exports.companions import Asked
 
 Rows = list[list[Any]]
@@ -148,6 +150,30 @@ def read_sav(path: Path, columns: Sequence[Column]) -> Rows:
     ]
 
 
+def read_pspp(path: Path, columns: Sequence[Column]) -> Rows:
+    """Read what PSPP makes of the file: user-missing as nothing, moments to the second."""
+    turned = path.with_suffix(".pspp.csv")
+    subprocess.run(
+        ["pspp-convert", "--recode", str(path), str(turned)], capture_output=True, check=True, timeout=120
+    )
+    with turned.open(encoding="utf-8", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    assert head == list(spss_files.names_of(columns).values())
+    return [[_of_pspp(text, c.kind) for text, c in zip(row, columns, strict=True)] for row in rows]
+
+
+def _of_pspp(text: str, kind: Kind) -> Any:
+    if kind in {Kind.TEXT, Kind.CODE}:
+        return _trimmed(text) or None
+    text = text.strip()
+    if not text:
+        return None
+    if kind in {Kind.DATE, Kind.TIME}:  # written as 03/31/2026 17:05:59
+        moment = datetime.fromisoformat(f"{text[6:10]}-{text[:2]}-{text[3:5]}{text[10:]}")
+        return moment.date() if kind is Kind.DATE else moment
+    return float(text) if kind is Kind.NUMBER else int(text)
+
+
 def _of_frame(value: Any, kind: Kind) -> Any:
     value = _trimmed(value)
     if value is None or kind in {Kind.TEXT, Kind.CODE}:
@@ -226,16 +252,33 @@ def _of_sas(value: Any, kind: Kind) -> Any:
     return value
 
 
+HAS_PSPP = shutil.which("pspp-convert") is not None
 READERS: dict[str, list[Callable[[Path, Sequence[Column]], Rows]]] = {
     "csv": [read_csv],
     "xlsx": [read_xlsx, read_calamine],
-    "sav": [read_sav],
+    "sav": [read_sav, read_pspp] if HAS_PSPP else [read_sav],
     "dta": [read_dta],
     "xpt": [read_xpt],
     "parquet": [read_parquet],
 }
 IN_DOUBLES = frozenset({"sav", "dta", "xpt"})
 WITHOUT_TRAILING_SPACES = frozenset({"sav", "xpt"})
+
+
+def all_differences(
+    path: Path, dataset: Dataset, wanted: Rows, form: str, *, identified: bool
+) -> Iterable[str]:
+    """Yield what any reader of a format finds that is not the same."""
+    columns = dataset.shown(identified=identified)
+    for reader in READERS[form]:
+        had = _with_short_line_ends(wanted) if reader is read_pspp else wanted
+        for what in differences(reader(path, columns), had, columns, form):
+            yield f"{form} {dataset.name} {reader.__name__}: {what}"
+
+
+def _with_short_line_ends(rows: Rows) -> Rows:
+    """Return the rows as PSPP writes them on: it shortens the two letters of a line end to one."""
+    return [[v.replace("\r\n", "\n") if isinstance(v, str) else v for v in row] for row in rows]
 
 
 def differences(found: Rows, wanted: Rows, columns: Sequence[Column], form: str) -> Iterable[str]:
@@ -263,5 +306,7 @@ def _same(got: Any, want: Any, kind: Kind, form: str) -> bool:
         return Decimal(got) == Decimal(str(want))
     if kind is Kind.TIME:
         # binary formats count seconds or days in doubles
+        if form == "sav" and not got.microsecond:
+            want = want.replace(microsecond=0)  # PSPP writes no parts of a second
         return bool(abs(got - want) <= timedelta(microseconds=0 if form in {"csv", "parquet"} else 1000))
     return bool(got == want)

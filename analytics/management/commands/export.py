@@ -180,7 +180,8 @@ class Command(BaseCommand):
             return
         out.mkdir(parents=True, exist_ok=True)
         with snapshots.opened(frozen) as archive:
-            for name in names or archive.namelist():
+            # files of a snapshot never travel without what names the snapshot
+            for name in [*names, snapshots.MANIFEST] if names else archive.namelist():
                 archive.extract(name, out)
                 self.stderr.write(name)
 
