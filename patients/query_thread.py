@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ from patients.printing import in_print
 from patients.query_life import Step, steps
 from trial import protocol, units
 from trial import trail_words as words
-from trial.models import User
+from trial.models import AuditEntry, User
 from trial.roles import Role
 
 MOST_EARLIER = 4
@@ -76,6 +76,15 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The value as it stood when the question was asked, and who changed it first."""
+
+    typed: str
+    changed_at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """The value in question, as it stands now."""
 
@@ -85,6 +94,7 @@ class Value:
     laboratory: str
     sampled_at: datetime | None
     earlier: tuple[Earlier, ...]
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +200,30 @@ def _value(query: DataQuery) -> Value | None:
             Earlier(words.draw_label(_visit(r.visit)), r.visit.visited_on, _shown(r))
             for r in reversed(before)
         ),
+        asked=_asked(query, here),
     )
+
+
+def _asked(query: DataQuery, result: LabResult) -> Asked | None:
+    """Return what was asked about, or None while it stands unchanged."""
+    entries = AuditEntry.objects.filter(
+        table=LabResult._meta.db_table,
+        row=result.pk,
+        op=AuditEntry.Op.UPDATE,
+        revision__made_at__gt=query.opened_at,
+    )
+    for entry in entries.select_related("revision__actor").order_by("pk"):
+        old, new = (_typed(row or {}) for row in (entry.old, entry.new))
+        if old != new:
+            return Asked(old, entry.revision.made_at, str(entry.revision.actor.shown_name))
+    return None
+
+
+def _typed(row: Mapping[str, object]) -> str:
+    """Return what a row of the trail says as typed: a value with its unit, or why there is none."""
+    if reason := row.get("missing_reason"):
+        return str(words.value_text(LabResult._meta.db_table, "missing_reason", reason, words.Names()))
+    return f"{row.get('typed_text') or ''} {units.symbol(str(row.get('typed_unit') or ''))}".strip()
 
 
 def _visit(visit: Visit) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from patients import query_list, query_marks
 from patients.actions import queries as actions
 from patients.actions.queries import About
 from patients.edit_checks import Doubt
-from patients.models import DataQuery, Patient, QueryMessage, Visit
+from patients.models import DataQuery, LabResult, Patient, QueryMessage, Visit
 from tests import factories
 from trial import audit
 from trial.models import User
@@ -78,6 +79,15 @@ def test_a_thread_shows_the_value_the_rule_and_the_way_to_the_field(
     assert "Outside the range that values of this disease usually lie in." in page
     assert "140.0 µmol/L" in page
     assert "/patients/GE-001/visits/4/#id_tbil" in page
+    assert "When asked" not in page
+    result = LabResult.objects.get(visit=doubted.visit, analyte="tbil")
+    with factories.by_the_software():
+        result.typed_text, result.value = "82", Decimal(82)
+        result.save(update_fields=["typed_text", "value"])
+    audit.settle()
+    changed = signed_in(coordinator).get(address(doubted)).content.decode()
+    assert "<strong>82 µmol/L</strong>" in changed
+    assert "<dt>When asked</dt><dd>8.2 µmol/L" in changed
 
 
 def test_a_check_speaks_the_readers_language(doubted: DataQuery, coordinator: User) -> None:
