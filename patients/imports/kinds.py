@@ -287,10 +287,14 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
                 for name in {**cells[line], **cells.get(other, {})}
                 if cells[line].get(name) != cells.get(other, {}).get(name)
             ]
-            stored["text"] = _(
-                "The file has %(key)s more than once: also in line %(lines)s; here / there: %(differences)s."
+            stored["text"] = (
+                _(
+                    "The file has %(key)s more than once: also in line %(lines)s; here / there: %(differences)s."
+                )
+                if differences
+                else _("The file has %(key)s more than once: also in line %(lines)s, which says the same.")
             )
-            stored["values"]["differences"] = "; ".join(differences[:6]) or "="
+            stored["values"]["differences"] = "; ".join(differences[:6])
             cursor.execute(
                 f"UPDATE {PROBLEMS} SET sentence = %s::jsonb WHERE rule = 'twice' AND line = %s",
                 [json.dumps(stored), line],
