@@ -195,12 +195,11 @@ def _visit(visit: protocol.ScheduledVisit, facts: Facts, start: date | None, tod
         state = State.MISSED
     else:
         last = max(start + timedelta(days=visit.analysis_days[1]), closes_on + timedelta(days=ENTRY_DAYS))
-        shut = closes_on
         if facts.ended_on is not None:
-            # nothing is drawn after the end; what was drawn before may still come back
-            shut = min(closes_on, max(facts.ended_on, opens_on))
-            last = min(last, shut + timedelta(days=ENTRY_DAYS))
-        state = _state(opens_on, shut, last + timedelta(days=1), today)
+            # nothing is drawn after the end, which closes the window; what was drawn before may still come back
+            closes_on = min(closes_on, max(facts.ended_on, opens_on))
+            last = min(last, closes_on + timedelta(days=ENTRY_DAYS))
+        state = _state(opens_on, closes_on, last + timedelta(days=1), today)
     return Appointment(Kind.VISIT, visit.week, state, due_on, opens_on, closes_on, seen_on)
 
 

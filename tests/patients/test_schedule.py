@@ -177,3 +177,5 @@ def test_what_was_drawn_before_the_end_is_waited_for_14_days(treated: Facts) -> 
     assert [week_4(days) for days in (0, 1, schedule.ENTRY_DAYS, schedule.ENTRY_DAYS + 1)] == [
         State.OPEN, State.OVERDUE, State.OVERDUE, State.MISSED,
     ]  # fmt: skip
+    late = visit(facts, 4, on(31))
+    assert (late.closes_on, late.days_past(on(31))) == (ended, 3), "the end closes the window"
