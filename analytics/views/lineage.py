@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from analytics import cell_history, looks, moved, moves, score_history, selectors
+from analytics.cells import AGE, SEX
 from analytics.views.asked import cell_key, number
 from patients import selectors as subjects
 from trial import clock, protocol
@@ -63,7 +64,7 @@ def history(request: HttpRequest) -> HttpResponse:
                 "population_label": protocol.POPULATION_LABELS[Population(key.population)],
                 "decimals": protocol.decimals_of(key.analyte) if key.analyte in protocol.MEASURED else 1,
                 "unit": protocol.unit_of(key.analyte),
-                "has_rows": key.analyte in protocol.MEASURED,
+                "has_rows": key.analyte in (*protocol.MEASURED, AGE, SEX),
                 "found": found,
                 "freshness": freshness,
                 "zone": trail.reader(request.user).zone,
