@@ -229,7 +229,10 @@ def a_nasty_study(seed: int) -> None:
 def events_of(patient: Patient, first: date, chance: random.Random) -> None:
     by = audit.service_account()
     known = datetime.combine(first + timedelta(days=3), time(4, 5, 6), UTC)
-    for term in {f"something {a_text(chance)}"[:120], "Fever"}:
+    for term in (
+        f"something {a_text(chance)}"[:120],
+        "Fever",
+    ):  # a set would deal other texts in every process
         is_serious = chance.random() < 0.5
         actions.record_event(
             patient=patient, by=by,
