@@ -271,12 +271,12 @@ def all_differences(
     """Yield what any reader of a format finds that is not the same."""
     columns = dataset.shown(identified=identified)
     for reader in READERS[form]:
-        had = _with_short_line_ends(wanted) if reader is read_pspp else wanted
+        had = with_short_line_ends(wanted) if reader is read_pspp else wanted
         for what in differences(reader(path, columns), had, columns, form):
             yield f"{form} {dataset.name} {reader.__name__}: {what}"
 
 
-def _with_short_line_ends(rows: Rows) -> Rows:
+def with_short_line_ends(rows: Rows) -> Rows:
     """Return the rows as PSPP writes them on: it shortens the two letters of a line end to one."""
     return [[v.replace("\r\n", "\n") if isinstance(v, str) else v for v in row] for row in rows]
 

@@ -13,6 +13,7 @@ from django.db import connection
 
 from analytics.datasets import LABS_LONG
 from analytics.exports import bundle
+from analytics.exports.formats import FORMATS
 from patients.models import LabResult, Visit
 from tests.benchmarks import cohort
 from tests.benchmarks.stopwatch import MakeTable, Way
@@ -20,6 +21,9 @@ from trial import audit
 
 PATIENTS = 4_250
 """So many have about twenty thousand visits."""
+
+FEWER_PATIENTS = 900
+"""So many have about fifty thousand values."""
 
 TABLES = ("patients_visit", "patients_labresult")
 
@@ -183,6 +187,41 @@ def test_export(files: Path, table: MakeTable, tmp_path: Path) -> None:
     results.note(
         f"most memory that Python held at once: {peak(lambda: drained(bundle.blocks(LABS_LONG))):.1f} MiB"
     )
+
+
+def test_export_formats(db: None, table: MakeTable, tmp_path: Path) -> None:
+    cohort.import_study(cohort.write(tmp_path, FEWER_PATIENTS))
+    analyze()
+    query = LABS_LONG.query(identified=False)
+
+    def write(form: str) -> Callable[[], object]:
+        return lambda: bundle.write(tmp_path / form, [LABS_LONG], format=form)
+
+    results = table(
+        f"Export of {LabResult.objects.count()} values in each format, with checksum and manifest"
+    )
+    results.measure(
+        {"COPY of the same query as CSV": Way(lambda: drained(raw(query)))}
+        | {f"cordline: {form.label}": Way(write(form.code)) for form in FORMATS.values()}
+    )
+    grown = ", ".join(f"{form.label} {grown_by(write(form.code)):.0f}" for form in FORMATS.values())
+    results.note(f"most memory of the process beyond what it had before, MiB, one after the other: {grown}")
+
+
+def grown_by(act: Callable[[], object]) -> float:
+    """Return by how many MiB the process grew at most, what libraries hold outside Python included."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the largest size so far
+        before = resident("VmRSS")
+        act()
+        return resident("VmHWM") - before
+    except OSError:  # not Linux
+        return float("nan")
+
+
+def resident(what: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 2**10
 
 
 def peak(act: Callable[[], object]) -> float:
