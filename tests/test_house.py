@@ -201,6 +201,8 @@ UNSAFE = re.compile(r"\|\s*safe\b|autoescape\s+off")
 TRANSLATED = re.compile(r"\{%\s*blocktrans(?:late)?\b.*?\{%\s*endblocktrans(?:late)?\s*%\}", re.DOTALL)
 CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}|\{%\s*comment\s*%\}.*?\{%\s*endcomment\s*%\}", re.DOTALL)
 TAG = re.compile(r"<(script|svg:style)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# what is the same in every language says so itself, to browsers too
+SAME_EVERYWHERE = re.compile(r"<(pre|code|a|strong)\b[^>]*\stranslate=\"no\"[^>]*>.*?</\1>", re.DOTALL)
 WORD = re.compile(r"[A-Za-z]{2,}")
 SPOKEN_ATTRIBUTE = re.compile(r"\b(?:aria-label|title|placeholder|alt|data-confirm)\s*=\s*\"([^\"]*)\"")
 NAMES = {
@@ -216,6 +218,8 @@ NAMES = {
     "Ctrl",
     "Alt",
     "SHA",
+    "OpenAPI",
+    "FHIR",
     "PNG",
     "SVG",
     "PDF",
@@ -235,7 +239,7 @@ def untranslated(text: str) -> list[str]:
     # an attribute may hold "<" inside a template tag, so code goes before tags
     bare = CODE.sub(" ", TRANSLATED.sub(" ", text))
     spoken = [match.group(1) for match in SPOKEN_ATTRIBUTE.finditer(bare)]
-    visible = TAG.sub(" ", bare)
+    visible = TAG.sub(" ", SAME_EVERYWHERE.sub(" ", bare))
     words = WORD.findall(re.sub(r"&[a-z]+;", " ", visible)) + [
         w for text in spoken for w in WORD.findall(text)
     ]
