@@ -19,7 +19,16 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.worksheet.worksheet import Worksheet
 
 HEADER = ["subject_id", "week", "visit_date", "alt", "tbil", "tbil_unit", "inr", "notes"]
-CHINESE = ["受试者编号", "访视周", "访视日期", "谷丙转氨酶", "总胆红素", "总胆红素单位", "国际标准化比值", "备注"]
+CHINESE = [
+    "受试者编号",
+    "访视周",
+    "访视日期",
+    "谷丙转氨酶",
+    "总胆红素",
+    "总胆红素单位",
+    "国际标准化比值",
+    "备注",
+]
 ROWS = [
     ["S001", "0", "2015-01-05", "312", "285.5", "umol/L", "2.11", ""],
     ["S001", "1", "2015-01-12", "198", "241", "umol/L", "1.98", ""],
@@ -97,7 +106,9 @@ def text(
 
 
 def _comma(table: list[list[str]]) -> list[list[str]]:
-    return [[cell.replace(".", ",") if at in (3, 4, 6) else cell for at, cell in enumerate(row)] for row in table]
+    return [
+        [cell.replace(".", ",") if at in (3, 4, 6) else cell for at, cell in enumerate(row)] for row in table
+    ]
 
 
 def _long() -> bytes:
@@ -117,7 +128,9 @@ def typed(row: list[str]) -> list[object]:
     return [row[0], int(row[1]), day, float(row[3]), float(row[4]), row[5], float(row[6]), row[7] or None]
 
 
-def book(edit: Callable[[openpyxl.Workbook, Worksheet], None] = lambda book, sheet: None) -> Callable[[], bytes]:
+def book(
+    edit: Callable[[openpyxl.Workbook, Worksheet], None] = lambda book, sheet: None,
+) -> Callable[[], bytes]:
     def make() -> bytes:
         made = openpyxl.Workbook()
         sheet = made.active
@@ -140,7 +153,10 @@ def repacked(
 
     def make() -> bytes:
         saved = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(book()())) as old, zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as new:
+        with (
+            zipfile.ZipFile(io.BytesIO(book()())) as old,
+            zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as new,
+        ):
             for name in old.namelist():
                 new.writestr(name, replace(name, old.read(name)))
             for name, data in (add or {}).items():
@@ -245,7 +261,9 @@ def _nul(name: str, data: bytes) -> bytes:
 
 
 def _wide_xml(name: str, data: bytes) -> bytes:
-    hidden = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]><worksheet>&b;</worksheet>'
+    hidden = (
+        '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]><worksheet>&b;</worksheet>'
+    )
     return hidden.encode("utf-16") if name == _SHEET else data
 
 
