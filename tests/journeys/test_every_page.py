@@ -38,6 +38,7 @@ FRAGMENTS = {
     "trial:job",
     "trial:remove_codes",
     "trial:reset_password",
+    "trial:revoke_token",
     "trial:set_active",
     "trial:unlock",
     "trial:job_file",
