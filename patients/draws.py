@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.db.models import Min
 from django.utils import timezone
 
 from patients import edit_checks, selectors, upstairs
@@ -34,7 +35,13 @@ def around(
     ``last`` holds the last values where they are read already.
     """
     given = upstairs.infusions().filter(patient=patient, voided_at__isnull=True)
-    transplants = Outcome.objects.valid().filter(patient=patient, kind=OutcomeKind.TRANSPLANT.value)
+    ends = dict(
+        Outcome.objects.valid()
+        .filter(patient=patient, kind__in=[OutcomeKind.DEATH.value, OutcomeKind.TRANSPLANT.value])
+        .order_by()
+        .values_list("kind")
+        .annotate(day=Min("happened_on"))
+    )
     others = Visit.objects.valid().filter(patient=patient, week__isnull=False, visited_on__isnull=False)
     if last is None:
         last = selectors.last_values(patient, visit=visit, drawn_on=drawn_on) if drawn_on else {}
@@ -51,7 +58,8 @@ def around(
         ],
         recruited_on=patient.recruited_on,
         first_infusion_on=min(given.values_list("given_on", flat=True), default=None),
-        transplanted_on=min(transplants.values_list("happened_on", flat=True), default=None),
+        died_on=ends.get(OutcomeKind.DEATH.value),
+        transplanted_on=ends.get(OutcomeKind.TRANSPLANT.value),
         other_visits=dict(others.exclude(pk=visit.pk).values_list("week", "visited_on")),
     )
 

@@ -166,7 +166,7 @@ class Line:
 
     @property
     def life(self) -> Life:
-        return Life(self.record.today, self.patient.birth_date, self.patient.recruited_on, self.died_on)
+        return Life(self.record.today, self.patient.birth_date, self.patient.recruited_on)
 
     def last(self, drawn_on: date) -> Mapping[str, selectors.LastValue]:
         """Return the last value of every analyte before a day."""
@@ -182,6 +182,7 @@ class Line:
             albumin=self.albumin,
             recruited_on=self.patient.recruited_on,
             first_infusion_on=self.record.facts.first_infusion_on,
+            died_on=self.died_on,
             transplanted_on=self.transplanted_on,
             other_visits=self.other_visits,
         )

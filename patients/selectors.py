@@ -147,10 +147,10 @@ def last_seen_on(patient: Patient) -> date | None:
     """Return the last day on which something valid happened to a subject, other than an outcome.
 
     Everything counts that a form refuses after a death, so that neither order of
-    entry lets the two stand together.
+    entry lets the two stand together. Draws do not: they are kept, and left out of
+    the analysis with that reason.
     """
     last = {
-        Visit: ("visited_on",),
         Screening: ("screened_on",),
         AdverseEvent: ("onset_on", "ended_on"),
         Treatment: ("started_on", "ended_on"),

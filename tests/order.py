@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 LONG: dict[str, float] = {
-    "journeys": 290,
-    "test_access": 90,
-    "test_hostile": 140,
-    "faults": 120,
-    "test_refresh": 70,
-    "test_snapshots": 45,
-    "test_degenerate": 45,
-    "test_run": 25,
-    "test_entry_together": 17,
+    "journeys": 240,
+    "test_access": 70,
+    "test_hostile": 65,
+    "faults": 80,
+    "test_refresh": 50,
+    "test_run": 37,
+    "test_pbcseq": 30,
+    "test_entry_together": 20,
 }
 """Seconds of modules, and of directories whose modules share something; roughly, on two quiet cores."""
 

@@ -36,8 +36,8 @@ def record_outcome(
     Raises
     ------
     Refused
-        If the day cannot be, lies before recruitment, or a death precedes a
-        visit or an infusion; or a stored outcome changes without a reason.
+        If the day cannot be, lies before recruitment, or a death precedes an
+        infusion, a screening, an event or a treatment; or a stored outcome changes without a reason.
     Conflict
         If ``version`` is given and somebody saved the outcome after it.
     """
@@ -87,7 +87,7 @@ def _refuse_outcome_day(patient: Patient, kind: OutcomeKind, day: date) -> None:
                 {"seen": last.isoformat(), "day": day.isoformat()},
             ),
             Sentence(
-                _("Correct the date of death, or first the visit, infusion, event or treatment after it.")
+                _("Correct the date of death, or first the infusion, screening, event or treatment after it.")
             ),
         )
 

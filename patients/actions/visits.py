@@ -348,7 +348,7 @@ def _refuse(
             )
         )
     if visited_on is not None:
-        if breach := edit_checks.day_breach(visited_on, selectors.life(patient)):
+        if breach := edit_checks.day_breach(visited_on, selectors.life(patient, but_for_deaths=True)):
             problems.append(Problem(DAY, visited_on.isoformat(), breach.rule, breach.sentence, breach.remedy))
         elif visit.pk and visit.week is None and visited_on != visit.visited_on:
             problems += _day_taken(visit, visited_on)

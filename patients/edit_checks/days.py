@@ -61,6 +61,14 @@ def day_doubts(around: Around) -> Iterator[Doubt]:
                 {"day": day.isoformat(), "recruited": around.recruited_on.isoformat()},
             ),
         )
+    if around.died_on is not None and day > around.died_on:
+        yield _doubt(
+            "after_death",
+            Sentence(
+                _("%(day)s is after the death on %(died)s: these values stay out of the analysis."),
+                {"day": day.isoformat(), "died": around.died_on.isoformat()},
+            ),
+        )
     if around.transplanted_on is not None and day > around.transplanted_on:
         yield _doubt(
             "after_transplant",

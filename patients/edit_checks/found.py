@@ -91,6 +91,7 @@ class Around:
     albumin: Sequence[Course] = ()
     recruited_on: date | None = None
     first_infusion_on: date | None = None
+    died_on: date | None = None
     transplanted_on: date | None = None
     other_visits: Mapping[int, date] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -14,7 +14,9 @@ def _(message: str) -> str:
     return message
 
 
-def refuse_impossible_days(staged: str, column: str, table: Table, field: str) -> None:
+def refuse_impossible_days(
+    staged: str, column: str, table: Table, field: str, *, but_for_deaths: bool = False
+) -> None:
     """Refuse days that have not come yet at the subject's site, before the birth or after the death.
 
     Parameters
@@ -23,6 +25,8 @@ def refuse_impossible_days(staged: str, column: str, table: Table, field: str) -
         The staged table, and which of its columns is the day.
     table, field
         The file, and which of its fields the day is.
+    but_for_deaths
+        Let days after the death pass.
     """
     header, day = header_of(table, field), f"s.{column}"
     of_subject = f"{staged} s JOIN patients_patient p ON p.subject_id = s.subject"
@@ -47,6 +51,8 @@ def refuse_impossible_days(staged: str, column: str, table: Table, field: str) -
         remedy=Sentence(_("Correct the date, or the subject.")),
         gaps={"day": f"{day}::text"},
     )
+    if but_for_deaths:
+        return
     refuse_where(
         f"{of_subject} JOIN patients_outcome o ON o.patient_id = p.id AND o.voided_at IS NULL AND o.kind = %(death)s"
         f" WHERE {day} > o.happened_on",

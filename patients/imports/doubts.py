@@ -209,7 +209,7 @@ def _suspect_days() -> tuple[str, dict[str, Any]]:
     """Return draws whose written day lies outside its window, before the recruitment, or not in order."""
     infusion = upstairs.infusions().model._meta.db_table
     windows: list[str] = []
-    parameters: dict[str, Any] = {"transplant": OutcomeKind.TRANSPLANT.value}
+    parameters: dict[str, Any] = {"ends": [OutcomeKind.DEATH.value, OutcomeKind.TRANSPLANT.value]}
     for row, planned in enumerate(protocol.VISITS):
         windows.append(f"(%(w{row})s::integer, %(f{row})s::integer, %(u{row})s::integer)")
         parameters |= {
@@ -226,7 +226,7 @@ def _suspect_days() -> tuple[str, dict[str, Any]]:
             f" LEFT JOIN (SELECT patient_id, min(given_on) AS day FROM {infusion} WHERE voided_at IS NULL GROUP BY 1) i"
             " ON i.patient_id = a.patient_id"
             " LEFT JOIN (SELECT patient_id, min(happened_on) AS day FROM patients_outcome WHERE voided_at IS NULL"
-            " AND kind = %(transplant)s GROUP BY 1) x ON x.patient_id = a.patient_id"
+            " AND kind = ANY(%(ends)s) GROUP BY 1) x ON x.patient_id = a.patient_id"
             f" LEFT JOIN (VALUES {', '.join(windows)}) AS w (week, opens, closes) ON w.week = a.week"
             " WHERE a.dated_in IS NOT NULL AND (a.visited_on < p.recruited_on OR a.visited_on > x.day"
             " OR a.visited_on - i.day < w.opens OR a.visited_on - i.day > w.closes OR (a.week = %(baseline)s AND"
@@ -353,6 +353,7 @@ class _Surroundings:
     patients: Mapping[int, tuple[str, date | None]]
     albumin: Mapping[int, list[Course]]
     infused: Mapping[int, date]
+    died: Mapping[int, date]
     transplanted: Mapping[int, date]
     visits: Mapping[int, dict[int, date]]
 
@@ -363,7 +364,10 @@ class _Surroundings:
         for patient, since, to in courses.values_list("patient", "started_on", "ended_on"):
             albumin[patient].append(Course(since, to))
         given = upstairs.infusions().filter(patient__in=patients, voided_at__isnull=True)
-        transplants = Outcome.objects.valid().filter(patient__in=patients, kind=OutcomeKind.TRANSPLANT.value)
+        ended: dict[str, dict[int, date]] = {OutcomeKind.DEATH.value: {}, OutcomeKind.TRANSPLANT.value: {}}
+        ends = Outcome.objects.valid().filter(patient__in=patients, kind__in=list(ended))
+        for kind, pk, day in ends.order_by().values_list("kind", "patient").annotate(day=Min("happened_on")):
+            ended[kind][pk] = day
         visits: dict[int, dict[int, date]] = defaultdict(dict)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -378,7 +382,8 @@ class _Surroundings:
             {pk: (diagnosis, recruited) for pk, diagnosis, recruited in rows},
             albumin,
             dict(given.order_by().values_list("patient").annotate(day=Min("given_on"))),
-            dict(transplants.order_by().values_list("patient").annotate(day=Min("happened_on"))),
+            ended[OutcomeKind.DEATH.value],
+            ended[OutcomeKind.TRANSPLANT.value],
             visits,
         )
 
@@ -394,6 +399,7 @@ class _Surroundings:
             albumin=self.albumin.get(draw.patient_id, ()),
             recruited_on=recruited_on,
             first_infusion_on=self.infused.get(draw.patient_id),
+            died_on=self.died.get(draw.patient_id),
             transplanted_on=self.transplanted.get(draw.patient_id),
             other_visits={week: day for week, day in others.items() if week != draw.week},
         )

@@ -104,7 +104,6 @@ def _refuse_outcomes(table: Table) -> None:
     seen = ", ".join(
         f"(SELECT max(greatest({days})) FROM {source} x WHERE x.patient_id = p.id AND x.voided_at IS NULL)"
         for source, days in (
-            ("patients_visit", "x.visited_on"),
             ("infusions_infusion", "x.given_on"),
             ("patients_screening", "x.screened_on"),
             ("patients_adverseevent", "x.onset_on, x.ended_on"),
@@ -121,7 +120,7 @@ def _refuse_outcomes(table: Table) -> None:
         value="s.date::text",
         sentence=Sentence(_("Something is recorded for %(seen)s, after %(day)s."), {"seen": "", "day": ""}),
         remedy=Sentence(
-            _("Correct the date of death, or first the visit, infusion, event or treatment after it.")
+            _("Correct the date of death, or first the infusion, screening, event or treatment after it.")
         ),
         gaps={"seen": "s.seen::text", "day": "s.date::text"},
     )

@@ -68,7 +68,8 @@ def refuse_impossible(table: Table, context: Context) -> None:
         lines = refuse_twins(ROWS, ("subject", "week", scheduled), table, ("subject_id", "week"))
     if lines:
         say_how_twins_differ(_staged_cells(lines))
-    refuse_impossible_days(ROWS, "visited_on", table, "visit_date")
+    # a draw after a death is kept and asked about: which of the two days is wrong is for a person to say
+    refuse_impossible_days(ROWS, "visited_on", table, "visit_date", but_for_deaths=True)
     _refuse_draws(table)
     _refuse_done_and_not_done(table)
     _refuse_laboratories(table)

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("failpoint", "comes_in"),
     [
-        ("record_before_write", False),
-        ("record_after_write", False),
+        pytest.param("record_before_write", False, marks=pytest.mark.exhaustive),
+        pytest.param("record_after_write", False, marks=pytest.mark.exhaustive),
         ("record_before_commit", False),
         ("record_after_commit", True),
     ],

@@ -21,8 +21,8 @@ def stored(save: tuple[int, str, str]) -> bool:
 @pytest.mark.parametrize(
     ("failpoint", "is_there"),
     [
-        ("record_before_write", False),
-        ("record_after_write", False),
+        pytest.param("record_before_write", False, marks=pytest.mark.exhaustive),
+        pytest.param("record_after_write", False, marks=pytest.mark.exhaustive),
         ("record_before_commit", False),
         ("record_after_commit", True),
     ],

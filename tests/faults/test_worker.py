@@ -111,6 +111,7 @@ def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies() -> None:
     assert_equal_to_a_full_recompute()
 
 
+@pytest.mark.exhaustive
 def test_an_idle_child_that_dies_does_not_stop_the_results() -> None:
     """A killed idle child can take the in-process broker's lock with it: then the pump does the work itself."""
     ward = a_study()
@@ -126,6 +127,7 @@ def test_an_idle_child_that_dies_does_not_stop_the_results() -> None:
     assert_equal_to_a_full_recompute()
 
 
+@pytest.mark.exhaustive
 def test_another_worker_takes_over() -> None:
     ward = a_study()
     with ExitStack() as stack:
@@ -138,6 +140,7 @@ def test_another_worker_takes_over() -> None:
     assert_equal_to_a_full_recompute()
 
 
+@pytest.mark.exhaustive
 def test_a_refresh_that_fails_is_tried_again_with_pauses() -> None:
     a_study()
     started = timezone.now()

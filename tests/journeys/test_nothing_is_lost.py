@@ -270,7 +270,10 @@ def test_the_server_is_restarted_while_typing(sign_in: SignIn, server: Server) -
         save(page)
 
 
-@pytest.mark.parametrize("failpoint", ["record_before_commit", "record_after_commit"])
+@pytest.mark.parametrize(
+    "failpoint",
+    [pytest.param("record_before_commit", marks=pytest.mark.exhaustive), "record_after_commit"],
+)
 def test_the_server_dies_during_the_save(sign_in: SignIn, server: Server, failpoint: str) -> None:
     """Before the commit nothing is saved, after it everything: saved again, it is there once."""
     page = sign_in()

@@ -575,6 +575,7 @@ def test_a_visit_is_voided_with_a_reason(browser: Client, patient: Patient) -> N
 # --- hostile --------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_hostile_values_in_every_field_of_every_form(browser: Client, patient: Patient) -> None:
     outcome = actions.record_outcome(
         patient=patient, kind="lost", happened_on=date(2024, 3, 1), by=User.objects.get(username="li.min")

@@ -382,6 +382,8 @@ def test_an_unscheduled_draw_has_no_window() -> None:
     [
         ({"recruited_on": DAY}, 0, []),
         ({"recruited_on": DAY}, -1, ["before_recruitment"]),
+        ({"died_on": DAY}, 0, []),
+        ({"died_on": DAY}, 1, ["after_death"]),
         ({"transplanted_on": DAY}, 0, []),
         ({"transplanted_on": DAY}, 1, ["after_transplant"]),
         ({"week": 4, "other_visits": {1: DAY}}, 1, []),

@@ -420,6 +420,7 @@ def test_the_page_without_a_week_goes_on_where_something_is_typed(browser: Clien
     assert browser.get(reverse("patients:grid")).url == url(12)
 
 
+@pytest.mark.exhaustive
 def test_hostile_fields_never_break_the_page(browser: Client, several: list[Patient], opened: Sheet) -> None:
     one = several[0]
     names = ["versions", "suggested", "laboratory", "reason", "note", "check", f"use_{one.pk}_tbil", "use_x"]

@@ -21,7 +21,7 @@ from patients.imports.options import Options, options_of
 from patients.imports.problems import FileRefused, Problem
 from patients.imports.subjects import Subjects
 from patients.imports.visits import Visits
-from patients.models import LabResult, Patient, Visit
+from patients.models import DataQuery, LabResult, Patient, Visit
 from tests import factories
 from trial import audit
 from trial.models import AuditEntry, Revision, Site, User
@@ -427,10 +427,10 @@ def test_days_that_cannot_be_are_refused(hospital: Hospital, patient: Patient, d
     )
     assert {(line, rule) for line, _column, rule in hospital.refusals} == {
         (2, "future"),
-        (2, "after_death"),
-        (3, "after_death"),
         (4, "before_birth"),
     }
+    # a draw after the death is kept, and asked about
+    assert DataQuery.objects.filter(visit__week=1, visit__patient=patient, check_code="after_death").exists()
 
 
 def test_a_long_file_is_one_row_per_value(hospital: Hospital, patient: Patient) -> None:

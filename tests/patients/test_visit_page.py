@@ -128,6 +128,7 @@ def test_what_cannot_be_read_stays_and_stores_nothing(
     assert audit.latest_revision() == before
 
 
+@pytest.mark.exhaustive
 def test_hostile_values_in_every_field_never_break_the_page(browser: Client, patient: Patient) -> None:
     names = ["visited_on", "drawn_at", "reason", "note", "version", "seen_version", "submission_key", "then"]
     for analyte in ("tbil", "inr"):

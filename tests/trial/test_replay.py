@@ -358,7 +358,13 @@ TAMPERING = EDITED_TABLES | EDITED_TRAIL
 
 
 @pytest.mark.usefixtures("study")
-@pytest.mark.parametrize(("statement", "expected"), TAMPERING.values(), ids=TAMPERING)
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        pytest.param(*case, id=name, marks=() if place % 3 == 0 else pytest.mark.exhaustive)
+        for place, (name, case) in enumerate(TAMPERING.items())
+    ],
+)
 def test_tampering_is_found_and_named(statement: str, expected: tuple[str, str, tuple[str, ...]]) -> None:
     assert _verified().is_clean
     _behind_the_back(statement)
