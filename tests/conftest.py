@@ -13,6 +13,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import translation
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import factories, order
 from tests.browsers import (  # noqa: F401
@@ -92,6 +93,23 @@ def _create_service_account() -> None:
         User.objects.create(
             pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!", is_active=False
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_listed_once() -> Iterator[None]:
+    """Let the browsers of the tests share the list of static files, which each would make anew."""
+    listing = WhiteNoiseMiddleware.add_files_from_finders
+    listed: dict[str, Any] = {}
+
+    def once(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            listing(self)
+            listed.update(self.files)
+        self.files.update(listed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,13 @@ def test_nobody_signed_in_reaches_nothing(route: Route, every: bool, standing: S
 
 
 @pytest.mark.parametrize("every", WHOLE)
-@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize(
+    "person",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if name.endswith("_elsewhere") else ())
+        for name in PEOPLE
+    ],
+)
 def test_roles_reach_what_the_table_says(person: str, every: bool, standing: Standing) -> None:
     world, user = standing.world, standing.people[person]
     client = standing.client(person)

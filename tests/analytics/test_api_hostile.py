@@ -41,6 +41,7 @@ def _kept_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("_kept_connection")
 def test_generated_requests_never_break_it(standing: Standing) -> None:
     """What the description allows, and what it does not, of every operation."""

@@ -305,7 +305,9 @@ def test_values_at_a_limit_are_marked() -> None:
 # --- everything at once ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (2, 3))]
+)
 def test_arrays_equal_a_slow_reading_of_the_rows(seed: int) -> None:
     Ward(seed, patients=15).work(250)
     refresh.refresh()

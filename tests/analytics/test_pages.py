@@ -71,7 +71,19 @@ def test_the_trend_draws_values_meld_and_infusions(
 
 @pytest.mark.parametrize(
     "query",
-    ["log=1", "relative=1", "whole=1&dates=1", "bare=1&unbanded=1&scheduled=1", "log=yes&relative=1&log=1"],
+    [
+        "log=1&whole=1&dates=1",
+        *(
+            pytest.param(switches, marks=pytest.mark.exhaustive)
+            for switches in (
+                "log=1",
+                "relative=1",
+                "whole=1&dates=1",
+                "bare=1&unbanded=1&scheduled=1",
+                "log=yes&relative=1&log=1",
+            )
+        ),
+    ],
 )
 def test_every_switch_of_the_trend_draws(
     query: str, cohort: list[Patient], hepatologist: User, signed_in: Callable[[User], Client]

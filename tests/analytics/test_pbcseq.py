@@ -88,7 +88,13 @@ def test_every_number_of_r_comes_out(imported: dict[str, dict[str, int]], tmp_pa
     assert adjusted_alike(cells) > 500
     no_number = {"nan", "inf", "-inf", "none", "null"}
     assert not [row for row in (*cells, *tests) for field in row.values() if field.lower() in no_number]
-    print(f"cells read back alike: {read_back_alike(tmp_path / 'formats')}")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.usefixtures("imported")
+def test_every_format_holds_what_the_database_holds(tmp_path: Path) -> None:
+    call_command("refresh", stdout=io.StringIO(), stderr=io.StringIO())
+    print(f"cells read back alike: {read_back_alike(tmp_path)}")
 
 
 def read_back_alike(directory: Path) -> dict[str, int]:

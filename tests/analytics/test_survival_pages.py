@@ -128,6 +128,7 @@ def test_subjects_of_other_sites_are_counted_and_not_named(
     assert b"GS-D4" not in rows.content
 
 
+@pytest.mark.exhaustive
 def test_studies_without_enough_say_so(
     sites: dict[str, Any], statistician: User, signed_in: Callable[[User], Client]
 ) -> None:
