@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.shared_columns import POOLED_AGE, age
 from trial import protocol
 from trial.protocol import Course, OutcomeKind
 
@@ -31,8 +32,6 @@ STUDY = "UCMSC-HBV"
 """STUDYID of every file in a CDISC format."""
 
 DAYS = "DAYS"
-POOLED_AGE = 90
-_AGE = "coalesce(trim_scale(p.age_at_recruitment), extract(year FROM age(p.recruited_on, p.birth_date)))"
 
 
 def quoted(words: Sequence[str]) -> str:
@@ -91,14 +90,7 @@ ADSL = Dataset(
     (
         *WHO,
         Column("SITEID", Kind.CODE, "Study Site Identifier", "s.code"),
-        Column("AGE", Kind.NUMBER, "Age at Recruitment", _AGE, Show.IDENTIFIED),
-        Column(
-            "AGE",
-            Kind.NUMBER,
-            f"Age at Recruitment, {POOLED_AGE} for All Older",
-            f"CASE WHEN {_AGE} >= {POOLED_AGE} THEN {POOLED_AGE} ELSE {_AGE} END",
-            Show.DEIDENTIFIED,
-        ),
+        *age("AGE", "Age at Recruitment", f"Age at Recruitment, {POOLED_AGE} for All Older"),
         Column("AGEU", Kind.CODE, "Age Units", "'YEARS'"),
         Column("SEX", Kind.CODE, "Sex", "p.sex"),
         Column("DIAGCD", Kind.CODE, "Diagnosis", "p.diagnosis"),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analytics.adam import FLAGS, GROUP, WHO, day_sql, quoted, yes
-from analytics.declarations import Column, Dataset, Kind, Show, typed_number
+from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.shared_columns import INPUTS, typed_number
 from patients import ctcae
 from trial import protocol, vocabulary
 from trial.protocol import Clock
@@ -165,9 +166,6 @@ FROM (
     SELECT lab.*, max(turn) FILTER (WHERE is_before AND value IS NOT NULL) {_SAME} AS base_turn FROM ({_LABS}) lab
 ) l
 """
-_INPUTS = " ".join(
-    f"WHEN '{score.code}' THEN '{{{','.join(score.inputs)}}}'::text[]" for score in protocol.SCORES
-)
 # looked up by index and never joined with itself, so that no wrong guess of the planner makes it quadratic
 _VALUES = f"""
 SELECT l.patient_id, l.visit_id, l.week, l.visited_on, l.after_plasma, l.analyte AS code, l.value, l.comparator,
@@ -189,7 +187,7 @@ UNION ALL
 SELECT c.patient_id, v.id, v.week, v.visited_on, v.after_plasma, c.variant, c.value, '', '', '', '', NULL, NULL,
     NULL, NULL, v.ended_on IS NOT NULL AND (coalesce(v.stood_on >= v.ended_on, false) OR EXISTS (
         SELECT FROM patients_labresult l WHERE l.visit_id = v.id AND l.value IS NOT NULL
-        AND l.analyte = ANY (CASE c.variant {_INPUTS} END)
+        AND l.analyte = ANY (CASE c.variant {INPUTS} END)
         AND coalesce((l.sampled_at AT TIME ZONE v.time_zone)::date, v.stood_on) >= v.ended_on))
 FROM (SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, run_id DESC) c
 JOIN visit v ON v.id = c.visit_id

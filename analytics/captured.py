@@ -6,19 +6,8 @@ that an identified export comes back the same.
 
 from __future__ import annotations
 
-from analytics.declarations import (
-    FINDINGS,
-    GROUP,
-    SUBJECT,
-    VISIT,
-    Column,
-    Dataset,
-    Kind,
-    Show,
-    at_site,
-    day,
-    hour,
-)
+from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.shared_columns import FINDINGS, GROUP, SUBJECT, VISIT, at_site, day, hour
 from patients import ctcae_terms
 from trial import protocol
 

@@ -16,15 +16,16 @@ from analytics import contrasts
 from analytics.adam import ADSL, ADTTE
 from analytics.adlb import ADLB
 from analytics.captured import EVENTS, SCREENING, VISITS
-from analytics.declarations import (
+from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.shared_columns import (
     FINDINGS,
     GROUP,
+    INPUTS,
+    OLDEST_AGE_SHOWN,
+    POOLED_AGE,
     SUBJECT,
     VISIT,
-    Column,
-    Dataset,
-    Kind,
-    Show,
+    age,
     at_site,
     day,
     hour,
@@ -34,12 +35,6 @@ from trial import protocol
 
 __all__ = ["DATASETS", "FROM_RESULTS", "RESULTS", "Column", "Dataset", "Kind", "Show"]
 
-OLDEST_AGE_SHOWN = 89
-POOLED_AGE = OLDEST_AGE_SHOWN + 1
-
-
-_AGE = "coalesce(trim_scale(p.age_at_recruitment), extract(year FROM age(p.recruited_on, p.birth_date)))"
-
 SUBJECTS = Dataset(
     "subjects",
     "one row per subject",
@@ -48,13 +43,10 @@ SUBJECTS = Dataset(
         Column("site", Kind.CODE, "Site", "s.code"),
         Column("sex", Kind.CODE, "Sex (F, M)", "p.sex"),
         Column("birth_date", Kind.DATE, "Date of birth", "p.birth_date", Show.IDENTIFIED),
-        Column("age", Kind.NUMBER, "Age at recruitment, years", _AGE, Show.IDENTIFIED),
-        Column(
+        *age(
             "age",
-            Kind.NUMBER,
+            "Age at recruitment, years",
             f"Age at recruitment, years; {POOLED_AGE} stands for all over {OLDEST_AGE_SHOWN}",
-            f"CASE WHEN {_AGE} >= {POOLED_AGE} THEN {POOLED_AGE} ELSE {_AGE} END",
-            Show.DEIDENTIFIED,
         ),
         Column("diagnosis", Kind.CODE, "Diagnosis", "p.diagnosis"),
         *day("recruited", "Recruited", "p.recruited_on"),
@@ -117,10 +109,6 @@ _LAST_DAY = (
     f"greatest({_VISIT_DAY}, CASE WHEN r.sampled_at IS NOT NULL"
     " THEN (r.sampled_at AT TIME ZONE member.time_zone)::date END)"
 )
-_INPUTS_OF = " ".join(
-    f"WHEN '{score.code}' THEN '{{{','.join(score.inputs)}}}'::text[]" for score in protocol.SCORES
-)
-
 LABS_LONG = Dataset(
     "labs_long",
     "one row per subject, visit and analyte",
@@ -200,7 +188,7 @@ SCORES = Dataset(
             Kind.CODE,
             f"{_AFTER_END}; a score counts only when all its inputs do",
             f"coalesce({_VISIT_DAY} >= member.closed_on OR EXISTS (SELECT 1 FROM patients_labresult r"
-            f" WHERE r.visit_id = v.id AND r.analyte::text = ANY(CASE c.variant {_INPUTS_OF} END)"
+            f" WHERE r.visit_id = v.id AND r.analyte::text = ANY(CASE c.variant {INPUTS} END)"
             f" AND r.sampled_at IS NOT NULL AND {_LAST_DAY} >= member.closed_on), false)",
         ),
         Column("inputs", Kind.TEXT, "What went in, as JSON", "c.inputs::text"),

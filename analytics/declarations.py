@@ -1,4 +1,4 @@
-"""How a dataset of the exports is declared, and what the datasets share: subjects, groups, visits.
+"""How a dataset of the exports is declared, and who is who in all of them.
 
 De-identified is the rule: days are counted from the first infusion instead of
 being dates, ages over 89 are pooled, free text stays at home.
@@ -101,38 +101,6 @@ def _safe_text(column: Column) -> str:
     )
 
 
-def day(name: str, label: str, sql: str) -> tuple[Column, Column]:
-    """Return a date, and the study day that stands for it without identifying anybody."""
-    return (
-        Column(f"{name}_on" if not name.endswith("_date") else name, Kind.DATE, label, sql, Show.IDENTIFIED),
-        Column(
-            f"{name.removesuffix('_date')}_day",
-            Kind.WHOLE,
-            f"{label}, days since the first infusion",
-            f"({sql}) - member.day_zero",
-            Show.DEIDENTIFIED,
-        ),
-    )
-
-
-def typed_number(value: str, typed: str) -> str:
-    """Return SQL for what was typed where it is a number and nothing else: a letter may belong to a name."""
-    return (
-        f"CASE WHEN {value} IS NOT NULL AND length({typed}) < 24 AND {typed} !~ '[[:alpha:]]'"
-        f" THEN nullif({typed}, '') END"
-    )
-
-
-def hour(sql: str) -> str:
-    """Return SQL for a time of day as it is read."""
-    return f"to_char({sql}, 'HH24:MI')"
-
-
-def at_site(sql: str) -> str:
-    """Return SQL for a moment as the clock at the subject's site shows it."""
-    return f"date_trunc('second', {sql} AT TIME ZONE member.time_zone)"
-
-
 _GROUP = " ".join(
     f"WHEN p.diagnosis = '{group.diagnosis.value}' AND course.given"
     f" {'>=' if group.course is protocol.Course.PROLONGED else '<'} {protocol.PROLONGED_FROM} THEN '{group.code}'"
@@ -173,20 +141,3 @@ WITH course AS (
 )
 """
 """Who is who: group, day 0, populations; the common part of every query."""
-
-SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
-GROUP = Column("group", Kind.CODE, "Group, derived from valid infusions", 'member."group"')
-VISIT = (
-    Column("week", Kind.WHOLE, "Week of the protocol; empty for an unscheduled draw", "v.week"),
-    Column(
-        "unscheduled",
-        Kind.CODE,
-        "yes for a draw outside the weeks",
-        "CASE WHEN v.week IS NULL THEN 'yes' END",
-    ),
-    *day("visit_date", "Visit", "v.visited_on"),
-)
-FINDINGS = (
-    Column("ascites", Kind.CODE, "Ascites, graded at the bedside", "nullif(v.ascites, '')"),
-    Column("encephalopathy", Kind.CODE, "Encephalopathy, West Haven grade", "nullif(v.encephalopathy, '')"),
-)

@@ -14,9 +14,9 @@ from django.utils.translation import gettext, override
 
 from analytics.adam import STUDY
 from analytics.datasets import Column, Dataset, Kind
-from analytics.declarations import VISIT
 from analytics.exports import cdisc, code_lists
 from analytics.exports.tables import Table
+from analytics.shared_columns import VISIT
 from trial import protocol, units
 from trial.protocol import Analyte, Limits
 
