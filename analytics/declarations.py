@@ -6,6 +6,7 @@ being dates, ages over 89 are pooled, free text stays at home.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -91,14 +92,28 @@ class Dataset:
         return "member" in self.source
 
 
+_FORMULA = r"^'*[=+@\-\t\r]"
+_PLAIN_NUMBER = r"^[+-]?[0-9]+([.][0-9]+)?$"
+
+
+def without_formula(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: what begins like one (never a number) gets a quote."""
+    runs = re.match(_FORMULA, text) and not re.match(_PLAIN_NUMBER, text)
+    return f"'{text}" if runs else text
+
+
 def _safe_text(column: Column) -> str:
-    # a spreadsheet takes a leading = + - @ for a formula, so text (never a number) gets a quote in front
+    """Return the SQL of a column with the rule of :func:`without_formula`."""
     if column.kind is not Kind.TEXT:
         return column.sql
     return (
-        f"CASE WHEN ({column.sql}) ~ E'^''*[=+@\\\\-\\t\\r]' AND ({column.sql}) !~ '^[+-]?[0-9]+([.][0-9]+)?$'"
+        f"CASE WHEN ({column.sql}) ~ {_literal(_FORMULA)} AND ({column.sql}) !~ {_literal(_PLAIN_NUMBER)}"
         f" THEN '''' || ({column.sql}) ELSE ({column.sql}) END"
     )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 _GROUP = " ".join(

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import connection
 
 from analytics.datasets import Column, Dataset, Kind
+from analytics.declarations import without_formula
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ROWS_PER_CHUNK = 500
 
 
@@ -50,9 +50,8 @@ def _written(columns: tuple[Column, ...], rows: Iterable[Any]) -> Iterator[bytes
     for row in rows:
         values = list(row)
         for place in texts:
-            value = values[place]
-            if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-                values[place] = "'" + value
+            if values[place]:
+                values[place] = without_formula(values[place])
         block.append(values)
         if len(block) == ROWS_PER_CHUNK:
             yield _lines(block)
