@@ -217,6 +217,7 @@ class ApiToken(models.Model):
 
     class Scope(models.TextChoices):
         READ_DATASETS = "datasets:read", _("read datasets")
+        READ_IDENTIFIED = "datasets:identified", _("read them with what identifies, too")
         READ_OBSERVATIONS = "observations:read", _("read subjects and laboratory values")
         WRITE_OBSERVATIONS = "observations:write", _("write laboratory values")
 
@@ -238,7 +239,14 @@ class ApiToken(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="token_scopes_are_known",
-                condition=Q(scopes__contained_by=["datasets:read", "observations:read", "observations:write"])
+                condition=Q(
+                    scopes__contained_by=[
+                        "datasets:read",
+                        "datasets:identified",
+                        "observations:read",
+                        "observations:write",
+                    ]
+                )
                 & Q(scopes__len__gt=0),
             ),
             models.CheckConstraint(
