@@ -286,6 +286,7 @@ def test_cancelling_from_the_page_and_the_shell(
     assert client.get(url).status_code == 405
     done = client.post(url, follow=True).content.decode()
     assert "Nothing of it was kept" in done
+    assert f'<a href="{reverse("analytics:data")}">Ask for it again</a>' in done
     assert url not in done
     assert "ended already" in client.post(url, follow=True).content.decode()
 

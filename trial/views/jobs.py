@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from django.contrib import messages
@@ -9,12 +11,24 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from trial import jobs
 from trial.models import Job, User
 from trial.roles import Permission, requires
+
+_ASKED_FOR_AT: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "import_preview": ("data", "analytics:import"),
+        "import_commit": ("data", "analytics:import"),
+        "export": ("data", "analytics:export"),
+        "snapshot": ("analysis", "analytics:snapshots"),
+        "paper": ("analysis", "analytics:paper"),
+    }
+)
+"""Place in the bar and page where work of each kind is asked for: the way back from it."""
 
 _SAID_IN_MINUTES = 90
 """Seconds from which on minutes say enough."""
@@ -25,6 +39,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show how far a job is; a request for the fragment gets the bar alone."""
     found = _own(request, job_id)
     left = jobs.seconds_left(found)
+    place, page = _ASKED_FOR_AT.get(found.kind, ("data", "analytics:data"))
     context = {
         "job": found,
         "file": jobs.file_of(found),
@@ -32,7 +47,8 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "seconds_left": left if left is not None and left > jobs.WORTH_SAYING else None,
         "minutes_left": round(left / 60) if left is not None and left >= _SAID_IN_MINUTES else None,
         "kept_until": jobs.kept_until(found),
-        "place": "data",
+        "place": place,
+        "back_url": reverse(page),
     }
     if getattr(request, "htmx", False):
         return render(request, "trial/_job_progress.html", context)
