@@ -68,18 +68,22 @@ class Dataset:
         hidden = Show.DEIDENTIFIED if identified else Show.IDENTIFIED
         return tuple(column for column in self.columns if column.show is not hidden)
 
-    def query(self, *, identified: bool, population: str = "", guarded: bool = True) -> str:
+    def query(
+        self, *, identified: bool, population: str = "", guarded: bool = True, ordered: bool = True
+    ) -> str:
         """Return the SELECT that PostgreSQL writes out; only words of this module are in it.
 
         ``guarded`` puts a quote before text that a spreadsheet would take for a formula
-        when it opens a text file; formats with typed cells need none.
+        when it opens a text file; formats with typed cells need none. What is only measured
+        need not be ``ordered``.
         """
         columns = ", ".join(
             f'{_safe_text(column) if guarded else column.sql} AS "{column.name}"'
             for column in self.shown(identified=identified)
         )
         kept = f" WHERE member.{protocol.Population(population).value}" if population and self.members else ""
-        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept} ORDER BY {self.order}"
+        order = f" ORDER BY {self.order}" if ordered else ""
+        return f"{MEMBERS} SELECT {columns} FROM {self.source}{kept}{order}"
 
     def counting(self, *, population: str = "") -> str:
         """Return the SELECT that counts the rows of :meth:`query`."""

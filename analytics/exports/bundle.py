@@ -28,6 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 MANIFEST = "manifest.json"
+COMPRESSED = frozenset({".xlsx", ".parquet"})
 Progress = Callable[[int, int, str], None]
 
 
@@ -117,7 +118,7 @@ def write(
     Raises
     ------
     TooLarge
-        When the format cannot hold what was asked for.
+        When the format cannot hold what was asked for; nothing has been written then.
     """
     asked = Asked(format, identified, population, byte_order_mark)
     bring_up_to_date(datasets)
@@ -144,6 +145,8 @@ def _written(folder: Path, datasets: Sequence[Dataset], asked: Asked, progress: 
     form = FORMATS[asked.format]
     facts = _facts()
     tables = [table_of(dataset, asked, facts=facts) for dataset in datasets]
+    # all of them first: nobody waits for nine files to learn that the tenth cannot be written
+    form.check(tables)
     if form.together:
         progress(0, len(datasets), form.code)
         path = folder / f"cordline.{form.extension}"
@@ -154,7 +157,7 @@ def _written(folder: Path, datasets: Sequence[Dataset], asked: Asked, progress: 
     files = []
     for place, table in enumerate(tables):
         progress(place, len(tables), table.dataset.name)
-        files.append(write_table(folder / f"{table.dataset.name}.{form.extension}", table, form))
+        files.append(_write_table(folder / f"{table.dataset.name}.{form.extension}", table, form))
     return files
 
 
@@ -177,7 +180,18 @@ def table_of(
 
 
 def write_table(path: Path, table: Table, form: Format) -> Written:
-    """Write one dataset into one file of its own."""
+    """Write one dataset into one file of its own.
+
+    Raises
+    ------
+    TooLarge
+        When the format cannot hold it.
+    """
+    form.check([table])
+    return _write_table(path, table, form)
+
+
+def _write_table(path: Path, table: Table, form: Format) -> Written:
     if form.code == "csv":
         # rows and hash are counted on the way, so that a long file is read only once
         written = blocks(table.dataset, identified=table.identified, population=table.population)
@@ -284,7 +298,10 @@ def zipped(directory: Path, target: Path) -> Path:
         for path in sorted(directory.iterdir()):
             if path != target:
                 entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
+                # what is compressed already only costs time
+                entry.compress_type = (
+                    zipfile.ZIP_STORED if path.suffix in COMPRESSED else zipfile.ZIP_DEFLATED
+                )
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as out:
                     while block := source.read(2**20):
                         out.write(block)

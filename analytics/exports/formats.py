@@ -8,6 +8,9 @@ A writer is a module with a function
 ``write_together(tables, path) -> list[Wrote]``
     for a format that holds all datasets in one file (``together``).
 
+It may have a function ``check`` with the same first argument, which raises :class:`TooLarge`
+when the format cannot hold what is asked for. It is called before anything is written.
+
 It writes :meth:`Table.records` (exact text as PostgreSQL writes it, None where there
 is nothing) in the columns :attr:`Table.columns`, and says what its format cannot hold.
 Writers are imported when they are used: some need libraries that are slow to load.
@@ -15,7 +18,7 @@ Writers are imported when they are used: some need libraries that are slow to lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -55,6 +58,19 @@ class Format:
     def module(self) -> Any:
         """Return the writer."""
         return import_module(self.writer)
+
+    def check(self, tables: Sequence[Any]) -> None:
+        """Refuse what the format cannot hold.
+
+        Raises
+        ------
+        TooLarge
+            Naming what is too large, the limit, and what to do instead.
+        """
+        look = getattr(self.module(), "check", None)
+        if look is not None:
+            for asked in [tables] if self.together else tables:
+                look(asked)
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(

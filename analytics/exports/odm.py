@@ -26,6 +26,8 @@ from typing import IO, Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
+from django.utils.translation import gettext as _
+
 from analytics.adam import STUDY
 from analytics.datasets import Column, Dataset, Kind
 from analytics.exports import cdisc, odm_design
@@ -45,6 +47,25 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
+def check(tables: Sequence[Table]) -> None:
+    """Refuse an export of which nothing has a place in ODM.
+
+    Raises
+    ------
+    TooLarge
+        Naming the datasets that have one.
+    """
+    if not _design(tables).tables:
+        raise TooLarge(
+            _("ODM holds what was captured: choose one of %(datasets)s.")
+            % {"datasets": ", ".join(odm_design.CAPTURED)}
+        )
+
+
+def _design(tables: Sequence[Table]) -> Design:
+    return Design({t.dataset.name: t for t in tables if t.dataset.name in odm_design.CAPTURED})
+
+
 def write_together(tables: Sequence[Table], path: Path) -> list[Wrote]:
     """Write the captured datasets among ``tables`` as one file.
 
@@ -54,15 +75,8 @@ def write_together(tables: Sequence[Table], path: Path) -> list[Wrote]:
         Any datasets; those that ODM does not hold are named in what is returned.
     path
         The file; replaced when it exists.
-
-    Raises
-    ------
-    TooLarge
-        If none of the datasets has a place in ODM.
     """
-    design = Design({t.dataset.name: t for t in tables if t.dataset.name in odm_design.CAPTURED})
-    if not design.tables:
-        raise TooLarge(f"ODM holds what was captured: choose one of {', '.join(odm_design.CAPTURED)}.")
+    design = _design(tables)
     with ExitStack() as stack:
         kept = {
             name: _Kept(stack.enter_context(TemporaryFile("w+b", dir=path.parent)), table)

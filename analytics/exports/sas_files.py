@@ -15,6 +15,9 @@ from analytics.datasets import Kind
 from analytics.exports import whole_frames
 from analytics.exports.formats import Wrote
 from analytics.exports.tables import Table
+from analytics.exports.whole_frames import check
+
+__all__ = ["check", "write"]
 
 VERSION: Literal[5] = 5
 LONGEST_NAME = 8
@@ -59,13 +62,7 @@ def pieces(text: str) -> list[str]:
 
 
 def write(table: Table, path: Path) -> Wrote:
-    """Write one dataset as an .xpt file.
-
-    Raises
-    ------
-    analytics.exports.formats.TooLarge
-        When the frame would not fit in memory.
-    """
+    """Write one dataset as an .xpt file."""
     import pandas as pd
     import pyreadstat
 

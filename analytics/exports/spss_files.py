@@ -32,26 +32,30 @@ REASONS_SAID = "Values missing for a reason hold {lowest} to {highest}, declared
 TRIMMED = "Spaces at the end of a text are not kept."
 
 
-def write(table: Table, path: Path) -> Wrote:
-    """Write one dataset as a .sav file.
+def check(table: Table) -> None:
+    """Refuse what the format cannot hold.
 
     Raises
     ------
     TooLarge
         When the frame would not fit in memory, or a text not into a variable.
     """
+    whole_frames.check(table)
+    for name, _text in table.texts_longer_than(LONGEST_TEXT):
+        raise TooLarge(
+            _(
+                "%(dataset)s, %(column)s: a text is longer than SPSS holds (%(most)s bytes). Choose CSV or Parquet."
+            )
+            % {"dataset": table.dataset.name, "column": name, "most": LONGEST_TEXT}
+        )
+
+
+def write(table: Table, path: Path) -> Wrote:
+    """Write one dataset as a .sav file."""
     import pyreadstat
 
     values = whole_frames.read(table)
     columns = table.columns
-    for column in columns:
-        if column.kind is Kind.TEXT and whole_frames.longest(values[column.name]) > LONGEST_TEXT:
-            raise TooLarge(
-                _(
-                    "%(dataset)s, %(column)s: a text is longer than SPSS holds (%(most)s bytes). Choose CSV or Parquet."
-                )
-                % {"dataset": table.dataset.name, "column": column.name, "most": LONGEST_TEXT}
-            )
     frame = whole_frames.frame(table, values)
     labels: dict[str, dict[Any, str]] = {
         name: {code: whole_frames.cut(label, LONGEST_VALUE_LABEL) for code, label in found.items()}

@@ -10,6 +10,9 @@ from analytics.exports import whole_frames
 from analytics.exports.code_lists import MISSING, reason_of
 from analytics.exports.formats import Wrote
 from analytics.exports.tables import Table
+from analytics.exports.whole_frames import check
+
+__all__ = ["check", "write"]
 
 VERSION = 15
 """Format 119 or less, which Stata 14 and newer reads: UTF-8, strL."""
@@ -31,13 +34,7 @@ def name_of(name: str) -> str:
 
 
 def write(table: Table, path: Path) -> Wrote:
-    """Write one dataset as a .dta file.
-
-    Raises
-    ------
-    analytics.exports.formats.TooLarge
-        When the frame would not fit in memory.
-    """
+    """Write one dataset as a .dta file."""
     import pyreadstat
 
     columns = table.columns

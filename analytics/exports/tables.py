@@ -49,7 +49,12 @@ class Table:
     @property
     def query(self) -> str:
         """The SELECT without the quotes that only text files need against formulas."""
-        return self.dataset.query(identified=self.identified, population=self.population, guarded=False)
+        return self._query(ordered=True)
+
+    def _query(self, *, ordered: bool) -> str:
+        return self.dataset.query(
+            identified=self.identified, population=self.population, guarded=False, ordered=ordered
+        )
 
     def records(self) -> Iterator[Record]:
         """Yield the rows as text, exactly as PostgreSQL writes each value; None where there is nothing.
@@ -81,6 +86,26 @@ class Table:
             for name in exact
         )
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {asked} FROM ({self.query}) q")  # noqa: S608 - only words of the declarations
+            cursor.execute(f"SELECT {asked} FROM ({self._query(ordered=False)}) q")  # noqa: S608 - only words of the declarations
             found = cursor.fetchone()
         return {name: (found[2 * place] or 1, found[2 * place + 1] or 0) for place, name in enumerate(exact)}
+
+    def texts_longer_than(self, most: int) -> Iterator[tuple[str, str]]:
+        """Yield the column and the text of each text with more than so many bytes of UTF-8."""
+        names = [column.name for column in self.columns if column.kind is Kind.TEXT]
+        if not names:
+            return
+        if self.dataset.source:
+            texts = ", ".join(f'q."{name}"' for name in names)
+            longer = " OR ".join(f'octet_length(q."{name}") > {most:d}' for name in names)
+            query = f"SELECT {texts} FROM ({self._query(ordered=False)}) q WHERE {longer}"  # noqa: S608 - only words of the declarations
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                rows = cursor.fetchall()
+        else:
+            places = [self.columns.index(column) for column in self.columns if column.name in names]
+            rows = [tuple(row[place] for place in places) for row in self.rows()]
+        for row in rows:
+            for name, text in zip(names, row, strict=True):
+                if text is not None and len(text.encode()) > most:
+                    yield name, text

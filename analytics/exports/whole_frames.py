@@ -24,8 +24,8 @@ NEAREST = "Numbers are the nearest double; the exact decimals are in the CSV and
 NO_NULL = "Text has no missing value in this format: an empty text and no text are the same."
 
 
-def check_size(table: Table) -> int:
-    """Return the number of rows.
+def check(table: Table) -> None:
+    """Refuse what would not fit in memory.
 
     Raises
     ------
@@ -43,14 +43,12 @@ def check_size(table: Table) -> int:
                 "dataset": table.dataset.name, "rows": rows, "columns": len(table.columns), "most": MOST_CELLS,
             }
         )  # fmt: skip
-    return rows
 
 
 def read(table: Table) -> dict[str, Any]:
     """Return the columns: doubles with NaN, days, moments, and text with "" where there is none."""
     import numpy as np
 
-    check_size(table)
     columns = table.columns
     held: list[Any] = [array("d") if column.kind in {Kind.NUMBER, Kind.WHOLE} else [] for column in columns]
     adders = [_adder(column.kind, values) for column, values in zip(columns, held, strict=True)]

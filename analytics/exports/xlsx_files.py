@@ -33,16 +33,9 @@ EMPTY_IS_EMPTY = "An empty text and no text are both an empty cell."
 
 
 def write(table: Table, path: Path) -> Wrote:
-    """Write one dataset as a workbook: its rows, and a second sheet that says what the columns are.
-
-    Raises
-    ------
-    TooLarge
-        For more rows than a sheet has, or a text longer than a cell takes.
-    """
+    """Write one dataset as a workbook: its rows, and a second sheet that says what the columns are."""
     from xlsxwriter import Workbook
 
-    _check_rows(table)
     book = Workbook(path, {"constant_memory": True, "tmpdir": str(path.parent)})
     try:
         book.set_properties(
@@ -67,7 +60,14 @@ def write(table: Table, path: Path) -> Wrote:
     return Wrote(rows, tuple(column.name for column in table.columns), (KEPT_AS_TEXT, EMPTY_IS_EMPTY))
 
 
-def _check_rows(table: Table) -> None:
+def check(table: Table) -> None:
+    """Refuse what a sheet cannot hold.
+
+    Raises
+    ------
+    TooLarge
+        For more rows than a sheet has, or a text longer than a cell takes.
+    """
     if (rows := table.count()) > MOST_ROWS:
         raise TooLarge(
             _(
@@ -76,6 +76,15 @@ def _check_rows(table: Table) -> None:
             )
             % {"dataset": table.dataset.name, "rows": rows, "most": MOST_ROWS}
         )
+    for name, text in table.texts_longer_than(LONGEST_TEXT):
+        if len(text.encode("utf-16-le")) // 2 > LONGEST_TEXT:
+            raise TooLarge(
+                _(
+                    "%(dataset)s, %(column)s: a text is longer than a cell of Excel holds"
+                    " (%(most)s characters). Choose CSV or Parquet."
+                )
+                % {"dataset": table.dataset.name, "column": name, "most": LONGEST_TEXT}
+            )
 
 
 def _sheet_class() -> type[Any]:
@@ -117,14 +126,6 @@ def _put(sheet: Any, row: int, place: int, column: Column, text: str, styles: di
     elif column.kind in styles and (serial := _serial(text)) is not None:
         sheet.write_number(row, place, serial, styles[column.kind])
     else:
-        if len(text) > LONGEST_TEXT // 2 and len(text.encode("utf-16-le")) // 2 > LONGEST_TEXT:
-            raise TooLarge(
-                _(
-                    "%(dataset)s, row %(row)s, %(column)s: the text is longer than a cell of Excel holds"
-                    " (%(most)s characters). Choose CSV or Parquet."
-                )
-                % {"dataset": sheet.get_name(), "row": row, "column": column.name, "most": LONGEST_TEXT}
-            )
         sheet.write_string(row, place, text)
 
 

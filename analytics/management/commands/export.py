@@ -131,6 +131,7 @@ class Command(BaseCommand):
             with selectors.one_moment():
                 table = bundle.table_of(dataset, asked)
                 if form.together:
+                    form.check([table])
                     form.module().write_together([table], path)
                     rows, digest = table.count(), bundle.digest_of(path)
                 else:
