@@ -19,10 +19,7 @@ from scipy.stats import false_discovery_control
 
 from analytics import selectors
 from analytics.cells import CELLS_COLUMNS, TESTS_COLUMNS
-from analytics.datasets import DATASETS
-from analytics.exports import bundle
-from analytics.exports.companions import Asked
-from tests.analytics import read_back, reference
+from tests.analytics import reference
 from trial import audit, protocol
 
 pytestmark = [pytest.mark.committed, pytest.mark.slow]
@@ -88,36 +85,6 @@ def test_every_number_of_r_comes_out(imported: dict[str, dict[str, int]], tmp_pa
     assert adjusted_alike(cells) > 500
     no_number = {"nan", "inf", "-inf", "none", "null"}
     assert not [row for row in (*cells, *tests) for field in row.values() if field.lower() in no_number]
-
-
-@pytest.mark.exhaustive
-@pytest.mark.usefixtures("imported")
-def test_every_format_holds_what_the_database_holds(tmp_path: Path) -> None:
-    call_command("refresh", stdout=io.StringIO(), stderr=io.StringIO())
-    print(f"cells read back alike: {read_back_alike(tmp_path)}")
-
-
-def read_back_alike(directory: Path) -> dict[str, int]:
-    """Write what the database holds in every format, read it with another library, and count the cells."""
-    wrong: list[str] = []
-    compared: Counter[str] = Counter()
-    datasets = [dataset for dataset in DATASETS.values() if dataset.source]
-    held = {each.name: read_back.truth(each, Asked()) for each in datasets}
-    for form, readers in read_back.READERS.items():
-        for dataset, file in zip(datasets, bundle.write(directory, datasets, format=form), strict=True):
-            columns = dataset.shown(identified=False)
-            wanted = held[dataset.name]
-            if readers[-1] is read_back.read_pspp:
-                wanted = read_back.with_short_line_ends(wanted)
-            found = readers[-1](file.path, columns)
-            wrong += [
-                f"{form} {dataset.name}: {what}"
-                for what in read_back.differences(found, wanted, columns, form)
-            ]
-            compared[form] += len(wanted) * len(columns)
-    assert wrong[:20] == []
-    assert min(compared.values()) > 100_000
-    return dict(compared)
 
 
 def by_holm(p_values: list[float]) -> list[float]:
