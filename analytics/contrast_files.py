@@ -10,12 +10,12 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from analytics.contrast_page import ContrastPage, IntervalRow
+from analytics.contrast_page import ContrastPage, GroupRow, IntervalRow
 from analytics.contrast_source import Question
 from analytics.contrast_words import interval_words
 from trial import protocol
 from trial.protocol import Population
-from trial.templatetags.cordline import number, p_value, signed
+from trial.templatetags.cordline import difference, number, p_value
 
 KINDS: Mapping[str, str] = {
     "svg": "image/svg+xml",
@@ -194,7 +194,7 @@ def _described(page: ContrastPage, row: IntervalRow, place: int) -> list[str]:
         str(group.missing),
         f"{group.died}, {group.transplanted}",
         f"{number(group.mean, places)} ± {number(group.sd, places)}",
-        f"{number(group.median, places)} ({interval_words(group.q1, group.q3, places)})"
+        f"{number(group.median, places)} ({number(group.q1, places)} {_('to')} {number(group.q3, places)})"
         if group.q1 is not None
         else number(group.median, places),
     ]
@@ -203,9 +203,7 @@ def _described(page: ContrastPage, row: IntervalRow, place: int) -> list[str]:
 def _tested(page: ContrastPage, row: IntervalRow) -> list[str]:
     if row.p_value is None and row.estimate is None:
         return [row.method or row.note, "\N{EN DASH}", "\N{EN DASH}", "\N{EN DASH}", "\N{EN DASH}"]
-    estimate = (
-        f"{signed(row.estimate, page.decimals)} ({interval_words(row.ci_low, row.ci_high, page.decimals)})"
-    )
+    estimate = f"{difference(row.estimate, page.decimals)} ({interval_words(row.ci_low, row.ci_high, page.decimals)})"
     return [row.method, estimate, p_value(row.p_value), p_value(row.p_holm), p_value(row.p_bh)]
 
 
@@ -246,8 +244,18 @@ def _figure(page: ContrastPage, kind: str) -> bytes:
     return out.getvalue()
 
 
+def _not_there(group: GroupRow) -> str:
+    """Say where the rest of a group is, whose values the figure cannot show."""
+    return _("not due %(not_due)s, missing %(missing)s,\ndied %(died)s, tx %(transplanted)s") % {
+        "not_due": group.not_due,
+        "missing": group.missing,
+        "died": group.died,
+        "transplanted": group.transplanted,
+    }
+
+
 def _draw_values(axes: Any, page: ContrastPage) -> None:
-    """Draw the dots where the page has them, with quartiles and median, n at the right edge."""
+    """Draw the dots where the page has them, with quartiles and median, and at the right edge who is there."""
     figure = page.figure
     ticks = [(tick.at, tick.text) for tick in figure.ticks]
     for place, row in enumerate(page.rows):
@@ -278,14 +286,11 @@ def _draw_values(axes: Any, page: ContrastPage) -> None:
                 axes.plot(
                     [box.median] * 2, [middle - 14, middle + 14], color="black", linewidth=1.8, zorder=4
                 )
-            axes.text(
-                figure.width + 4,
-                middle,
-                f"{box.code}  n = {group.n}",
-                va="center",
-                fontsize=6.5,
-                clip_on=False,
-            )
+            for words, side, size in (
+                (f"{box.code}  n = {group.n}", "bottom", 6.5),
+                (_not_there(group), "top", 5.2),
+            ):
+                axes.text(figure.width + 4, middle, words, va=side, fontsize=size, clip_on=False)
     if figure.zero is not None:
         axes.axvline(figure.zero, color="0.6", linewidth=0.6, zorder=1)
     axes.set_xlim(0, figure.width)
@@ -321,7 +326,7 @@ def _draw_estimates(axes: Any, page: ContrastPage) -> None:
                 if off:
                     axes.plot([at], [middle], marker=mark, markersize=4, color="black")
         if row.estimate is not None:
-            words = f"{signed(row.estimate, page.decimals)} ({interval_words(row.ci_low, row.ci_high, page.decimals)})"
+            words = f"{difference(row.estimate, page.decimals)} ({interval_words(row.ci_low, row.ci_high, page.decimals)})"
             words += "\n" + _("p %(p)s, Holm %(holm)s") % {
                 "p": p_value(row.p_value),
                 "holm": p_value(row.p_holm),

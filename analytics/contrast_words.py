@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from analytics.cells import CellKey, CellResult
 from trial.protocol import Direction, Measure
-from trial.templatetags.cordline import group_mark, number, p_value, signed
+from trial.templatetags.cordline import difference, group_mark, limit, p_value
 
 METHODS: Mapping[str, str] = {
     "t_pooled": gettext_noop("t test, pooled"),
@@ -61,14 +61,14 @@ def named(code: str) -> SafeString | str:
 
 
 def interval_words(low: float | None, high: float | None, decimals: int) -> str:
-    """Return a confidence interval in words; an end that is missing is said to be open."""
+    """Return a confidence interval in words, ``decimals`` those of the values; an end that is missing is open."""
     if low is None and high is None:
         return _("no interval")
     if low is None:
-        return _("no lower end, up to %(high)s") % {"high": number(high, decimals)}
+        return _("no lower end, up to %(high)s") % {"high": limit(high, decimals)}
     if high is None:
-        return _("from %(low)s, no upper end") % {"low": number(low, decimals)}
-    return _("%(low)s to %(high)s") % {"low": number(low, decimals), "high": number(high, decimals)}
+        return _("from %(low)s, no upper end") % {"low": limit(low, decimals)}
+    return _("%(low)s to %(high)s") % {"low": limit(low, decimals), "high": limit(high, decimals)}
 
 
 def headline(
@@ -81,21 +81,18 @@ def headline(
     key, result
         The comparison, which has a p-value and an estimate.
     unit, decimals
-        How its estimate is printed.
+        How its values are printed; the estimate has one decimal more.
     direction
         Which way the quantity moves in recovery; a rise is never called a decrease.
     """
     estimate = result.estimate or 0.0
-    places = decimals
-    if estimate and not number(abs(estimate), places).strip("0."):
-        places = decimals + 2
     said = {
         "span": span_label((key.week_from, key.week_to)),
         "one": named(key.group1),
         "two": named(key.group2),
-        "size": format_html("<strong>{} {}</strong>", number(abs(estimate), places), unit),
-        "signed": format_html("<strong>{} {}</strong>", signed(estimate, places), unit),
-        "interval": interval_words(result.ci_low, result.ci_high, places),
+        "size": format_html("<strong>{} {}</strong>", limit(abs(estimate), decimals), unit),
+        "signed": format_html("<strong>{} {}</strong>", difference(estimate, decimals), unit),
+        "interval": interval_words(result.ci_low, result.ci_high, decimals),
         "p": p_value(result.p_value),
         "of": result.holm_size,
         "holm": format_html("<strong>{}</strong>", p_value(result.p_holm)),
@@ -114,7 +111,7 @@ def headline(
         said["interval"] = interval_words(
             None if result.ci_high is None else -result.ci_high,
             None if result.ci_low is None else -result.ci_low,
-            places,
+            decimals,
         )
         first = _("In {span} the {what} was larger in {two} than in {one} by {size} ({interval}), p {p}.")
     if result.holm_size < 2:

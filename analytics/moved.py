@@ -15,7 +15,7 @@ from trial import protocol
 from trial.models import Revision, User
 from trial.protocol import Measure, Population
 from trial.roles import Permission
-from trial.templatetags.cordline import number as printed_number
+from trial.templatetags.cordline import limit as printed_limit
 from trial.templatetags.cordline import p_value as printed_p
 
 SHOWN, MOST = 8, 200
@@ -79,7 +79,7 @@ class MovedCell:
         return self._printed(self.before) != self._printed(self.after)
 
     def _printed(self, numbers: tuple[float | None, ...]) -> tuple[str, str]:
-        return printed_p(numbers[1]), printed_number(numbers[2], self.decimals)
+        return printed_p(numbers[1]), printed_limit(numbers[2], self.decimals)
 
     @property
     def stride(self) -> float:

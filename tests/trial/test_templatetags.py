@@ -61,6 +61,27 @@ def test_a_change_has_its_sign(value: Any, decimals: int | None, shown: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("value", "decimals", "limit", "difference"),
+    [
+        (-0.4, 0, "−0.4", "−0.4"),
+        (3.04, 0, "3.0", "+3.0"),
+        (-0.04, 0, "−0.04", "−0.04"),
+        (0.0004, 1, "0.0004", "+0.0004"),
+        (12.345, 1, "12.34", "+12.34"),
+        (Decimal("-1234.56"), 0, "−1234.6", "−1234.6"),
+        (0.0, 2, "0", "0"),
+        (-1e-17, 0, "0", "0"),
+        (None, 1, "–", "–"),
+    ],
+)
+def test_no_limit_of_an_interval_hides_its_sign(
+    value: Any, decimals: int, limit: str, difference: str
+) -> None:
+    assert cordline.limit(value, decimals) == limit
+    assert cordline.difference(value, decimals) == difference
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [
         (0.4012, "0.40"),

@@ -134,6 +134,33 @@ def signed(value: Any, decimals: Any = None) -> str:
 
 
 @register.filter
+def limit(value: Any, decimals: Any = None) -> str:
+    """Return an estimate or a limit of its interval: one decimal more than the values it is made of.
+
+    A number that is not zero gets the decimals that show its sign, down to the six
+    that differences have; a bare 0 is zero.
+    """
+    exact, places = _decimal(value), _places(decimals)
+    if exact is None or places is None:
+        return number(value, decimals)
+    if not round(exact, protocol.DIFFERENCE_PLACES):
+        return "0"
+    places += 1
+    while not round(exact, places):
+        places += 1
+    return rounded(exact, places)
+
+
+@register.filter
+def difference(value: Any, decimals: Any = None) -> str:
+    """Return an estimated difference with its sign, in the digits of :func:`limit`."""
+    shown = limit(value, decimals)
+    exact = _decimal(value)
+    positive = exact is not None and exact > 0 and any(digit in "123456789" for digit in shown)
+    return f"+{shown}" if positive else shown
+
+
+@register.filter
 def apart(shown: str) -> str:
     """Set the thousands of a printed number apart from five digits on: ``407,193,766``, but ``1442``."""
     return _LONG.sub(lambda digits: f"{int(digits[0]):,}", shown)
