@@ -25,7 +25,7 @@ def within(page: TablePage) -> bytes:
         _("Group"), _("Weeks"), _("in group"), "n", _("not due"), _("missing"), _("died"), _("transplanted"),
         _("mean") + f", {unit}", "SD", _("median") + f", {unit}", "Q1", "Q3", _("test"), _("why"),
         _("change") + f", {unit}", _("95 % CI, low"), _("95 % CI, high"), "p", "p (Holm)", "p (BH)",
-        _("tests of the Holm family"), _("note"),
+        _("tests of the Holm family"), _("tests of the BH family"), _("note"),
     ]  # fmt: skip
     return csv_of(
         [
@@ -44,7 +44,7 @@ def _within_lines(page: TablePage) -> Iterator[list[Any]]:
                 yield [
                     group.code, row.label, group.size, group.n, group.not_due, group.missing, group.died,
                     group.transplanted, *_described(group), *_tested(row), row.p_holm, row.p_bh,
-                    part.holm_size, "; ".join(filter(None, (row.note_label, row.note))),
+                    part.holm_size, part.bh_size, "; ".join(filter(None, (row.note_label, row.note))),
                 ]  # fmt: skip
 
 

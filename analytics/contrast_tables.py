@@ -43,10 +43,11 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of one group, with the size of their family."""
+    """The rows of one group, with the sizes of the families their p-values are adjusted in."""
 
     code: str
     holm_size: int
+    bh_size: int
     rows: tuple[TableRow, ...]
 
 
@@ -93,8 +94,8 @@ def within(question: Question, today: date) -> TablePage:
             )
             for span, (key, result) in cells.items()
         )
-        sizes = [result.holm_size for _key, result in cells.values() if result.p_value is not None]
-        parts.append(Part(code, sizes[0] if sizes else 0, rows))
+        tested = next((result for _key, result in cells.values() if result.p_value is not None), CellResult())
+        parts.append(Part(code, tested.holm_size, tested.bh_size, rows))
     sizes_of = tuple(study.members(question.grouping, code).size for code in question.pair)
     return _page(question, tuple(parts), (sizes_of[0], sizes_of[1]))
 
@@ -131,7 +132,7 @@ def baseline(question: Question) -> TablePage:
         if key in found
     )
     sizes = tuple(study.members(question.grouping, code).size for code in question.pair)
-    return _page(question, (Part("", 0, rows),) if rows else (), (sizes[0], sizes[1]))
+    return _page(question, (Part("", 0, 0, rows),) if rows else (), (sizes[0], sizes[1]))
 
 
 def _page(question: Question, parts: tuple[Part, ...], subjects: tuple[int, int]) -> TablePage:
