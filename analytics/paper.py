@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from analytics import frames, selectors
+from analytics import followed, frames, selectors, whereabouts
 from analytics.cells import AGE, SEX, SUBJECTS, CellKey, CellResult
+from analytics.landmark import FollowedSubject
 from analytics.samples import MISSING
 from analytics.study_arrays import StudyArrays, places_of
 from trial import protocol
@@ -66,13 +68,15 @@ class PaperData:
     """The cells of the paper set and the values behind the points of its figures.
 
     ``study`` is absent when the data are newer than the results: points of another
-    revision than the boxes around them would mislead, so none are drawn.
+    revision than the boxes around them would mislead, so none are drawn. ``courses``
+    tells whose visits were still to come on the day of the results.
     """
 
     stamp: Stamp
     cells: Mapping[CellKey, CellResult]
     study: StudyArrays | None = None
     run: int = 0
+    courses: Mapping[str, FollowedSubject] | None = None
     memo: dict[object, object] = field(default_factory=dict, init=False, repr=False)
 
     def cell(
@@ -86,6 +90,20 @@ class PaperData:
         """Return how many subjects a stratum has in the population."""
         _key, result = self.cell(Measure.BASELINE, (stratum, ""), SUBJECTS, (FIRST, FIRST))
         return result.group1.n if result.group1 else 0
+
+    def not_due(self, stratum: str, analyte: str, span: tuple[int, int]) -> int | None:
+        """Return who lacks a value only because the visit was not over on the day of the results.
+
+        None while that is not known; such subjects are among the missing then.
+        """
+        study, day = self.study, self.stamp.made_on
+        if study is None or day is None or self.courses is None:
+            return None
+        key = ("whereabouts", analyte)
+        if key not in self.memo:
+            self.memo[key] = whereabouts.statuses(study, analyte, self.courses, day)
+        found: Any = self.memo[key]
+        return whereabouts.not_due(found, study.members(self.stamp.population, stratum), span)
 
     def points(
         self, stratum: str, analyte: str, measure: Measure, span: tuple[int, int]
@@ -140,10 +158,10 @@ def read(population: Population) -> PaperData:
     cells: dict[CellKey, CellResult] = {}
     for asked in filters:
         cells.update(selectors.current_cells(run=run, population=population.value, **asked))
-    study = None
+    study, courses = None, None
     if not fresh.behind and any(result.group1 and result.group1.size for result in cells.values()):
-        study = frames.study(codes=list(LEVELS))
-    return PaperData(stamp, cells, study, run.pk)
+        study, courses = frames.study(codes=list(LEVELS)), followed.everybody()
+    return PaperData(stamp, cells, study, run.pk, courses)
 
 
 # --- words ----------------------------------------------------------------------------------

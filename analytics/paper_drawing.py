@@ -233,12 +233,7 @@ def _under(panel: Panel) -> float:
     letters = (
         LETTERS if any(column.letter for cluster in panel.clusters for column in cluster.columns) else 0.0
     )
-    return letters + LABELS + ROW * len(_row_names(panel)) + 1.5
-
-
-def _row_names(panel: Panel) -> list[str]:
-    names = ["n", _("missing"), _("died, tx")]
-    return ["n", _("pairs"), *names[1:]] if panel.has_pairs else names
+    return letters + LABELS + ROW * len(panel.row_names) + 1.5
 
 
 def _legend(sheet: Sheet, picture: Picture, width: float, *, place: bool) -> float:
@@ -314,7 +309,7 @@ def _columns(
     slot = (x1 - x0) / len(panel.clusters)
     letters = any(column.letter for cluster in panel.clusters for column in cluster.columns)
     first_row = y1 + 1.2 + (LETTERS if letters else 0.0)
-    for name_place, name in enumerate(_row_names(panel)):
+    for name_place, name in enumerate(panel.row_names):
         y = first_row + LABELS + (name_place + 0.9) * ROW
         sheet.text(x0 - 1.5, y, name, SMALL, ha="right")
     for place, cluster in enumerate(panel.clusters):
@@ -327,7 +322,7 @@ def _columns(
             _box(sheet, column, centre, room, down, limits)
             if column.letter:
                 sheet.text(centre, y1 + 3.8, column.letter, SMALL + 0.4, ha="center", fontweight="bold")
-            for line, words in enumerate(_under_column(panel, column)):
+            for line, words in enumerate(panel.under(column)):
                 sheet.text(centre, first_row + LABELS + (line + 0.9) * ROW, words, SMALL, ha="center")
         sheet.text(middle, first_row + 2.9, cluster.label, SMALL + 0.4, ha="center")
         if cluster.words:
@@ -342,13 +337,6 @@ def _columns(
             )
         if cluster.words and count > 1:
             sheet.line([centres[0], centres[0], centres[-1], centres[-1]], [y0 - 1, y0 - 2, y0 - 2, y0 - 1])
-
-
-def _under_column(panel: Panel, column: Column) -> list[str]:
-    rows = [f"{column.n:,}", f"{column.missing:,}", f"{column.died}, {column.transplanted}"]
-    if panel.has_pairs:
-        rows.insert(1, "" if column.pairs is None else f"{column.pairs:,}")
-    return rows
 
 
 def _range(panel: Panel) -> tuple[float, float]:

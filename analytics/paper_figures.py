@@ -29,6 +29,9 @@ class Column:
         (group, value) of each subject; empty when there are too many to draw, or none.
     n, missing, died, transplanted
         Subjects with the value, without it for another reason, dead or transplanted by then.
+    not_due
+        Subjects whose visit was not over on the day of the results; None where that is not
+        known, and they are among the missing.
     pairs
         Subjects with this value and that of week 0, where the column is compared with week 0.
     """
@@ -44,6 +47,7 @@ class Column:
     q3: float | None
     key: CellKey
     pairs: int | None = None
+    not_due: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,32 @@ class Panel:
     axis: str
     clusters: tuple[Cluster, ...]
     has_pairs: bool = False
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether those not yet due are told from the missing."""
+        return any(column.not_due is not None for cluster in self.clusters for column in cluster.columns)
+
+    @property
+    def row_names(self) -> list[str]:
+        """The heads of the rows of numbers under the axis."""
+        return [
+            "n",
+            *([_("pairs")] if self.has_pairs else []),
+            *([_("not due")] if self.has_waiting else []),
+            _("missing"),
+            _("died, tx"),
+        ]
+
+    def under(self, column: Column) -> list[str]:
+        """Return the numbers of a column in the order of :attr:`row_names`."""
+        return [
+            f"{column.n:,}",
+            *(["" if column.pairs is None else f"{column.pairs:,}"] if self.has_pairs else []),
+            *([f"{column.not_due or 0:,}"] if self.has_waiting else []),
+            f"{column.missing:,}",
+            f"{column.died}, {column.transplanted}",
+        ]
 
     @property
     def is_empty(self) -> bool:
@@ -151,7 +181,7 @@ def _by_week(data: PaperData, number: int, stratum: str, where: str) -> Picture:
             _("P, two-sided, each week against week 0 within these pairs, not adjusted:"),
             _tests(data, panels),
             _("There is no untreated group: a change against week 0 is not evidence of a cause."),
-            *_missing(),
+            *_missing(data),
         ),
         protocol.STRATA[stratum],
         tuple(panels),
@@ -170,7 +200,7 @@ def _by_diagnosis(data: PaperData) -> Picture:
             *_reading(data, [panel]),
             *_compared(data, [panel]),
             _("Baseline differs by definition between LF and LC; the comparison is not adjusted for it."),
-            *_missing(),
+            *_missing(data),
         ),
         protocol.GROUP_CODES,
         (panel,),
@@ -198,7 +228,7 @@ def _by_pairs(
             *_reading(data, panels),
             *_compared(data, panels),
             _("Groups are defined after baseline by the infusions given: the comparison is an association."),
-            *_missing(),
+            *_missing(data),
         ),
         protocol.GROUP_CODES,
         tuple(panels),
@@ -239,17 +269,19 @@ def _column(
     group: GroupResult | None,
     pairs: int | None,
 ) -> Column:
+    waiting = data.not_due(stratum, code, (key.week_from, key.week_to))
     if group is None or group.n == 0:
         size = group.size if group else 0
         died, moved = (group.died, group.transplanted) if group else (0, 0)
-        return Column(letter, (), 0, size - died - moved, died, moved, None, None, None, key, pairs)
+        missing = size - died - moved - (waiting or 0)
+        return Column(letter, (), 0, missing, died, moved, None, None, None, key, pairs, waiting)
     points = data.points(stratum, code, measure, (key.week_from, key.week_to))
     s = group.summary
     return Column(
         letter,
         points if len(points) <= MOST_DOTS and len(points) == s.n else (),
         s.n,
-        group.size - s.n - group.died - group.transplanted,
+        group.size - s.n - group.died - group.transplanted - (waiting or 0),
         group.died,
         group.transplanted,
         s.q1,
@@ -257,6 +289,7 @@ def _column(
         s.q3,
         key,
         pairs,
+        waiting,
     )
 
 
@@ -308,7 +341,13 @@ def _tests(data: PaperData, panels: Sequence[Panel]) -> str:
     return _("%(tests)s; bold, P < 0.05.") % {"tests": words}
 
 
-def _missing() -> tuple[str, ...]:
+def _missing(data: PaperData) -> tuple[str, ...]:
+    if data.study is not None and data.courses is not None:
+        return (
+            _("Not due, visit to come or its window open on the day of the results;"),
+            _("missing, no value of a visit that is over;"),
+            _("died, tx, subjects dead or transplanted by that visit."),
+        )
     return (
         _(
             "Missing, value absent or visit not yet due; died, tx, subjects dead or transplanted by that visit."

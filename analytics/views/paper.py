@@ -136,7 +136,13 @@ def _with_numbers(picture: Picture) -> dict[str, object]:
         column.letter for panel in picture.panels for c in panel.clusters for column in c.columns
     )
     has_pairs = any(panel.has_pairs for panel in picture.panels)
-    return {"picture": picture, "rows": rows, "has_letters": has_letters, "has_pairs": has_pairs}
+    return {
+        "picture": picture,
+        "rows": rows,
+        "has_letters": has_letters,
+        "has_pairs": has_pairs,
+        "has_waiting": any(panel.has_waiting for panel in picture.panels),
+    }
 
 
 def _contrast_of(cluster: Cluster) -> str:

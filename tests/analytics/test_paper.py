@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,13 +20,16 @@ from django.utils import translation
 from analytics import paper_documents, paper_drawing, paper_set, refresh
 from analytics.cells import adjust
 from analytics.contrasts import Ended, StudyArrays, compute, places_of
+from analytics.landmark import FollowedSubject
 from analytics.paper import MELD, PaperData, Stamp
 from analytics.paper_set import PaperSet
+from analytics.samples import MISSING
 from tests import factories
 from trial import protocol
 from trial.models import User
 from trial.protocol import Diagnosis, Population
 
+DAY = date(2026, 3, 19)
 CODES = ("alt", "ast", "tbil", "pta", MELD, "inr", "creatinine")
 
 
@@ -52,10 +56,24 @@ def study(n: int, *, seed: int = 3, equal: bool = False, dead: bool = False) -> 
     )
 
 
-def paper_of(arrays: StudyArrays) -> PaperSet:
+def courses_of(arrays: StudyArrays) -> dict[str, FollowedSubject]:
+    """Every third subject was first treated a week before the day of the results, the others a year before."""
+    return {
+        code: FollowedSubject(
+            code,
+            Diagnosis.LIVER_FAILURE if place % 4 < 2 else Diagnosis.CIRRHOSIS,
+            (DAY - timedelta(days=7 if place % 3 == 0 else 365),),
+            (),
+        )
+        for place, code in enumerate(arrays.subject_ids)
+    }
+
+
+def paper_of(arrays: StudyArrays, *, courses: bool = True) -> PaperSet:
     cells = {key: one for key, one in adjust(compute(arrays)).items() if key.population == "treated"}
-    stamp = Stamp(1234, date(2026, 3, 19), Population.TREATED, True, "0.1.0")
-    return paper_set.put_together(PaperData(stamp, cells, arrays, 1))
+    stamp = Stamp(1234, DAY, Population.TREATED, True, "0.1.0")
+    followed = courses_of(arrays) if courses else None
+    return paper_set.put_together(PaperData(stamp, cells, arrays, 1, followed))
 
 
 STUDIES: dict[str, Callable[[], StudyArrays]] = {
@@ -168,11 +186,31 @@ def test_every_column_accounts_for_its_whole_group(typical: PaperSet) -> None:
                         sizes.group2 if column.letter and column.letter == column.key.group2 else sizes.group1
                     )
                     assert group is not None
-                    assert column.n + column.missing + column.died + column.transplanted == group.size
+                    known = column.n + column.missing + column.died + column.transplanted
+                    assert known + (column.not_due or 0) == group.size
                     assert len(column.points) == column.n
                     values = sorted(value for _group, value in column.points)
                     if values:
                         assert column.median == pytest.approx(float(np.median(values)), abs=1e-9)
+
+
+def test_who_is_not_yet_due_is_not_missing() -> None:
+    arrays = study(40)
+    values = {code: drawn.copy() for code, drawn in arrays.values.items()}
+    for drawn in values.values():
+        drawn[:, 4] = MISSING
+    arrays = replace(arrays, values=values, ended=np.zeros_like(arrays.ended))
+    told, alone = paper_of(arrays), paper_of(arrays, courses=False)
+    for picture in (0, 3):
+        last = told.pictures[picture].panels[0].clusters[-1].columns
+        together = alone.pictures[picture].panels[0].clusters[-1].columns
+        assert all(column.not_due and column.missing for column in last)
+        assert [column.missing + (column.not_due or 0) for column in last] == [
+            column.missing for column in together
+        ]
+        assert all(column.not_due is None for column in together)
+    assert "Not due, visit to come" in " ".join(told.pictures[0].caption)
+    assert "visit not yet due" in " ".join(alone.pictures[0].caption)
 
 
 def test_the_methods_count_the_tests_that_were_printed(typical: PaperSet) -> None:
