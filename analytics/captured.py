@@ -7,6 +7,7 @@ that an identified export comes back the same.
 from __future__ import annotations
 
 from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.fact_columns import FACT_COLUMNS, FACTS_OF_SCREENING
 from analytics.shared_columns import FINDINGS, GROUP, SUBJECT, VISIT, at_site, day, hour
 from patients import ctcae_terms
 from trial import protocol
@@ -39,6 +40,7 @@ SCREENING = Dataset(
         *day("screened", "Screened", "c.screened_on"),
         Column("verdict", Kind.CODE, "Verdict", "c.verdict"),
         Column("rule_set", Kind.CODE, "Rule set of the automatic checks", "nullif(c.rule_set, '')"),
+        Column("protocol_version", Kind.CODE, "Version of the protocol", "nullif(c.protocol_version, '')"),
         *(
             column
             for criterion in protocol.CRITERIA
@@ -55,30 +57,32 @@ SCREENING = Dataset(
                 ),
             )
         ),
+        *FACT_COLUMNS,
     ),
-    "patients_screening c JOIN member ON member.id = c.patient_id AND c.voided_at IS NULL",
+    f"patients_screening c JOIN member ON member.id = c.patient_id AND c.voided_at IS NULL {FACTS_OF_SCREENING}",
     "member.subject_id, c.screened_on, c.id",
 )  # fmt: skip
 
 _EVENT_COLUMNS = (
     "event", "term", "date", "time", "end_date", "end_time", "grade", "serious", "known_at", "reported_at", "relation",
-    "action", "result", "dose", "note",
+    "action", "result", "dose", "note", "lab_result_id", "ctcae_version",
 )  # fmt: skip
 _EVENT_SQL = (
     (
         "patients_adverseevent",
         ("'adverse_event'", "x.term", "x.onset_on", "x.onset_at", "x.ended_on", "NULL::time", "x.grade", "x.serious",
-         "x.aware_at", "x.reported_at", "x.relation", "x.action", "x.result", "''", "x.note"),
+         "x.aware_at", "x.reported_at", "x.relation", "x.action", "x.result", "''", "x.note", "x.lab_result_id",
+         "x.ctcae_version"),
     ),
     (
         "patients_treatment",
         ("x.kind", "x.agent", "x.started_on", "x.started_at", "x.ended_on", "x.ended_at", "NULL", "''", "NULL", "NULL",
-         "''", "''", "''", "x.dose", "x.note"),
+         "''", "''", "''", "x.dose", "x.note", "NULL", "''"),
     ),
     (
         "patients_outcome",
         ("x.kind", "''", "x.happened_on", "NULL", "NULL", "NULL", "NULL", "''", "NULL", "NULL", "''", "''", "''", "''",
-         "x.note"),
+         "x.note", "NULL", "''"),
     ),
 )  # fmt: skip
 _EVENT_SOURCE = " UNION ALL ".join(
@@ -128,7 +132,19 @@ EVENTS = Dataset(
         Column("result", Kind.CODE, "Outcome of the event", "nullif(e.result, '')"),
         Column("dose", Kind.TEXT, "Dose", "nullif(e.dose, '')", Show.IDENTIFIED),
         Column("note", Kind.TEXT, "Note", "nullif(e.note, '')", Show.IDENTIFIED),
+        Column("lab_analyte", Kind.CODE, "Laboratory value that was graded: analyte", "r.analyte"),
+        Column("lab_week", Kind.WHOLE, "Laboratory value that was graded: week", "v.week"),
+        Column(
+            "lab_date", Kind.DATE, "Laboratory value that was graded: day of its visit", "v.visited_on", Show.IDENTIFIED
+        ),
+        Column(
+            "lab_day", Kind.WHOLE, "Laboratory value that was graded: days since the first infusion",
+            "v.visited_on - member.day_zero", Show.DEIDENTIFIED,
+        ),
+        Column("ctcae_version", Kind.CODE, "Version of the criteria of the grade", "nullif(e.ctcae_version, '')"),
     ),
-    f"({_EVENT_SOURCE}) e JOIN member ON member.id = e.patient_id",
+    f"({_EVENT_SOURCE}) e JOIN member ON member.id = e.patient_id"
+    " LEFT JOIN (patients_labresult r JOIN patients_visit v ON v.id = r.visit_id AND v.voided_at IS NULL)"
+    " ON r.id = e.lab_result_id",
     "member.subject_id, e.date, e.kind_place, e.event, e.term, e.time NULLS FIRST, e.end_date NULLS FIRST, e.id",
 )  # fmt: skip

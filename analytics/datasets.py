@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from analytics import contrasts
 from analytics.adam import ADSL, ADTTE
 from analytics.adlb import ADLB
+from analytics.bedside import BEDSIDE, SIGNS_OF_INFUSION
 from analytics.captured import EVENTS, SCREENING, VISITS
 from analytics.declarations import Column, Dataset, Kind, Show
 from analytics.shared_columns import (
@@ -91,9 +92,10 @@ INFUSIONS = Dataset(
         Column("deviation", Kind.CODE, "Why it left the protocol, coded", "nullif(i.deviation, '')"),
         Column("deviation_note", Kind.TEXT, "Note on it", "nullif(i.deviation_note, '')", Show.IDENTIFIED),
         Column("reaction", Kind.TEXT, "Reaction", "nullif(i.reaction, '')", Show.IDENTIFIED),
+        *BEDSIDE,
     ),
     "infusions_infusion i JOIN member ON member.id = i.patient_id AND i.voided_at IS NULL"
-    " LEFT JOIN infusions_celllot l ON l.id = i.lot_id",
+    f" LEFT JOIN infusions_celllot l ON l.id = i.lot_id {SIGNS_OF_INFUSION}",
     "member.subject_id, i.number",
 )
 

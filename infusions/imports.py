@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.db import connection
 
-from infusions import dosing
+from infusions import dosing, import_vitals
 from infusions.actions.agreement import ask_about_courses
+from infusions.particulars import LONGEST_OBSERVATION_DAYS
 from patients.actions.rules import LONGEST_NOTE
 from patients.imports import cells
 from patients.imports.columns import Field
@@ -20,13 +21,23 @@ from patients.imports.kinds import (
     SUBJECT,
     Context,
     Pile,
+    header_of,
     refuse_twins,
     refuse_unknown_subjects,
     say_how_twins_differ,
 )
-from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
-from patients.imports.staging import Stage
+from patients.imports.records import (
+    JUDGED,
+    STAGED,
+    RecordColumn,
+    RecordKind,
+    RecordReader,
+    moment_column,
+    staged_cells,
+)
+from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
+from patients.imports.words import VEINS, moment, narrow
 from trial import typed
 from trial.sentences import Sentence
 from trial.typed import Unreadable
@@ -42,7 +53,15 @@ FEWEST_CELLS_PER_KG = Decimal(1000)
 """Below this a dose per kg is surely written in millions."""
 MOST_CELLS = Decimal(10) ** 13
 MOST_VOLUME = Decimal(10_000)
+MOST_REACTION = 5
 _SUBJECTS_PER_PAGE = 2000
+
+
+_OF_SUBJECT = (
+    "LEFT JOIN infusions_infusion t ON t.patient_id = p.id AND t.number = s.number AND t.voided_at IS NULL"
+)
+_LONGEST = {"bag": 24, "interruption": 200, "checked_by": 80}
+_SAID_WORDS = ("deviation", "deviation_note", "reaction", "vein", "bag", "interruption", "checked_by")
 
 
 class Infusions(RecordKind):
@@ -72,20 +91,28 @@ class Infusions(RecordKind):
         Field("deviation", ("deviation code", "偏离")),
         Field("deviation_note", ("note on the deviation", "偏离说明")),
         Field("reaction", ("infusion reaction", "不良反应", "输注反应")),
+        Field("reaction_grade", ("grade of the reaction", "reaction grade", "反应分级", "输注反应分级")),
+        Field("vein", ("access", "venous access", "静脉通路", "输注静脉", "静脉")),
+        Field("bag", ("bag number", "bag no", "unit number", "袋号")),
+        Field("interruption", ("interrupted", "输注中断", "中断")),
+        Field("observed_until", ("observed until", "end of observation", "观察至", "观察截止时间")),
+        Field("checked_by", ("identity checked by", "核对者", "核对人")),
+        *import_vitals.FIELDS,
         Field("lot", ("lot code", "lot number", "batch", "batch number", "batch id", "批号", "批次", "细胞批号")),
     )  # fmt: skip
     dates = frozenset({"given_on"})
-    numbers = frozenset({"weight_kg", "cells", "cells_per_kg", "volume_ml"})
+    numbers = frozenset({"weight_kg", "cells", "cells_per_kg", "volume_ml", "reaction_grade"})
     tables = {
         STAGED: "line integer, subject text, number smallint, given_on date, weight_kg numeric(5,1),"
         " cells numeric(14,0), volume_ml numeric(6,1), lot text, started_at time, stopped_at time, deviation text,"
-        " deviation_note text, reaction text"
+        " deviation_note text, reaction text, reaction_grade smallint, vein text, bag text, interruption text,"
+        f" observed_until timestamp, checked_by text, {import_vitals.STAGED_COLUMNS}"
     }
     target = "infusions_infusion"
     place = "'#' || j.number"
     key = (
-        "JOIN patients_patient p ON p.subject_id = s.subject LEFT JOIN infusions_infusion t"
-        " ON t.patient_id = p.id AND t.number = s.number AND t.voided_at IS NULL"
+        "JOIN patients_patient p ON p.subject_id = s.subject JOIN trial_site h ON h.id = p.site_id"
+        f" {_OF_SUBJECT} {import_vitals.STORED}"
     )
     keys = ("subject", "number")
     columns = (
@@ -105,8 +132,15 @@ class Infusions(RecordKind):
         RecordColumn("deviation", "text", "deviation"),
         RecordColumn("deviation_note", "text", "deviation_note"),
         RecordColumn("reaction", "text", "reaction"),
+        RecordColumn("reaction_grade", "numeric", "reaction_grade"),
+        RecordColumn("vein", "text", "vein"),
+        RecordColumn("bag", "text", "bag"),
+        RecordColumn("interruption", "text", "interruption"),
+        moment_column("observed_until"),
+        RecordColumn("checked_by", "text", "checked_by"),
+        *import_vitals.COLUMNS,
     )
-    not_null = {"deviation": "''", "deviation_note": "''", "reaction": "''"}
+    not_null = dict.fromkeys(_SAID_WORDS, "''")
     defaults = {
         "patient_id": "(SELECT id FROM patients_patient WHERE subject_id = j.subject)",
         "number": "j.number",
@@ -122,6 +156,8 @@ class Infusions(RecordKind):
         if lines:
             say_how_twins_differ(staged_cells(lines))
         refuse_impossible_days(STAGED, "given_on", table, "given_on")
+        _refuse_impossible_observation(table)
+        _refuse_grade_alone(table)
 
     def write(self, context: Context) -> None:
         with connection.cursor() as cursor:
@@ -131,6 +167,7 @@ class Infusions(RecordKind):
                 " ORDER BY lot ON CONFLICT DO NOTHING"
             )
         super().write(context)
+        import_vitals.write()
 
     def ask(self, context: Context) -> None:
         with connection.cursor() as cursor:
@@ -169,10 +206,19 @@ class _InfusionReader(RecordReader):
         if note and not deviation:
             self.refuse(line, "deviation_note", note, _NOTE_ALONE)
         reaction = self.words(line, row, "reaction", most=LONGEST_NOTE)
+        grade: int | None = self.cell(line, row, "reaction_grade", _reaction_grade)
+        vein = self.cell(line, row, "vein", VEINS.read)
+        texts = {code: self.words(line, row, code, most=most) for code, most in _LONGEST.items()}
+        until: datetime | None = self.cell(line, row, "observed_until", self._moment)
+        signs = import_vitals.read(self, line, row)
         if subject is not None and number is not None:
             self.stage_record(
-                line, subject, number, given, weight, count, volume, lot, *times, deviation, note, reaction
-            )
+                line, subject, number, given, weight, count, volume, lot, *times, deviation, note, reaction, grade, vein,
+                texts["bag"], texts["interruption"], until, texts["checked_by"], *signs,
+            )  # fmt: skip
+
+    def _moment(self, text: str) -> datetime:
+        return moment(text, self.day)
 
     def _times(self, line: int, row: list[str]) -> tuple[time | None, time | None]:
         started: time | None = self.cell(line, row, "started_at", typed.read_time)
@@ -225,6 +271,41 @@ class _InfusionReader(RecordReader):
         return value
 
 
+def _refuse_impossible_observation(table: Table) -> None:
+    """Refuse an observation that ends before the infusion or long after it, as the form does."""
+    begun = "(s.given_on + coalesce(s.started_at, t.started_at, '00:00'::time))"
+    refuse_where(
+        f"(SELECT s.line, s.observed_until, s.given_on FROM {STAGED} s JOIN patients_patient p"
+        f" ON p.subject_id = s.subject {_OF_SUBJECT} WHERE s.observed_until NOT BETWEEN {begun}"
+        f" AND {begun} + %(most)s * interval '1 day') s",
+        {"most": LONGEST_OBSERVATION_DAYS},
+        rule="observed_until",
+        column=header_of(table, "observed_until"),
+        value="to_char(s.observed_until, 'YYYY-MM-DD HH24:MI')",
+        sentence=Sentence(
+            _("Observed until %(until)s, but the infusion was on %(on)s."), {"until": "", "on": ""}
+        ),
+        remedy=Sentence(
+            _("Give a time up to %(most)s days after the infusion."), {"most": LONGEST_OBSERVATION_DAYS}
+        ),
+        gaps={"until": "to_char(s.observed_until, 'YYYY-MM-DD HH24:MI')", "on": "s.given_on::text"},
+    )
+
+
+def _refuse_grade_alone(table: Table) -> None:
+    """Refuse the grade of a reaction that nobody describes."""
+    refuse_where(
+        f"(SELECT s.line, s.reaction_grade FROM {STAGED} s JOIN patients_patient p ON p.subject_id = s.subject"
+        f" {_OF_SUBJECT} WHERE s.reaction_grade > 0 AND coalesce(s.reaction, t.reaction, '') = '') s",
+        {},
+        rule="grade_alone",
+        column=header_of(table, "reaction_grade"),
+        value="s.reaction_grade::text",
+        sentence=Sentence(_("A grade belongs to a reaction, and none is described.")),
+        remedy=Sentence(_("Say what it was, or empty the grade.")),
+    )
+
+
 _NOTE_ALONE = Unreadable(
     "note_alone",
     "",
@@ -249,6 +330,18 @@ def _deviation(text: str) -> str:
             Sentence(_("Write one of: %(words)s."), {"words": ", ".join(dosing.DEVIATION_AT)}),
         )
     return code
+
+
+def _reaction_grade(text: str) -> int:
+    written = narrow(text)
+    if written not in {str(grade) for grade in range(MOST_REACTION + 1)}:
+        raise Unreadable(
+            "grade",
+            text,
+            Sentence(_("“%(value)s” is not the grade of a reaction."), {"value": typed.printable(text)}),
+            Sentence(_("A grade is a whole number from 0 to %(most)s."), {"most": MOST_REACTION}),
+        )
+    return int(written)
 
 
 def _lot(text: str) -> str:

@@ -89,6 +89,30 @@ class Vitals:
         return "" if value is None else str(value)
 
 
+def read_sign(code: str, text: str) -> Decimal:
+    """Return one measurement as it stands alone.
+
+    Raises
+    ------
+    Unreadable
+        With the rule and the remedy, when it cannot be a measurement.
+    """
+    return _read_number(SIGNS[code], text.strip())
+
+
+def pressure_order(systolic: Decimal, diastolic: Decimal) -> Unreadable | None:
+    """Return why two pressures cannot stand together, or nothing."""
+    if diastolic < systolic:
+        return None
+    text = f"{systolic}/{diastolic}"
+    return Unreadable(
+        "pressure_order",
+        text,
+        Sentence(_("“%(value)s”: the second number is not the lower one."), {"value": typed.printable(text)}),
+        Sentence(_("Type the systolic pressure first.")),
+    )
+
+
 def read_cell(column: str, text: str) -> dict[str, Decimal | int | None]:
     """Return the measurements that one cell of the grid holds.
 
@@ -121,15 +145,8 @@ def _read_pressure(text: str) -> dict[str, Decimal | int | None]:
     systolic, diastolic = (
         int(_read_number(sign, part)) for sign, part in zip((SYSTOLIC, DIASTOLIC), parts, strict=True)
     )
-    if diastolic >= systolic:
-        raise Unreadable(
-            "pressure_order",
-            text,
-            Sentence(
-                _("“%(value)s”: the second number is not the lower one."), {"value": typed.printable(text)}
-            ),
-            Sentence(_("Type the systolic pressure first.")),
-        )
+    if wrong := pressure_order(Decimal(systolic), Decimal(diastolic)):
+        raise wrong
     return {"systolic": systolic, "diastolic": diastolic}
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from analytics.adam import PARAMETERS as TIMES
 from analytics.adlb import PARAMETER_CODES, PARAMETERS
 from analytics.datasets import Column, Dataset, Kind
+from patients.facts import FACTS
+from patients.facts import Kind as Sort
+from patients.imports.screening_facts import column_of
 from trial import protocol, vocabulary
 
 
@@ -26,6 +29,7 @@ _OTHER_FLAGS = ("DTHFL", "LTXFL", "ABLFL", "ANL01FL", "ANL02FL", "POSTFL", "PLAS
 _SEX = _labels(protocol.SEX_LABELS)
 _ANSWERS = _labels(protocol.ANSWER_LABELS)
 _OUTCOMES = _labels(protocol.OUTCOME_LABELS)
+_FACT_SOURCES = {code: label for code, label in _terms(vocabulary.FACT_SOURCES).items() if code}
 _GROUPS = _terms(protocol.GROUPS)
 _STRATA = {
     **_GROUPS,
@@ -51,11 +55,13 @@ _BY_NAME: Mapping[str, Mapping[str, str]] = {
     "after_end": _TRUTH,
     "outcome": _OUTCOMES,
     "analyte": {analyte.code: f"{analyte.label}, {analyte.unit}" for analyte in protocol.PANEL},
+    "lab_analyte": {analyte.code: f"{analyte.label}, {analyte.unit}" for analyte in protocol.PANEL},
     "comparator": {"<": "below the value", ">": "above the value"},
     "missing": MISSING,
     "population": _labels(protocol.POPULATION_LABELS),
     "measure": _labels(protocol.MEASURE_LABELS),
     "not_done": _terms(vocabulary.NOT_DONE_REASONS),
+    "vein": _terms(vocabulary.VEINS),
     "ascites": _terms(vocabulary.ASCITES),
     "encephalopathy": _terms(vocabulary.ENCEPHALOPATHY),
     "event": {"adverse_event": "adverse event", **_terms(vocabulary.TREATMENTS), **_OUTCOMES},
@@ -66,6 +72,8 @@ _BY_NAME: Mapping[str, Mapping[str, str]] = {
     "op": {"I": "entered", "U": "changed", "D": "deleted"},
     "unscheduled": {"yes": "outside the weeks of the protocol"},
     **{criterion.code: _ANSWERS for criterion in protocol.CRITERIA},
+    **{column_of(fact): {"yes": "yes", "no": "no"} for fact in FACTS if fact.kind is Sort.SIGN},
+    **{column_of(fact, "source"): _FACT_SOURCES for fact in FACTS},
     # the names of ADaM
     "SEX": _SEX,
     "DIAGCD": _labels(protocol.DIAGNOSIS_LABELS),

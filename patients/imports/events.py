@@ -14,7 +14,7 @@ from patients import ctcae_terms
 from patients.actions.events import TERM_LENGTH
 from patients.actions.rules import LONGEST_NOTE
 from patients.actions.treatments import AGENT_LENGTH, DOSE_LENGTH
-from patients.imports import cells
+from patients.imports import cells, event_results
 from patients.imports.columns import Field
 from patients.imports.event_checks import refuse_impossible
 from patients.imports.kinds import (
@@ -26,7 +26,15 @@ from patients.imports.kinds import (
     say_how_twins_differ,
     written_all,
 )
-from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
+from patients.imports.records import (
+    JUDGED,
+    STAGED,
+    RecordColumn,
+    RecordKind,
+    RecordReader,
+    moment_column,
+    staged_cells,
+)
 from patients.imports.staging import Stage
 from patients.imports.tables import Table
 from patients.imports.words import (
@@ -58,7 +66,6 @@ class Part:
     table: str
     events: frozenset[str]
     columns: Mapping[str, str]
-    fixed: Mapping[str, str]
 
     @property
     def here(self) -> str:
@@ -81,7 +88,7 @@ class Part:
 _HERE = {
     "term": "text", "date": "date", "time": "time", "end_date": "date", "end_time": "time", "grade": "smallint",
     "serious": "text", "known_at": "timestamptz", "reported_at": "timestamptz", "relation": "text", "action": "text",
-    "result": "text", "dose": "text", "note": "text",
+    "result": "text", "dose": "text", "note": "text", "lab": "bigint", "ctcae_version": "text",
 }  # fmt: skip
 PARTS = (
     Part(
@@ -91,10 +98,10 @@ PARTS = (
             {
                 "term": "term", "onset_on": "date", "onset_at": "time", "ended_on": "end_date", "grade": "grade",
                 "serious": "serious", "aware_at": "known_at", "reported_at": "reported_at", "relation": "relation",
-                "action": "action", "result": "result", "note": "note",
+                "action": "action", "result": "result", "note": "note", "lab_result_id": "lab",
+                "ctcae_version": "ctcae_version",
             }
         ),
-        MappingProxyType({"ctcae_version": f"'{ctcae_terms.VERSION}'"}),
     ),
     Part(
         "patients_treatment",
@@ -105,31 +112,17 @@ PARTS = (
                 "ended_at": "end_time", "dose": "dose", "note": "note",
             }
         ),
-        MappingProxyType({}),
     ),
     Part(
         "patients_outcome",
         OUTCOMES,
         MappingProxyType({"kind": "event", "happened_on": "date", "note": "note"}),
-        MappingProxyType({}),
     ),
 )  # fmt: skip
 _ALL_HERE = " UNION ALL ".join(part.here for part in PARTS)
 _OUTCOMES = ", ".join(f"'{code}'" for code in sorted(OUTCOMES))
 _TREATMENTS = ", ".join(f"'{code}'" for code in sorted(TREATMENTS))
-_ZONE = "(SELECT h.time_zone FROM trial_site h JOIN patients_patient p ON p.site_id = h.id WHERE p.subject_id = j.subject)"
 _WRITTEN = (Pile.CHANGED.value, Pile.NEW.value)
-
-
-def _moment(field: str) -> RecordColumn:
-    """Return a moment: the file says it as the clock at the site shows it, to the second."""
-    return RecordColumn(
-        field,
-        "timestamp",
-        field,
-        here=f"date_trunc('second', t.{field} AT TIME ZONE h.time_zone)",
-        written=f"(j.{field} AT TIME ZONE {_ZONE})",
-    )
 
 
 SAME_EVENT = (
@@ -168,13 +161,15 @@ class Events(RecordKind):
         Field("result", ("outcome", "outcome of the event", "aeout", "转归")),
         Field("dose", ("dosage", "amount", "剂量", "用量")),
         Field("note", ("notes", "comment", "remark", "remarks", "备注")),
+        *event_results.FIELDS,
+        Field("ctcae_version", ("ctcae version", "ctcae版本")),
     )  # fmt: skip
     dates = frozenset({"date", "end_date"})
     numbers = frozenset({"grade"})
     tables = {
         STAGED: "line integer, subject text, event text, term text, date date, time time, end_date date,"
         " end_time time, grade smallint, serious text, known_at timestamp, reported_at timestamp, relation text,"
-        " action text, result text, dose text, note text"
+        f" action text, result text, dose text, note text, {event_results.STAGED_COLUMNS}, ctcae_version text"
     }
     target = "patients_adverseevent"
     in_table = (
@@ -200,15 +195,19 @@ class Events(RecordKind):
             "serious",
             here="CASE WHEN s.serious = '' THEN coalesce(t.serious, '') ELSE nullif(t.serious, '') END",
         ),
-        _moment("known_at"),
-        _moment("reported_at"),
+        moment_column("known_at"),
+        moment_column("reported_at"),
         RecordColumn("relation", "text", "relation"),
         RecordColumn("action", "text", "action"),
         RecordColumn("result", "text", "result"),
         RecordColumn("dose", "text", "dose"),
         RecordColumn("note", "text", "note"),
+        event_results.COLUMN,
+        RecordColumn("ctcae_version", "text", "ctcae_version"),
     )
-    not_null = dict.fromkeys(("term", "serious", "relation", "action", "result", "dose", "note"), "''")
+    not_null = dict.fromkeys(("term", "serious", "relation", "action", "result", "dose", "note"), "''") | {
+        "ctcae_version": f"'{ctcae_terms.VERSION}'"
+    }
 
     def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
         return _EventReader(table, stage, context).read
@@ -224,6 +223,7 @@ class Events(RecordKind):
         lines = refuse_twins(STAGED, self.keys, table, ("subject_id", "event", "date"), source=keyed)
         if lines:
             say_how_twins_differ(staged_cells(lines))
+        event_results.refuse_strange(table)
         refuse_impossible(table, here=_ALL_HERE, same=SAME_EVENT, treatments=_TREATMENTS)
 
     def write(self, context: Context) -> None:
@@ -240,7 +240,6 @@ class Events(RecordKind):
         values = {
             "patient_id": "(SELECT id FROM patients_patient WHERE subject_id = j.subject)",
             **{target: self._value(column) for target, column in into.items()},
-            **part.fixed,
             "version": "1",
         }
         piled = {target: column for target, column in into.items() if column.field in columns}
@@ -273,6 +272,7 @@ class Events(RecordKind):
 # --- one row --------------------------------------------------------------------------------
 
 _GRADE = re.compile(r"(?:grade|ctcae|g)? *([1-5])(?:\.0+)? *(?:级|度)?")
+_VERSION = re.compile(r"(?:ctcae *)?v?(?:ersion)? *([1-9](?:\.[0-9]{1,2})?)")
 _OF_PART: Mapping[str, frozenset[str]] = MappingProxyType(
     {code: frozenset(part.columns.values()) for part in PARTS for code in part.events}
 )
@@ -302,14 +302,18 @@ class _EventReader(RecordReader):
         ]
         dose = self.words(line, row, "dose", most=DOSE_LENGTH)
         note = self.words(line, row, "note", most=LONGEST_NOTE)
+        graded = event_results.read(self, line, row)
+        version = self.cell(line, row, "ctcae_version", _read_version)
         if subject is not None and event is not None and day is not None:
             self.stage_record(
-                line, subject, event, term, day, hour, end, end_hour, grade, serious, known, reported, *coded, dose, note
+                line, subject, event, term, day, hour, end, end_hour, grade, serious, known, reported, *coded, dose, note,
+                *graded, version,
             )  # fmt: skip
 
     def _refuse_strange_cells(self, line: int, row: list[str], event: str) -> None:
         """Refuse what the file says and the event has no place for; nothing is dropped without a word."""
         own = _OF_PART[event] | {"event", "agent" if "term" in _OF_PART[event] else ""}
+        own |= {field.code for field in event_results.FIELDS} if event_results.COLUMN.field in own else set()
         for field in Events.fields[2:]:
             text = self.text(row, field.code)
             if text and field.code not in own:
@@ -388,6 +392,18 @@ def _read_grade(text: str) -> int:
             Sentence(_("A grade is a whole number from 1 to 5.")),
         )
     return int(found[1])
+
+
+def _read_version(text: str) -> str:
+    found = _VERSION.fullmatch(narrow(text).casefold())
+    if found is None:
+        raise Unreadable(
+            "version",
+            text,
+            Sentence(_("“%(value)s” is not a version of the criteria."), {"value": typed.printable(text)}),
+            Sentence(_("Write its number, such as %(version)s."), {"version": ctcae_terms.VERSION}),
+        )
+    return found[1] if "." in found[1] else f"{found[1]}.0"
 
 
 def _no_place(event: str, header: str) -> Unreadable:

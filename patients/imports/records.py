@@ -38,7 +38,8 @@ class RecordColumn:
     """One column of a record.
 
     ``field`` is its name in the file, ``type`` its SQL type when staged,
-    ``target`` the column of the study table. ``here`` is SQL over ``t`` for
+    ``target`` the column of the study table, empty where it is stored in another
+    table, which the kind writes itself. ``here`` is SQL over ``t`` for
     what the study has, ``written`` SQL over ``j`` for what is stored.
     """
 
@@ -55,6 +56,20 @@ class RecordColumn:
     @property
     def written_sql(self) -> str:
         return self.written or f"j.{self.field}"
+
+
+_ZONE = "(SELECT h.time_zone FROM trial_site h JOIN patients_patient p ON p.site_id = h.id WHERE p.subject_id = j.subject)"
+
+
+def moment_column(field: str) -> RecordColumn:
+    """Return a moment: the file says it as the clock at the site ``h`` shows it, to the second."""
+    return RecordColumn(
+        field,
+        "timestamp",
+        field,
+        here=f"date_trunc('second', t.{field} AT TIME ZONE h.time_zone)",
+        written=f"(j.{field} AT TIME ZONE {_ZONE})",
+    )
 
 
 def _shown(column: RecordColumn, sql: str) -> str:
@@ -110,10 +125,11 @@ class RecordKind(Kind):
 
     def write(self, context: Context) -> None:
         written = (Pile.CHANGED.value, Pile.NEW.value)
-        columns = {**{c.target: self._value(c) for c in self.columns}, **self.defaults}
+        own = [c for c in self.columns if c.target]
+        columns = {**{c.target: self._value(c) for c in own}, **self.defaults}
         kept = ", ".join(
             f"{c.target} = CASE WHEN j.pile_{c.field} IN {written} THEN {c.written_sql} ELSE t.{c.target} END"
-            for c in self.columns
+            for c in own
         )
         touched = " OR ".join(f"j.pile_{c.field} IN {written}" for c in self.columns)
         with connection.cursor() as cursor:

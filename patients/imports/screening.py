@@ -1,8 +1,8 @@
 """Screenings in files: one row per screening, a column per criterion; the verdict follows as from the form.
 
-What a file does not say is unknown, and what the automatic checks look at is not
-in it: such a screening rests on its answers and on what the study knows of the
-subject by itself (age, sex, facts recorded before).
+What a file does not say is unknown. What the automatic checks look at may be in it
+(:mod:`patients.imports.screening_facts`); a screening without rests on its answers and on
+what the study knows of the subject by itself (age, sex, facts recorded before).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db import connection
 from patients import eligibility, screenings
 from patients.actions.rules import LONGEST_NOTE
 from patients.entries import AnswerEntry
-from patients.imports import cells
+from patients.imports import cells, screening_facts
 from patients.imports.columns import Field
 from patients.imports.days import refuse_impossible_days
 from patients.imports.kinds import (
@@ -64,6 +64,7 @@ _CHINESE: dict[str, tuple[str, ...]] = {
 _KINDS = {CriterionKind.INCLUSION: ("inclusion", "入选标准", "纳入标准", "入选"),
           CriterionKind.EXCLUSION: ("exclusion", "排除标准", "排除")}  # fmt: skip
 _MOST_IN_MEMORY = 1000
+_LONGEST_VERSION = 12
 _WRITTEN = (Pile.CHANGED.value, Pile.NEW.value)
 _UNKNOWN = Answer.UNKNOWN.value
 
@@ -128,19 +129,22 @@ class Screenings(RecordKind):
             required=True,
         ),
         Field("rule_set", ("rule set",)),
+        Field("protocol_version", ("protocol", "protocol version", "方案版本")),
         Field("verdict", ("screening result", "结论", "筛选结果", "筛选结论")),
         *_fields(),
+        *screening_facts.FIELDS,
     )
-    dates = frozenset({"screened_on", *(f"{code}_on" for code in protocol.CRITERION_AT)})
+    dates = screening_facts.DATES | {"screened_on", *(f"{code}_on" for code in protocol.CRITERION_AT)}
     tables = {
-        STAGED: "line integer, subject text, screened_on date, rule_set text, verdict text, "
+        STAGED: "line integer, subject text, screened_on date, rule_set text, protocol_version text, verdict text, "
         + ", ".join(f"{code} text, {code}_evidence text, {code}_on date" for code in protocol.CRITERION_AT)
+        + f", {screening_facts.STAGED_COLUMNS}"
     }
     target = "patients_screening"
     place = "j.screened_on::text"
-    key = f"{_OF_SUBJECT} {_STORED}"
+    key = f"{_OF_SUBJECT} {_STORED} {screening_facts.STORED}"
     keys = ("subject", "screened_on")
-    columns = tuple(_columns())
+    columns = (*_columns(), *screening_facts.COLUMNS)
 
     def reader(self, table: Table, stage: Stage, context: Context) -> Callable[[int, list[str]], None]:
         return _ScreeningReader(table, stage, context).read
@@ -152,6 +156,7 @@ class Screenings(RecordKind):
             say_how_twins_differ(staged_cells(lines))
         for field in ("screened_on", *(f"{code}_on" for code in protocol.CRITERION_AT)):
             refuse_impossible_days(STAGED, field, table, field)
+        screening_facts.refuse_impossible(table)
         _refuse_other_verdicts(table)
         _refuse_unexplained(table)
 
@@ -177,7 +182,8 @@ class Screenings(RecordKind):
                 return
             cursor.execute(
                 "INSERT INTO patients_screening (patient_id, screened_on, protocol_version, rule_set, verdict, version)"
-                " SELECT (SELECT id FROM patients_patient WHERE subject_id = j.subject), j.screened_on, %s,"
+                " SELECT (SELECT id FROM patients_patient WHERE subject_id = j.subject), j.screened_on,"
+                " coalesce(j.protocol_version, %s),"
                 f" coalesce(j.rule_set, %s), {verdict}, 1 FROM {JUDGED} j WHERE j.target_id IS NULL ORDER BY j.line"
                 " ON CONFLICT DO NOTHING",
                 [protocol.VERSION, protocol.RULE_SET],
@@ -207,6 +213,10 @@ class Screenings(RecordKind):
                 f"{_FOLLOW_VERDICT} WHERE p.subject_id IN (SELECT j.subject FROM {JUDGED} j"
                 f" WHERE j.target_id IS NULL OR {touched})) n WHERE p.id = n.id AND p.status <> n.status"
             )
+        screening_facts.write()
+
+    def ask(self, context: Context) -> None:
+        screening_facts.ask(context)
 
 
 def _final(column: RecordColumn) -> str:
@@ -256,7 +266,7 @@ def _refuse_unexplained(table: Table) -> None:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT s.line, p.id, t.id, s.screened_on, s.rule_set, {columns} FROM {STAGED} s {_OF_SUBJECT}"
+                f"SELECT s.line, p.id, t.id, s.screened_on, s.rule_set, s.facts, {columns} FROM {STAGED} s {_OF_SUBJECT}"
                 f" WHERE s.line > %s AND NOT EXISTS (SELECT FROM {PROBLEMS} x WHERE x.line = s.line)"
                 " ORDER BY s.line LIMIT %s",
                 [last, _MOST_IN_MEMORY],
@@ -291,7 +301,7 @@ def _unexplained(rows: list[Any], codes: list[str]) -> Iterator[tuple[int, str, 
             "answers", "facts"
         )
     }
-    for line, patient_id, screening_id, day, rule_set, *said in rows:
+    for line, patient_id, screening_id, day, rule_set, known, *said in rows:
         screening = stored.get(screening_id)
         entries = {code: AnswerEntry() for code in codes}
         if screening is not None:
@@ -307,6 +317,7 @@ def _unexplained(rows: list[Any], codes: list[str]) -> Iterator[tuple[int, str, 
                 Answer(answer) if answer else before.answer, evidence or before.evidence
             )
         facts = screenings.entries_of(screening) if screening is not None else {}
+        facts |= screening_facts.entries(known)
         subject = screenings.subject_of(
             patients[patient_id], day, facts, rule_set=rule_set or (screening.rule_set if screening else "")
         )
@@ -324,14 +335,20 @@ class _ScreeningReader(RecordReader):
         subject = self.required(line, row, "subject_id", cells.read_subject)
         screened: date | None = self.required(line, row, "screened_on", self.past_day)
         rule_set = self.cell(line, row, "rule_set", _rule_set)
+        version = self.cell(line, row, "protocol_version", _protocol_version)
         verdict = self.cell(line, row, "verdict", VERDICTS.read)
         answers: list[object] = []
         for code in protocol.CRITERION_AT:
             answers.append(self.cell(line, row, code, ANSWERS.read))
             answers.append(self.words(line, row, f"{code}_evidence", most=LONGEST_NOTE))
             answers.append(self.cell(line, row, f"{code}_on", self.past_day))
+        known = screening_facts.staged(screening_facts.read(self, line, row, screened))
         if subject is not None and screened is not None:
-            self.stage_record(line, subject, screened, rule_set, verdict, *answers)
+            self.stage_record(line, subject, screened, rule_set, version, verdict, *answers, *known)
+
+
+def _protocol_version(text: str) -> str:
+    return typed.read_text(text, most=_LONGEST_VERSION)
 
 
 def _rule_set(text: str) -> str:

@@ -218,6 +218,18 @@ NOT_DONE = _listed(
         "其他": "other",
     },
 )
+VEINS = _listed(
+    "vein",
+    _("a vein of the list"),
+    vocabulary.VEINS,
+    {"左前臂": "forearm_left", "右前臂": "forearm_right", "其他": "other"},
+)
+FACT_SOURCES = Words(
+    "source",
+    _("where a fact was taken from"),
+    {name: t.code for t in vocabulary.FACT_SOURCES for name in (t.code or "typed", t.label)},
+    (t.code or "typed" for t in vocabulary.FACT_SOURCES),
+)
 STATUSES = Words(
     "status",
     _("a status of a subject"),
