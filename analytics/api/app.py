@@ -68,8 +68,8 @@ def list_datasets(request: HttpRequest) -> HttpResponse:
     "/datasets/{name}", auth=reads_datasets, tags=["datasets"], summary="Read a dataset",
     description=(
         "JSON pages that link to the next, or with “Accept: text/csv” everything. De-identified; identified=true needs "
-        "the right to it and a purpose, and is logged. 304 when the tag of If-None-Match still holds; 409 when data "
-        "moved between two pages."
+        "the scope datasets:identified and a purpose, and is logged. 304 when the tag of If-None-Match still holds; "
+        "409 when data moved between two pages."
     ),
     response={200: bodies.Page, 304: None, **_ERRORS, 409: bodies.Problem}, operation_id="dataset",
 )  # fmt: skip
@@ -95,7 +95,7 @@ def read_dataset(
 def list_subjects(
     request: HttpRequest, limit: Limit = requests.USUAL_ROWS, cursor: Cursor = ""
 ) -> HttpResponse:
-    return records.subjects(request, limit, cursor)
+    return records.subjects(request, cursor)
 
 
 @api.get(

@@ -21,14 +21,14 @@ from django.http.response import HttpResponseBase
 from analytics import selectors
 from analytics.api import requests
 from analytics.api.problems import bad
-from analytics.api.records import limit_of
-from analytics.api.security import NotAllowed, demand, person_of
+from analytics.api.security import NotAllowed, demand, person_of, token_of
 from analytics.code_version import CURRENT
 from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Column, Dataset, Kind
 from analytics.exports import bundle, taken
 from analytics.models import ExportRecord
 from analytics.selectors import Freshness
 from trial import protocol, strict_json, typed
+from trial.models import ApiToken
 from trial.roles import Permission
 from trial.typed import Unreadable
 
@@ -87,7 +87,7 @@ class _Asked:
         self.population = self._population(request.GET.get("population", ""))
         self.identified = self._flag(request.GET.get("identified", "false"))
         self.purpose = self._purpose(request)
-        self.limit = self._limit(request.GET.get("limit", str(requests.USUAL_ROWS)))
+        self.limit = requests.limit_in(request, "limit")
         self.cursor = request.GET.get("cursor", "")
 
     def _population(self, text: str) -> str:
@@ -116,7 +116,7 @@ class _Asked:
     def _purpose(self, request: HttpRequest) -> str:
         if not self.identified:
             return ""
-        demand(person_of(request), Permission.EXPORT_IDENTIFIED)
+        demand(token_of(request), ApiToken.Scope.READ_IDENTIFIED)
         try:
             purpose = typed.read_text(request.GET.get("purpose", ""), most=taken.LONGEST_PURPOSE)
         except Unreadable as error:
@@ -131,10 +131,6 @@ class _Asked:
                 least=taken.SHORTEST_PURPOSE,
             )
         return purpose
-
-    def _limit(self, text: str) -> int:
-        is_number = text.isascii() and text.isdigit() and len(text) < 6
-        return limit_of(int(text) if is_number else 0)
 
     def tag(self, freshness: Freshness) -> str:
         """Return what names exactly this answer: data, results, code and question."""

@@ -15,7 +15,7 @@ from analytics.api.problems import bad
 from analytics.api.security import person_of
 from patients import selectors
 from patients.models import LabResult, Patient
-from trial import clock, loinc, protocol, typed, units, vocabulary  # noqa: F401
+from trial import clock, loinc, protocol, typed, units
 from trial.models import User
 from trial.strict_json import plain
 from trial.typed import Unreadable
@@ -32,11 +32,9 @@ SITES = "urn:cordline:site"
 MISSING = "urn:cordline:missing-reason"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
-SPECIMENS = "urn:cordline:specimen"
 LABORATORIES = "urn:cordline:laboratory"
 ABSENT_AS = {"refused": "asked-declined", "not_ordered": "not-asked", "not_drawn": "not-performed"}
 GENDERS = {protocol.Sex.FEMALE.value: "female", protocol.Sex.MALE.value: "male"}
-USUAL_COUNT = 100
 _LONGEST_KEY = 2**63 - 1
 _DAY = re.compile(r"(?P<how>eq|ge|le|gt|lt)?(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})")
 _HOW = {"": "", "eq": "", "ge": "__gte", "le": "__lte", "gt": "__gt", "lt": "__lt"}
@@ -94,7 +92,7 @@ def patients(request: HttpRequest) -> HttpResponse:
     for name in ("identifier", "_id"):
         if name in request.GET:
             found = found.filter(subject_id__in=[_identifier(part) for part in request.GET[name].split(",")])
-    count = _count(request)
+    count = requests.limit_in(request, "_count")
     if cursor := request.GET.get("_cursor"):
         found = found.filter(subject_id__gt=requests.read_cursor(cursor, after=str)["after"])
     rows = list(found[: count + 1])
@@ -200,7 +198,7 @@ def observations(request: HttpRequest) -> HttpResponse:
         if not 0 <= after <= _LONGEST_KEY:
             raise bad("_cursor", cursor, "cursor", _("“%(value)s” is not a cursor."), _("Take it from the link to the next page."))  # fmt: skip
         found = found.filter(pk__gt=after)
-    count = _count(request)
+    count = requests.limit_in(request, "_count")
     rows = list(found[: count + 1])
     after_last = requests.cursor_of(after=rows[count - 1].pk) if len(rows) > count else ""
     return _bundle(request, [observation_resource(row) for row in rows[:count]], after_last)
@@ -232,20 +230,6 @@ def _days(text: str) -> dict[str, date]:
         "date",
         _("“%(value)s” is not a day to search for."),
         _("Send it as ge2015-01-12, with eq, ge, le, gt, lt or nothing in front."),
-    )
-
-
-def _count(request: HttpRequest) -> int:
-    text = request.GET.get("_count", str(USUAL_COUNT))
-    if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= requests.MOST_ROWS:
-        return int(text)
-    raise bad(
-        "_count",
-        text,
-        "limit",
-        _("A page has 1 to %(most)s rows, not %(value)s."),
-        _("Ask for fewer, and follow the link to the next page."),
-        most=requests.MOST_ROWS,
     )
 
 

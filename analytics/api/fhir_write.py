@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from analytics.api import fhir_read, requests
 from analytics.api.observations import Recorded, Said, record, specimens_said
-from analytics.api.problems import Standing
+from analytics.api.problems import Standing, differs
 from analytics.api.retries import once
 from analytics.api.security import person_of
 from patients.reported import Reported
@@ -103,7 +103,8 @@ def _batch(request: HttpRequest, by: User, read: list[_Entry | list[Problem]]) -
         except Refused as refused:
             answers.append(_failed(422, list(refused.problems)))
         except Standing as standing:
-            answers.append(_failed(409, [_differs(place, clash) for place, clash in standing.clashes]))
+            remedy = _("Send it with the status “corrected” if it replaces what is here.")
+            answers.append(_failed(409, [differs(place, clash, remedy) for place, clash in standing.clashes]))
         else:
             answers.append(_answered(request, recorded, entry))
     return fhir_read.fhir({"resourceType": "Bundle", "type": "batch-response", "entry": answers})
@@ -112,19 +113,6 @@ def _batch(request: HttpRequest, by: User, read: list[_Entry | list[Problem]]) -
 def _failed(status: int, problems: list[Problem]) -> dict[str, Any]:
     words = {409: "409 Conflict", 422: "422 Unprocessable Entity"}
     return {"response": {"status": words[status], "outcome": problem_details.outcome(status, problems)}}
-
-
-def _differs(place: str, clash: Any) -> Problem:
-    return Problem(
-        place,
-        clash.mine,
-        "stored_differs",
-        Sentence(
-            _("%(field)s is %(theirs)s here; %(mine)s was sent."),
-            {"field": clash.field, "theirs": clash.theirs, "mine": clash.mine},
-        ),
-        Sentence(_("Send it with the status “corrected” if it replaces what is here.")),
-    )
 
 
 def _answered(request: HttpRequest, recorded: Recorded, entry: _Entry) -> dict[str, Any]:

@@ -157,20 +157,16 @@ def _unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:
     return problem_details.answer(request, 400, problems=[problem])
 
 
+def differs(place: str, clash: Clash, remedy: str) -> Problem:
+    """Return that a stored value is another one, and how it is replaced."""
+    both = {"field": clash.field, "theirs": clash.theirs, "mine": clash.mine}
+    sentence = Sentence(_("%(field)s is %(theirs)s here; %(mine)s was sent."), both)
+    return Problem(place, clash.mine, "stored_differs", sentence, Sentence(remedy))
+
+
 def _standing(request: HttpRequest, error: Standing) -> HttpResponse:
-    problems = [
-        Problem(
-            place,
-            clash.mine,
-            "stored_differs",
-            Sentence(
-                _("%(field)s is %(theirs)s here; %(mine)s was sent."),
-                {"field": clash.field, "theirs": clash.theirs, "mine": clash.mine},
-            ),
-            Sentence(_("Send it with “overwrite” and a coded reason if it replaces what is here.")),
-        )
-        for place, clash in error.clashes
-    ]
+    remedy = _("Send it with “overwrite” and a coded reason if it replaces what is here.")
+    problems = [differs(place, clash, remedy) for place, clash in error.clashes]
     both = [
         {"place": place, "field": clash.field, "mine": clash.mine, "theirs": clash.theirs}
         for place, clash in error.clashes

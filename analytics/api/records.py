@@ -9,40 +9,19 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 
 from analytics.api import requests
-from analytics.api.problems import bad
 from analytics.api.security import person_of
 from patients import selectors
-from patients.models import LabResult, Patient, Visit
+from patients.models import LabResult, Visit
 from trial import clock, protocol, units
 from trial.models import User
-
-
-def _(message: str) -> str:
-    """Mark a sentence for translation; it is translated when it is said."""
-    return message
-
 
 _LONGEST_KEY = 2**63 - 1
 
 
-def limit_of(limit: int) -> int:
-    """Return how many rows a page has, or refuse more than it can."""
-    if not 1 <= limit <= requests.MOST_ROWS:
-        raise bad(
-            "limit",
-            limit,
-            "limit",
-            _("A page has 1 to %(most)s rows, not %(value)s."),
-            _("Ask for fewer, and follow the link to the next page."),
-            most=requests.MOST_ROWS,
-        )
-    return limit
-
-
-def subjects(request: HttpRequest, limit: int, cursor: str) -> HttpResponse:
+def subjects(request: HttpRequest, cursor: str) -> HttpResponse:
     """Return a page of subjects in the order of their codes."""
     requests.refuse_unknown(request, ("limit", "cursor"))
-    limit = limit_of(limit)
+    limit = requests.limit_in(request, "limit")
     found = selectors.with_course(selectors.patients(person_of(request))).order_by("subject_id")
     if cursor:
         found = found.filter(subject_id__gt=requests.read_cursor(cursor, after=str)["after"])
@@ -180,8 +159,3 @@ def lab_json(result: LabResult) -> dict[str, Any]:
         "drawn_at": result.sampled_at,
         "version": result.version,
     }
-
-
-def subject_in(text: str, person: User) -> Patient:
-    """Return the subject that a parameter names."""
-    return selectors.patient_or_404(person, text)

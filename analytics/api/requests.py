@@ -47,6 +47,21 @@ def answer(value: Any, *, status: int = 200, kind: str = JSON, **headers: str) -
     return HttpResponse(strict_json.written(value), status=status, content_type=kind, headers=names)
 
 
+def limit_in(request: HttpRequest, name: str) -> int:
+    """Return how many rows a page is to have, or refuse more than it can."""
+    text = request.GET.get(name, str(USUAL_ROWS))
+    if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST_ROWS:
+        return int(text)
+    raise bad(
+        name,
+        text,
+        "limit",
+        _("A page has 1 to %(most)s rows, not %(value)s."),
+        _("Ask for fewer, and follow the link to the next page."),
+        most=MOST_ROWS,
+    )
+
+
 # --- cursors --------------------------------------------------------------------------------
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from django.core.cache import cache
@@ -12,7 +11,6 @@ from ninja.security import HttpBearer
 
 from trial import accounts, tokens
 from trial.models import ApiToken, User
-from trial.roles import Permission
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +54,7 @@ class Bearer(HttpBearer):
             _count_a_wrong_one(request)
             raise NoToken
         tokens.note_use(found)
-        if self.scope.value not in found.scopes:
-            raise NotAllowed(self.scope.value)
-        permission = tokens.PERMISSION_OF[self.scope.value]
-        if not found.owner.may(permission):
-            raise NotAllowed(permission.value)
+        demand(found, self.scope)
         return found
 
 
@@ -94,10 +88,10 @@ def person_of(request: HttpRequest) -> User:
     return token_of(request).owner
 
 
-def demand(person: User, permission: Permission) -> None:
-    """Refuse what the owner of the token may not do."""
-    if not person.may(permission):
+def demand(token: ApiToken, scope: ApiToken.Scope) -> None:
+    """Refuse what the token is not good for, or its owner may not do by now."""
+    if scope.value not in token.scopes:
+        raise NotAllowed(scope.value)
+    permission = tokens.PERMISSION_OF[scope.value]
+    if not token.owner.may(permission):
         raise NotAllowed(permission.value)
-
-
-Guard = Callable[[HttpRequest], Any]

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from analytics import refresh
 from analytics.models import ExportRecord
 from tests import factories
 from tests.api import BASE, Program, a_token, places, rules
 from trial.models import Site, User
+from trial.refusals import Refused
 
 pytestmark = pytest.mark.django_db
 
@@ -48,10 +50,12 @@ def pages(program: Program, path: str) -> list[dict[str, Any]]:
 
 
 def test_a_dataset_is_the_same_page_by_page_and_as_csv(program: Program, study: list[Any]) -> None:
+    refresh.refresh()
     for name in ("subjects", "infusions", "labs_long", "labs_wide", "audit", "scores", "cells"):
         whole = program.get(f"/datasets/{name}", Accept="text/csv")
         assert whole.headers["Content-Type"].startswith("text/csv")
         expected = list(csv.DictReader(io.StringIO(whole.getvalue().decode())))
+        assert expected, name
         for limit in (2, 1000):
             told = pages(program, f"/datasets/{name}?limit={limit}")
             rows = [row for page in told for row in page["rows"]]
@@ -92,7 +96,7 @@ def test_an_answer_names_its_revision_and_pages_never_mix_two(program: Program, 
 
 
 def test_what_identifies_needs_right_and_purpose_and_is_logged(
-    program: Program, statistician: User, study: list[Any]
+    program: Program, data_manager: User, statistician: User, study: list[Any]
 ) -> None:
     plain = program.get("/datasets/subjects").json()
     assert "birth_date" not in plain["rows"][0]
@@ -109,6 +113,13 @@ def test_what_identifies_needs_right_and_purpose_and_is_logged(
         {"subjects": 3},
         "json",
     )
+    narrow = Program(a_token(data_manager, "datasets:read"))
+    refused = narrow.get("/datasets/subjects?identified=true&purpose=query+of+the+sponsor")
+    assert (refused.status_code, "datasets:identified" in refused.json()["detail"]) == (403, True)
+    assert narrow.get("/datasets/subjects").status_code == 200
+    with pytest.raises(Refused):
+        a_token(statistician, "datasets:read", "datasets:identified")
+    assert ExportRecord.objects.filter(identified=True).count() == 1
     other = Program(a_token(statistician))
     assert other.get("/datasets/subjects?identified=true&purpose=x").status_code == 403
     assert other.get("/datasets/subjects").status_code == 200
