@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from infusions import dosing, planning, release, selectors
 from infusions.models import CellLot, Infusion, ReleaseTest
 from patients import worklist
-from trial import protocol, vocabulary
+from trial import address, protocol, vocabulary
 from trial.clock import zone
 from trial.models import User
 from trial.refusals import Conflict
@@ -145,7 +145,7 @@ def lots(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "alarm": _("alarm"),
         "closed": _("expired, rejected, recalled"),
     }
-    shown, text = asked.get("show", ""), asked.get("q", "").strip().upper()
+    shown, text = address.one_of(asked, "show", FILTERS), asked.get("q", "").strip().upper()
     tiles = [
         Tile(str(key), name, words[name], sum(row.is_in(name) for row in rows), shown == name)
         for key, name in enumerate(FILTERS, start=1)
@@ -155,7 +155,7 @@ def lots(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
         "rows": [row for row in rows if row.is_in(shown) and text in row.lot.code],
         "tiles": tiles,
         "all_count": len(rows),
-        "shown": shown if shown in FILTERS else "",
+        "shown": shown,
         "asked": text,
         "today": today,
         "may_record": user.may(Permission.RECORD_INFUSIONS),

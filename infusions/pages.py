@@ -17,7 +17,8 @@ from infusions.models import Infusion, PlannedInfusion
 from infusions.particulars import Circumstances
 from patients import queue, worklist
 from patients.models import Patient
-from trial import vocabulary
+from patients.selectors import sites_for
+from trial import address, vocabulary
 from trial.models import User
 from trial.refusals import Conflict
 from trial.roles import Permission
@@ -121,7 +122,8 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     recipients of a lot.
     """
     everything = [task for task in worklist.tasks(user) if task.is_infusion]
-    site, lot = asked.get("site", ""), asked.get("lot", "")
+    lot = asked.get("lot", "")
+    site = address.one_of(asked, "site", [each.code for each in sites_for(user)])
     sites = sorted({task.patient.site for task in everything}, key=lambda s: s.code)
     if site:
         everything = [task for task in everything if task.patient.site.code == site]
@@ -134,7 +136,7 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
             everything,
             user,
             today=worklist.today_for(user),
-            shown=asked.get("show", ""),
+            shown=address.one_of(asked, "show", queue.DATED),
             sections=queue.DATED,
         ),
         "given": [GivenRow(each) for each in selectors.given_lately(user, lot=lot, site=site, most=NEWEST)],

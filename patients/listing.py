@@ -36,7 +36,7 @@ from patients import schedule, upstairs, worklist
 from patients.models import DataQuery, Outcome, Patient, Visit
 from patients.query_life import State
 from patients.schedule import Appointment
-from trial import protocol
+from trial import address, protocol
 from trial.models import Site, User
 
 PAGE = 50
@@ -148,6 +148,15 @@ class Key:
         return cls(value, subject_id)
 
 
+def key_of(asked: Mapping[str, str], name: str, kind: type) -> Key | None:
+    """Return the key that an address names, None when it names none; what is no key is refused."""
+    text = asked.get(name, "")
+    key = Key.unpacked(text, kind) if text else None
+    if text and key is None:
+        raise address.no_place(name, text)
+    return key
+
+
 # --- filters --------------------------------------------------------------------------------
 
 
@@ -198,6 +207,7 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     class Meta:
         model = Patient
+        form = address.AddressForm
         fields = ("q", "site", "diagnosis", "group", "status", "overdue", "queries")
 
     def __init__(self, data: Mapping[str, Any] | None, *, user: User, queryset: QuerySet[Patient]) -> None:
@@ -327,13 +337,18 @@ def page(user: User, asked: Mapping[str, str]) -> ListPage:
     """Return one page of the list.
 
     ``asked`` is the query string: the filters of :class:`ListFilter`, ``sort``
-    and the keys ``after`` or ``before``. What cannot be read narrows nothing.
+    and the keys ``after`` or ``before``.
+
+    Raises
+    ------
+    NotOffered
+        For a choice, a sort or a key that no link of the list has.
     """
-    sort = SORTS.get(asked.get("sort", ""), SORTS[DEFAULT_SORT])
+    sort = SORTS[address.one_of(asked, "sort", SORTS, DEFAULT_SORT)]
     filtered = ListFilter(asked, user=user, queryset=_listed(user))
     found = filtered.qs
-    backwards = Key.unpacked(asked.get("before", ""), sort.kind)
-    forwards = Key.unpacked(asked.get("after", ""), sort.kind) if backwards is None else None
+    backwards = key_of(asked, "before", sort.kind)
+    forwards = key_of(asked, "after", sort.kind) if backwards is None else None
     rising = sort.falls == (backwards is not None)
     key = backwards or forwards
     if key is not None:

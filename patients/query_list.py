@@ -17,10 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from patients import query_words
-from patients.listing import LONGEST_SEARCH, Key
+from patients.listing import LONGEST_SEARCH, Key, key_of
 from patients.models import DataQuery, Patient, QueryMessage
 from patients.query_life import State, Step
-from trial import protocol, vocabulary
+from trial import address, protocol, vocabulary
 from trial.models import Site, User
 from trial.roles import Permission, Role
 
@@ -130,6 +130,7 @@ class QueryFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     class Meta:
         model = DataQuery
+        form = address.AddressForm
         fields = ("q", "state", "site", "field", "by", "owner", "age")
 
     def __init__(self, data: Mapping[str, Any] | None, *, user: User, queryset: QuerySet[DataQuery]) -> None:
@@ -255,15 +256,20 @@ def page(user: User, asked: Mapping[str, str]) -> QueryPage:
     """Return one page of the list.
 
     ``asked`` is the query string: the filters of :class:`QueryFilter`, ``sort``
-    and the keys ``after`` or ``before``. What cannot be read narrows nothing.
+    and the keys ``after`` or ``before``.
+
+    Raises
+    ------
+    NotOffered
+        For a choice, a sort or a key that no link of the list has.
     """
     now_stamp = stamp(user)
-    sort = SORTS.get(asked.get("sort", ""), SORTS[DEFAULT_SORT])
+    sort = SORTS[address.one_of(asked, "sort", SORTS, DEFAULT_SORT)]
     visible = DataQuery.objects.visible_to(user)
     filtered = QueryFilter(asked, user=user, queryset=visible)
     found = filtered.qs
-    backwards = _unpacked(asked.get("before", ""), sort)
-    forwards = _unpacked(asked.get("after", ""), sort) if backwards is None else None
+    backwards = _key(asked, "before", sort)
+    forwards = _key(asked, "after", sort) if backwards is None else None
     rising = sort.falls == (backwards is not None)
     key = backwards or forwards
     if key is not None:
@@ -332,12 +338,14 @@ def _days(opened_at: datetime, now: datetime) -> int:
     return max(0, (now - opened_at).days)
 
 
-def _unpacked(text: str, sort: Sort) -> Key | None:
+def _key(asked: Mapping[str, str], name: str, sort: Sort) -> Key | None:
     """Read a key: the sorted value, and the number of the row."""
-    key = Key.unpacked(text, sort.kind)
-    if key is None or not key.subject_id.isascii() or not key.subject_id.isdigit():
-        return None
-    return key if len(key.subject_id) <= 18 else None
+    key = key_of(asked, name, sort.kind)
+    if key is not None and not (
+        key.subject_id.isascii() and key.subject_id.isdigit() and len(key.subject_id) <= 18
+    ):
+        raise address.no_place(name, asked[name])
+    return key
 
 
 def _beyond(sort: Sort, key: Key, *, rising: bool) -> Q:

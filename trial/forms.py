@@ -8,10 +8,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from trial import selectors
+from trial.address import LARGEST, AddressForm
 from trial.models import User
 from trial.selectors import Filters, Reader
-
-LARGEST = 2**63 - 1
 
 
 class PersonField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -28,7 +27,7 @@ def _small(widget: forms.Widget, **attributes: str) -> forms.Widget:
     return widget
 
 
-class AuditFilterForm(forms.Form):
+class AuditFilterForm(AddressForm):
     """What the list of revisions is narrowed to; all of it lives in the address."""
 
     who = PersonField(label=_("Who"), queryset=None, required=False, empty_label=_("everybody"))
@@ -77,12 +76,12 @@ class AuditFilterForm(forms.Form):
         )
 
 
-class HistoryForm(forms.Form):
+class HistoryForm(AddressForm):
     """What of a subject's history is shown; all of it lives in the address."""
 
     show = forms.ChoiceField(
         choices=[("", ""), ("labs", ""), ("infusions", ""), ("corrections", "")], required=False
     )
-    who = forms.IntegerField(min_value=1, max_value=LARGEST, required=False)
-    before = forms.IntegerField(min_value=1, max_value=LARGEST, required=False)
-    revision = forms.IntegerField(min_value=1, max_value=LARGEST, required=False)
+    who = forms.IntegerField(min_value=1, max_value=LARGEST, required=False, widget=forms.HiddenInput)
+    before = forms.IntegerField(min_value=1, max_value=LARGEST, required=False, widget=forms.HiddenInput)
+    revision = forms.IntegerField(min_value=1, max_value=LARGEST, required=False, widget=forms.HiddenInput)

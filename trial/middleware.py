@@ -11,13 +11,15 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
+from django.template import loader
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from trial import accounts, drafts, filled_page, problem_details
+from trial import accounts, drafts, filled_page, problem_details, typed
+from trial.address import NotOffered
 from trial.models import User
 from trial.refusals import Moved
 
@@ -66,13 +68,28 @@ def headers_on_every_answer(get_response: Answer) -> Answer:
 
 
 def refuse_other_methods(get_response: Answer) -> Answer:
-    """Answer 405 to what no page knows, before a view takes it for a GET."""
+    """Answer 405 to what no page knows, before a view takes it for a GET; who refused it, a person reads why."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         known = METHODS_OF_PROGRAMS if _is_from_a_program(request) else METHODS
-        return get_response(request) if request.method in known else HttpResponseNotAllowed(list(known))
+        response = get_response(request) if request.method in known else HttpResponseNotAllowed(known)
+        if isinstance(response, HttpResponseNotAllowed) and not _is_from_a_program(request):
+            _say_what_is_allowed(request, response)
+        return response
 
     return middleware
+
+
+def _say_what_is_allowed(request: HttpRequest, response: HttpResponse) -> None:
+    allowed = [method.strip() for method in response["Allow"].split(",")]
+    context = {
+        "method": typed.printable(request.method or ""),
+        "allowed": ", ".join(allowed),
+        "is_for_forms": "GET" not in allowed,
+    }
+    # no session is looked at: it may be none of ours that asks
+    with translation.override(translation.get_language_from_request(request)):
+        response.content = loader.render_to_string("405.html", context).encode()
 
 
 def _is_from_a_program(request: HttpRequest) -> bool:
@@ -186,6 +203,25 @@ def follow_what_moved(get_response: Answer) -> Answer:
                 content_type="text/plain; charset=utf-8",
             )
         return redirect(request.get_full_path().replace(error.old, error.new, 1))
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
+def say_what_is_not_offered(get_response: Answer) -> Answer:
+    """Answer 400 to a word of the address that names nothing, with what there is and the way to the page without it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if not isinstance(error, NotOffered):
+            return None
+        rest = request.GET.copy()
+        rest.pop(error.problem.field, None)
+        without = f"{request.path}?{rest.urlencode()}" if rest else request.path
+        context = {"problem": error.problem, "without": without}
+        return render(request, "not_offered.html", context, status=400)
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware

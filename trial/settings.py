@@ -139,6 +139,7 @@ MIDDLEWARE = [
     "trial.middleware.keep_what_is_typed",
     "trial.middleware.end_idle_sessions",
     "trial.middleware.follow_what_moved",
+    "trial.middleware.say_what_is_not_offered",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "trial.urls"
@@ -180,6 +181,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "patients:today"
 ACCOUNT_ADAPTER = "trial.accounts.ClosedAccounts"
+ACCOUNT_FORMS = {"change_password": "trial.account_forms.OwnPasswordForm"}
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False

@@ -8,8 +8,6 @@ from django.http import Http404, HttpRequest
 
 from analytics.contrasts import CellKey, all_keys
 
-LARGEST = 2**63 - 1
-
 
 @lru_cache(maxsize=1)
 def _known() -> frozenset[CellKey]:
@@ -32,11 +30,3 @@ def cell_key(request: HttpRequest) -> CellKey:
     if key not in _known():
         raise Http404
     return key
-
-
-def number(request: HttpRequest, name: str) -> int | None:
-    """Return a number of the query, None when it is absent or none."""
-    text = request.GET.get(name, "")
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    return min(int(text), LARGEST) if len(text) < 20 else LARGEST

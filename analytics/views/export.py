@@ -10,7 +10,7 @@ from analytics import export_page
 from analytics.datasets import DATASETS
 from analytics.export_form import ExportForm
 from analytics.exports.formats import FORMATS
-from trial import idempotency
+from trial import address, idempotency
 from trial import selectors as trail
 from trial.models import User
 from trial.roles import Permission, requires
@@ -20,7 +20,7 @@ from trial.roles import Permission, requires
 def export(request: HttpRequest) -> HttpResponse:
     """Choose what to export; the work itself is a job."""
     assert isinstance(request.user, User)
-    named = [name for name in request.GET.getlist("dataset") if name in DATASETS]
+    named = address.some_of(request.GET, "dataset", DATASETS)
     form = ExportForm(request.POST or None, user=request.user, initial={"datasets": named} if named else None)
     if request.method == "POST" and form.is_valid():
         wanted = {**form.wanted(), "title": _title(form)}

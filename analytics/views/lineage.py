@@ -8,9 +8,9 @@ from django.views.decorators.http import require_safe
 
 from analytics import cell_history, looks, moved, moves, score_history, selectors
 from analytics.cells import AGE, SEX
-from analytics.views.asked import cell_key, number
+from analytics.views.asked import cell_key
 from patients import selectors as subjects
-from trial import clock, protocol
+from trial import address, clock, protocol
 from trial import selectors as trail
 from trial.protocol import Measure, Population
 from trial.roles import Permission, requires
@@ -87,16 +87,16 @@ def feed(request: HttpRequest) -> HttpResponse:
     if unknown_pair or population not in set(Population) or (analyte and analyte not in protocol.MEASURED):
         raise Http404
     group1, group2 = PAIRS.get(contrast, ("", ""))
-    only = asked.get("only") == "1"
+    only = address.is_on(asked, "only")
     wanted = moves.Wanted(population, group1, group2, analyte, only)
-    at = number(request, "at")
+    at = address.number(asked, "at")
     with selectors.one_moment():
         freshness = selectors.freshness()
         context = {
             "place": "analysis",
-            "feed": moves.feed(request.user, wanted, before=number(request, "before"), at=at),
+            "feed": moves.feed(request.user, wanted, before=address.number(asked, "before"), at=at),
             "at": at,
-            "before": number(request, "before"),
+            "before": address.number(asked, "before"),
             "contrast": contrast,
             "analyte": analyte,
             "only": only,

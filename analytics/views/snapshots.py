@@ -14,9 +14,8 @@ from django.views.decorators.http import require_safe
 from analytics import looks, selectors, snapshot_diff, snapshots
 from analytics.exports import taken
 from analytics.models import Snapshot
-from analytics.views.asked import number
 from patients import selectors as subjects
-from trial import idempotency, protocol
+from trial import address, idempotency, protocol
 from trial import selectors as trail
 from trial.models import User
 from trial.roles import Permission, allowed, requires
@@ -76,7 +75,7 @@ def snapshot(request: HttpRequest, snapshot_id: int) -> HttpResponse:
     """Show what a snapshot holds; ``check=1`` computes all its hashes again."""
     frozen = _one(snapshot_id)
     manifest = json.loads(frozen.manifest)
-    checked = snapshots.verify(frozen) if request.GET.get("check") == "1" else None
+    checked = snapshots.verify(frozen) if address.is_on(request.GET, "check") else None
     context = {
         "place": "analysis",
         "snapshot": frozen,
@@ -85,7 +84,7 @@ def snapshot(request: HttpRequest, snapshot_id: int) -> HttpResponse:
         "environment": manifest["environment"].items(),
         "same": [s for s in snapshots.every().filter(sha256=frozen.sha256) if s.pk != frozen.pk],
         "others": [s for s in snapshots.every()[:200] if s.pk != frozen.pk],
-        "other": number(request, "with"),
+        "other": address.number(request.GET, "with"),
         "is_same_code": snapshots.is_same_code(frozen),
         "may_take": allowed(request.user, Permission.EXPORT_FILES),
         "zone": trail.reader(request.user).zone,
@@ -98,7 +97,7 @@ def snapshot(request: HttpRequest, snapshot_id: int) -> HttpResponse:
 def compared(request: HttpRequest, snapshot_id: int) -> HttpResponse:
     """Show what differs now, or in the snapshot named by ``with``; a part of the page, or a page."""
     assert isinstance(request.user, User)
-    frozen, asked = _one(snapshot_id), number(request, "with")
+    frozen, asked = _one(snapshot_id), address.number(request.GET, "with")
     other = _one(asked) if asked is not None else None
     made = snapshot_diff.since(frozen, other)
     found = made.body

@@ -22,7 +22,7 @@ from analytics import (
     survival_reading,
 )
 from analytics.survival import End
-from trial import audit, protocol
+from trial import address, audit, protocol
 from trial.protocol import Population
 from trial.roles import Permission, requires
 
@@ -65,7 +65,7 @@ def survival_sheet(request: HttpRequest) -> HttpResponse:
     made = survival_reading.stored(context["pair"], context["population"])
     looks.remember(request.user, "survival", made.revision)
     body = made.body
-    bands = request.GET.get("bands", "1") != "0"
+    bands = address.is_on(request.GET, "bands", otherwise=True)
     highest = survival_figure.highest_of(
         [panel for side in body["sides"] for panel in side["panels"] if panel["kind"] != "alive"]
     )

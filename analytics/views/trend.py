@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -17,6 +17,7 @@ from analytics import trend_figure, trend_group
 from analytics.trend import TrendPage, Wanted
 from patients import selectors
 from patients.models import Patient
+from trial import address
 from trial.protocol import POPULATION_LABELS
 from trial.roles import Permission, requires
 
@@ -63,9 +64,6 @@ def download(request: HttpRequest, subject_id: str, form: str) -> HttpResponse:
     from analytics import trend_paper
 
     patient = selectors.patient_or_404(request.user, subject_id)
-    # a drawing costs seconds: nothing is drawn for an address that no link of ours has
-    if any(request.GET.get(name, "") not in ("", "0", "1") for name in asdict(Wanted())):
-        raise Http404
     wanted = _wanted(request)
     shares = _shares(patient, wanted)
     with results.one_moment():
@@ -119,8 +117,7 @@ def _labels(patient: Patient, page: TrendPage, wanted: Wanted) -> dict[str, str]
 
 
 def _wanted(request: HttpRequest) -> Wanted:
-    # each switch is on when the address says 1; anything else is off
-    return Wanted(**{name: request.GET.get(name) == "1" for name in asdict(Wanted())})
+    return Wanted(**{name: address.is_on(request.GET, name) for name in asdict(Wanted())})
 
 
 def _shares(patient: Patient, wanted: Wanted) -> trend_group.Around | None:

@@ -15,7 +15,7 @@ from patients.forms.grid import COLUMNS, SUGGESTED, VERSIONS, SheetForm, SheetRo
 from patients.grid import Kind
 from patients.imports import columns as headers
 from patients.imports.kinds import SUBJECT
-from trial import drafts, idempotency, protocol, units
+from trial import address, drafts, idempotency, protocol, units
 from trial.models import Site
 from trial.roles import Permission, requires
 
@@ -55,9 +55,8 @@ class _Sheet:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.site = self._site()
-        asked = [Kind(kind) for kind in request.GET.getlist("show") if kind in set(Kind)]
-        self.kinds = asked or list(Kind)
-        number = _number(request.GET.get("page", ""), 1)
+        self.kinds = [Kind(kind) for kind in address.some_of(request.GET, "show", list(Kind))] or list(Kind)
+        number = address.number(request.GET, "page") or 1
         self.week = self._week()
         self.contents = grid.contents(request.user, self.site, self.week, self.kinds, number)
         if "week" not in request.GET:

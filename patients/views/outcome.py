@@ -12,7 +12,7 @@ from patients import actions, selectors
 from patients.forms import OutcomeForm
 from patients.models import Outcome, Patient
 from patients.views import voiding
-from trial import idempotency, protocol
+from trial import address, idempotency, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
 
@@ -24,7 +24,8 @@ def outcomes(request: HttpRequest, subject_id: str) -> HttpResponseBase:
     found = selectors.outcomes(patient)
     may_enter = allowed(request.user, Permission.ENTER_CLINICAL_DATA)
     if request.method != "POST":
-        chosen = next((o for o in found if o.kind == request.GET.get("kind")), None) if may_enter else None
+        kind = address.one_of(request.GET, "kind", list(protocol.OutcomeKind))
+        chosen = next((o for o in found if o.kind == kind), None) if may_enter else None
         form = OutcomeForm(life=selectors.life(patient), outcome=chosen)
         return _page(request, patient, found, form)
     return record(request, subject_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -13,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from patients import screenings, selectors
-from trial import protocol, typed
+from trial import address, protocol, typed
 from trial.models import Site
 from trial.protocol import VerdictState
 from trial.roles import Permission, requires
@@ -26,7 +25,8 @@ def screen_failures(request: HttpRequest) -> HttpResponse:
     sites = list(selectors.sites_for(request.user))
     errors: dict[str, str] = {}
     wanted = _wanted(request.GET, sites, errors)
-    page = Paginator(screenings.log(request.user, wanted), screenings.PAGE).get_page(request.GET.get("page"))
+    number = address.number(request.GET, "page")
+    page = Paginator(screenings.log(request.user, wanted), screenings.PAGE).get_page(number or 1)
     context = {
         "place": "patients",
         "page": page,
@@ -47,12 +47,8 @@ def screen_failures(request: HttpRequest) -> HttpResponse:
 
 
 def _wanted(given: QueryDict, sites: Sequence[Site], errors: dict[str, str]) -> screenings.LogFilter:
-    """Read the filters; what is none of the offered counts as not given."""
+    """Read the filters; a day that cannot be read is said beside its field."""
     today = max((selectors.today_at(site) for site in sites), default=date.max)
-
-    def one_of(name: str, allowed: Any, otherwise: str) -> str:
-        text = given.get(name, "")
-        return text if text in allowed else otherwise
 
     def day(name: str) -> date | None:
         text = given.get(name, "").strip()
@@ -65,9 +61,9 @@ def _wanted(given: QueryDict, sites: Sequence[Site], errors: dict[str, str]) -> 
             return None
 
     return screenings.LogFilter(
-        state=one_of("state", screenings.STATES, VerdictState.NOT_ELIGIBLE.value),
-        site=one_of("site", {site.code for site in sites}, ""),
-        criterion=one_of("criterion", protocol.CRITERION_AT, ""),
+        state=address.one_of(given, "state", screenings.STATES, VerdictState.NOT_ELIGIBLE.value),
+        site=address.one_of(given, "site", [site.code for site in sites]),
+        criterion=address.one_of(given, "criterion", protocol.CRITERION_AT),
         first=day("first"),
         last=day("last"),
     )

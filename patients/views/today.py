@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients import attention, feed, overview, query_list, queue, unfinished, upstairs, worklist
-from trial import audit, drafts, idempotency, last_look, vocabulary
+from trial import address, audit, drafts, idempotency, last_look, vocabulary
 from trial.context import nav
 from trial.models import User
 from trial.roles import Permission, Role, requires
@@ -44,7 +44,7 @@ def today(request: HttpRequest) -> HttpResponse:
     treated = overview.treated(user)
     subjects = worklist.records(list(worklist.may_be_waiting(user)))
     beside = unfinished.of(user, day)
-    shown = request.GET.get("show", "")
+    shown = address.one_of(request.GET, "show", queue.ALL)
     context = {
         "place": "today",
         "today": day,

@@ -220,7 +220,6 @@ def several(doubted: DataQuery, visit: Visit, monitor: User, sites: dict[str, An
         ("?owner=me", "answered"),
         ("?age=14", "answered"),
         ("?age=30", ""),
-        ("?state=nonsense&sort=nonsense&after=!!&field=zzz", "check answered elsewhere"),
     ],
 )
 def test_filters_of_the_list(

@@ -93,7 +93,9 @@ def test_a_tile_is_a_filter(signed_in: SignIn, coordinator: User, study: dict[st
     assert "Infusion 2 of 8" not in alone
     assert 'aria-current="true"' in alone
     assert "Nothing here." in page(client, show="today")
-    assert "Infusion 2 of 8" in page(client, show="nonsense")
+    refused = client.get(reverse("patients:today"), {"show": "nonsense"})
+    assert refused.status_code == 400
+    assert "“nonsense” is none of what “show” can be. It can be: overdue, " in refused.content.decode()
 
 
 def test_an_empty_study_says_what_will_appear(signed_in: SignIn, coordinator: User) -> None:

@@ -267,8 +267,13 @@ def test_site_cannot_find_others_subjects_by_filter(
 ) -> None:
     client = signed_in(hepatologist)
     assert _numbers(client, "?subject=GS-001") == _numbers(client, "?subject=GS-999") == []
-    assert _numbers(client, f"?who={coordinator_elsewhere.pk}", status=422) == _numbers(client)
-    assert _numbers(client, "?table=trial_user", status=422) == _numbers(client)
+    refused = [
+        client.get(f"/audit/?{query}")
+        for query in (f"who={coordinator_elsewhere.pk}", "who=9999", "table=trial_user")
+    ]
+    assert [answer.status_code for answer in refused] == [400] * 3
+    elsewhere, nobody = (answer.content.decode().partition("<main")[2] for answer in refused[:2])
+    assert elsewhere.replace(f"“{coordinator_elsewhere.pk}”", "“9999”") == nobody
 
 
 @pytest.mark.parametrize(
@@ -276,9 +281,6 @@ def test_site_cannot_find_others_subjects_by_filter(
     [
         ("day_from=19.03.2026", "Write the day as 2026-03-19."),
         ("day_from=2026-03-20&day_to=2026-03-19", "It lies before the first day."),
-        ("table=pg_user", "Select a valid choice."),
-        ("who=abc", "Select a valid choice."),
-        ("before=x", ""),
     ],
 )
 def test_filter_that_cannot_be_read_says_so_and_keeps_what_was_typed(

@@ -200,3 +200,18 @@ def test_what_no_page_knows_is_refused_before_a_view_sees_it(method: str) -> Non
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD, POST"
     assert "no-store" in answer.headers["Cache-Control"]
+    text = answer.content.decode()
+    assert f"asked with {method} and takes GET, HEAD, POST only" in text
+    assert 'href="/"' in text
+
+
+@pytest.mark.django_db
+def test_an_address_for_a_form_says_so_when_it_is_opened(
+    coordinator: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(coordinator)
+    answer = client.get("/account/tokens/1/revoke/", headers={"Accept-Language": "zh-hans"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert '<html lang="zh-hans">' in answer.content.decode()
+    assert "asked with GET and takes POST only" in client.get("/account/tokens/1/revoke/").content.decode()
+    assert client.head("/account/tokens/1/revoke/").status_code == 405

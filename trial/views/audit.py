@@ -8,8 +8,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from trial import selectors
-from trial.forms import LARGEST, AuditFilterForm
+from trial import address, selectors
+from trial.address import LARGEST
+from trial.forms import AuditFilterForm
 from trial.roles import Permission, requires
 
 
@@ -41,8 +42,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 def revision(request: HttpRequest, number: int) -> HttpResponse:
     """Show one revision as a diff."""
     eyes = selectors.reader(request.user)
-    rows_after = request.GET.get("rows_after", "")
-    after = int(rows_after) if rows_after.isascii() and rows_after.isdecimal() and len(rows_after) < 19 else 0
+    after = address.number(request.GET, "rows_after") or 0
     shown = selectors.revision_or_404(eyes, min(number, LARGEST), rows_after=after)
     return render(
         request,
