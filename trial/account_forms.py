@@ -1,18 +1,50 @@
-"""Forms of the account admin: who may come in, as what, and where."""
+"""Forms of accounts: who may come in, as what, and where; and a person's own password."""
 
 from __future__ import annotations
 
 from typing import Any
 from zoneinfo import available_timezones
 
+from allauth.account.forms import ChangePasswordForm
+from allauth.core import context
 from django import forms
+from django.contrib import messages
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from trial import actions
+from trial import accounts, actions, tokens
 from trial.models import Site, User
 from trial.roles import ROLE_LABELS, Role
 
 LONGEST_NOTE = 200
+
+
+class OwnPasswordForm(ChangePasswordForm):  # type: ignore[misc]
+    """Another password for oneself; programs that act for a person keep their tokens unless the person says so.
+
+    Who was given a password by somebody else may have lost the old one to a
+    stranger: then taking the tokens away is what happens without a word.
+    """
+
+    revoke_tokens = forms.BooleanField(label=_("Revoke my tokens for programs"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tokens = list(tokens.valid_tokens_of(self.user))
+        if self.tokens:
+            self.fields["revoke_tokens"].initial = accounts.has_foreign_password(self.user)
+        else:
+            del self.fields["revoke_tokens"]
+
+    def save(self) -> None:
+        """Keep the password, and take the tokens away if that is wanted."""
+        with transaction.atomic():
+            super().save()
+            revoked = tokens.revoke_all(by=self.user) if self.cleaned_data.get("revoke_tokens") else 0
+        if revoked:
+            text = ngettext("%(n)s token is revoked.", "%(n)s tokens are revoked.", revoked)
+            messages.success(context.request, text % {"n": revoked})
 
 
 class NoteForm(forms.Form):

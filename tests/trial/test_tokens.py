@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from trial import tokens
+from trial import actions, tokens
 from trial.models import AccountEvent, ApiToken, User
 from trial.refusals import Refused
 
 PASSWORD = "a long enough password"
 PAGE = "/account/tokens/"
+CHANGE = "/account/password/"
 
 
 @pytest.fixture
@@ -82,3 +83,34 @@ def test_nobody_sees_or_revokes_anothers_token(
         tokens.make_token(by=account_admin, name="x", scopes=["observations:read"], days=1)
     for nonsense in ("", "cdl_", "cdl_" + "a" * 43, text[:-1], text + "x", "\ud800" * 47):
         assert tokens.of_text(nonsense) is None
+
+
+def change_password(client: Client, old: str, new: str, **more: str) -> None:
+    answer = client.post(CHANGE, {"oldpassword": old, "password1": new, "password2": new, **more})
+    assert answer.status_code == 302, answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_new_password_takes_the_tokens_away_when_that_is_said(
+    person: User, account_admin: User, signed_in: Callable[[User], Client]
+) -> None:
+    client = signed_in(person)
+    assert "revoke_tokens" not in client.get(CHANGE).content.decode(), "there is none"
+    _made, text = tokens.make_token(by=person, name="Roche cobas", scopes=["observations:read"], days=1)
+    page = client.get(CHANGE)
+    assert "Roche cobas" in page.content.decode()
+    assert "never used" in page.content.decode()
+    assert not page.context["form"]["revoke_tokens"].initial
+
+    change_password(client, PASSWORD, PASSWORD + " 2")
+    assert tokens.of_text(text) is not None, "a feed goes on"
+    change_password(client, PASSWORD + " 2", PASSWORD + " 3", revoke_tokens="on")
+    assert tokens.of_text(text) is None
+    assert "1 token is revoked." in client.get(PAGE).content.decode()
+    assert AccountEvent.objects.filter(account=person, kind="token_revoked").count() == 1
+
+    tokens.make_token(by=person, name="Roche cobas", scopes=["observations:read"], days=1)
+    given = actions.reset_password(account=person, by=account_admin)
+    back = Client()
+    back.post("/login/", {"login": person.username, "password": given})
+    assert back.get(CHANGE).context["form"]["revoke_tokens"].initial, "the old password may be a stranger's"

@@ -15,8 +15,8 @@ from trial.middleware import session_ends_at
 from trial.roles import PERMISSION_LABELS, PERMISSIONS, Permission, Role, requires
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.USE_ACCOUNT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
     """Show who is signed in and what they may do; a POST ends one of their sessions, or all others."""
     here = request.session.session_key or ""

@@ -23,8 +23,8 @@ from trial.roles import Permission, requires
 @sensitive_variables("text")
 @sensitive_post_parameters("password", "code")
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.USE_ACCOUNT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
     """List a person's tokens; a POST makes one and shows it this once."""
     if request.method != "POST":
@@ -50,8 +50,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
     return _page(request, made=made, text=text)
 
 
-@require_POST
 @requires(Permission.USE_ACCOUNT)
+@require_POST
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     """Take a token away: from the next request on it opens nothing."""
     token = kept.token_or_404(request.user, token_id)
