@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from django.conf import settings
@@ -26,13 +27,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def program(*names: str, package: str) -> str:
     """Return the path of an installed program; without it the test is skipped, except in CI."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    message = f"{names[0]} is not installed: apt install {package}"
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        lacking(f"{names[0]} is not installed: apt install {package}")
+    return found
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip a test for want of something, except in CI, where nothing may be wanting."""
     if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def environment(**more: str) -> dict[str, str]:

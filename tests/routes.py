@@ -58,6 +58,27 @@ OPEN: dict[str, str] = {
 }
 """Addresses without a permission of ours, and why."""
 
+POSTED_ONLY = {
+    "analytics:meld_preview",
+    "analytics:paper_all",
+    "infusions:check",
+    "infusions:mark_missed",
+    "patients:enrol",
+    "patients:mark_missed",
+    "patients:new_treatment",
+    "patients:report_event",
+    "patients:take_back",
+    "patients:undo_merge",
+    "patients:verdict",
+    "trial:cancel_job",
+    "trial:remove_codes",
+    "trial:reset_password",
+    "trial:revoke_token",
+    "trial:set_active",
+    "trial:unlock",
+}
+"""Addresses that forms and buttons send to; opened, they say so."""
+
 OPEN_PREFIXES = ("mfa_", "account_", "reauthenticate")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,13 +28,7 @@ pytestmark = [pytest.mark.committed, pytest.mark.slow]
 @pytest.fixture(scope="module", autouse=True)
 def redis_server() -> str:
     """Path of the server; without one these tests are skipped, except in CI."""
-    found = shutil.which("redis-server")
-    if found is None:
-        message = "no redis-server for the production profile: apt install redis-server"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+    return processes.program("redis-server", package="redis-server")
 
 
 def free_port() -> int:
@@ -69,7 +61,7 @@ def answers(port: int) -> bool:
 
 def production(port: int) -> dict[str, str]:
     if "DATABASE_URL" not in (env := processes.environment()):
-        pytest.skip("the production profile wants a database server: set DATABASE_URL")
+        processes.lacking("the production profile wants a database server: set DATABASE_URL")
     return env | {
         "CORDLINE_PRODUCTION": "1",
         "SECRET_KEY": "only for this test, and long enough to be one: 0123456789abcdef",
