@@ -150,11 +150,9 @@ def _unit(
     if reported.unit.strip():
         found = typed.read_unit(reported.unit) or loinc.unit_of(reported.unit)
         if found is None:
-            # said as the form says it of a unit that the analyte does not have
-            entry = LabEntry(
-                analyte=analyte.code, value=Decimal(1), typed_unit=typed.printable(reported.unit)
-            )
-            return _broken(entry, "unit", reported.unit)
+            shown = typed.printable(reported.unit)
+            breach = edit_checks.unit_breach(analyte, shown)
+            return Wrong("unit", breach.rule, shown, breach.sentence, breach.remedy)
         if in_value is not None and in_value != found:
             return Wrong(
                 "unit",

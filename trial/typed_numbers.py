@@ -290,10 +290,10 @@ def _refusal(original: str, plain: str) -> Unreadable:
             "unknown_unit",
             original,
             Sentence(
-                _("“%(unit)s” is not a unit the study knows."),
-                {"unit": printable(number["rest"].strip())},
+                _("“%(value)s”: “%(unit)s” is not a unit the study knows."),
+                {"value": value, "unit": printable(number["rest"].strip())},
             ),
-            Sentence(_("Choose the unit beside the value.")),
+            Sentence(_("Give the value in a unit in which the study takes it.")),
         )
     return _character_refusal(original, plain)
 

@@ -8,7 +8,7 @@ the protocol does not hold are ours and say so. Pure: no database, no clock.
 
 from patients.edit_checks.days import day_breach, day_doubts
 from patients.edit_checks.found import DAY_FIELD, Around, Breach, Course, Doubt, Earlier, Life, plain
-from patients.edit_checks.hard import breach
+from patients.edit_checks.hard import breach, unit_breach
 from patients.edit_checks.panel import doubts
 from patients.edit_checks.vitals import VITALS, vital_breach, vital_doubt, weight_jump
 
@@ -26,6 +26,7 @@ __all__ = [
     "day_doubts",
     "doubts",
     "plain",
+    "unit_breach",
     "vital_breach",
     "vital_doubt",
     "weight_jump",

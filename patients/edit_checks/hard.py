@@ -53,21 +53,29 @@ def breach(entry: LabEntry) -> Breach | None:
             Sentence(_("Keep one of the two.")),
         )
     if entry.unit not in analyte.accepted:
-        return Breach(
-            "unit_not_accepted",
-            Sentence(
-                _("%(analyte)s is not reported in %(unit)s."),
-                {"analyte": analyte.label, "unit": units.symbol(entry.unit)},
-            ),
-            Sentence(
-                _("Units of %(analyte)s: %(units)s."),
-                {
-                    "analyte": analyte.label,
-                    "units": ", ".join(units.symbol(unit) for unit in analyte.accepted),
-                },
-            ),
-        )
+        return unit_breach(analyte, entry.unit)
     return _limit_breach(entry, analyte, entry.value)
+
+
+def unit_breach(analyte: Analyte, unit: str) -> Breach:
+    """Return why a value of an analyte cannot be saved in ``unit``, which it does not accept.
+
+    ``unit`` is a code of :mod:`trial.units`, or what was written when it is none.
+    """
+    return Breach(
+        "unit_not_accepted",
+        Sentence(
+            _("%(analyte)s is not reported in %(unit)s."),
+            {"analyte": analyte.label, "unit": units.symbol(unit)},
+        ),
+        Sentence(
+            _("Units of %(analyte)s: %(units)s."),
+            {
+                "analyte": analyte.label,
+                "units": ", ".join(units.symbol(known) for known in analyte.accepted),
+            },
+        ),
+    )
 
 
 def _limit_breach(entry: LabEntry, analyte: Analyte, value: Decimal) -> Breach | None:

@@ -14,10 +14,10 @@ from patients import edit_checks
 from patients.entries import LabEntry
 from patients.imports import cells
 from patients.imports.cells import Manner
+from patients.imports.problems import RowRules
 from patients.imports.staging import copied
 from trial import protocol, typed, units
 from trial.protocol import Analyte
-from trial.sentences import Sentence
 from trial.typed import Unreadable
 
 
@@ -34,7 +34,25 @@ class Nothing:
 
 
 NOTHING = Nothing()
-Read = str | Nothing | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why a value cannot be read, and which of its cells says so: value, unit, comparator, missing, typed, typed_unit."""
+
+    part: str
+    refusal: Unreadable
+
+
+Read = str | Nothing | Wrong
+
+
+class _OfPart(Exception):
+    """A refusal on its way out; ``wrong`` says which cell it is about."""
+
+    def __init__(self, part: str, refusal: Unreadable) -> None:
+        self.wrong = Wrong(part, refusal)
+        super().__init__(part)
 
 
 @dataclass(slots=True)
@@ -75,17 +93,33 @@ class LabCells:
                 self.blanks_by_word = self.blanks_by_word or bool(text.strip())
                 return self._without_value(missing)
             if reason := cells.missing_code(text):
-                return self._copied(None, "", "", "", reason)
+                return self._with_reason(reason, missing, as_typed)
             if cells.is_nothing(as_typed):
                 return self._with_value(text, unit, comparator, missing)
             return self._as_typed(text, unit, comparator, missing, as_typed, unit_as_typed)
+        except _OfPart as found:
+            return found.wrong
         except Unreadable as refusal:
-            return refusal
+            return Wrong("value", refusal)
 
     def _without_value(self, missing: str) -> Read:
         if cells.is_nothing(missing):
             return NOTHING
-        return self._copied(None, "", "", "", cells.read_missing(missing))
+        return self._copied(None, "", "", "", self._reason(missing))
+
+    def _with_reason(self, reason: str, missing: str, as_typed: str) -> str:
+        """Take a reason that stands in place of the value, when nothing beside it says otherwise."""
+        if not cells.is_nothing(as_typed):
+            raise _OfPart("typed", _WRONG("value_and_reason"))
+        if not cells.is_nothing(missing) and self._reason(missing) != reason:
+            raise _WRONG("two_reasons")
+        return self._copied(None, "", "", "", reason)
+
+    def _reason(self, missing: str) -> str:
+        try:
+            return cells.read_missing(missing)
+        except Unreadable as refusal:
+            raise _OfPart("missing", refusal) from None
 
     def _with_value(self, text: str, unit: str, comparator: str, missing: str) -> str:
         entry, assumed = self._entry(text, unit, comparator, missing, self.manner)
@@ -96,44 +130,41 @@ class LabCells:
     ) -> str:
         """Keep what was typed when it is the value beside it."""
         written = as_typed[1:] if as_typed[:1] == "'" else as_typed
-        entry = self._typed_entry(written, unit_as_typed or unit, missing, text)
+        entry = self._typed_entry(written, unit, unit_as_typed, missing)
         if not cells.is_nothing(text):
             value, _assumed = self._entry(text, unit, comparator, missing, self.manner)
             if (_stored(value), value.comparator) != (_stored(entry), entry.comparator):
-                raise Unreadable(
-                    "typed_differs",
-                    text,
-                    Sentence(
-                        _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
-                        {"value": typed.printable(text), "typed": typed.printable(as_typed)},
-                    ),
-                    Sentence(_("Correct one of them, or empty what was typed.")),
-                )
+                shown = {"value": typed.printable(text), "typed": typed.printable(as_typed)}
+                raise _WRONG("typed_differs", **shown)
         return self._entered(entry)
 
-    def _typed_entry(self, written: str, unit: str, missing: str, text: str) -> LabEntry:
+    def _typed_entry(self, written: str, unit: str, unit_as_typed: str, missing: str) -> LabEntry:
+        said = unit_as_typed or unit
+        parts = ("typed", "typed_unit" if unit_as_typed else "unit")
         # people type a decimal comma whatever the file around it does
         with suppress(Unreadable):
-            return self._entry(written, unit, "", missing, Manner())[0]
+            return self._entry(written, said, "", missing, Manner(), parts=parts)[0]
         try:
-            return self._entry(written, unit, "", missing, Manner(decimal_comma=True))[0]
+            return self._entry(written, said, "", missing, Manner(decimal_comma=True), parts=parts)[0]
         except Unreadable as refusal:
-            raise Unreadable(refusal.rule, text or written, refusal.sentence, refusal.remedy) from None
+            raise _OfPart("typed", refusal) from None
 
     def _entry(
-        self, text: str, unit: str, comparator: str, missing: str, manner: Manner
+        self,
+        text: str,
+        unit: str,
+        comparator: str,
+        missing: str,
+        manner: Manner,
+        *,
+        parts: tuple[str, str] = ("value", "unit"),
     ) -> tuple[LabEntry, bool]:
-        """Return a value, and whether its unit was assumed because nobody said one."""
+        """Return a value, and whether its unit was assumed because nobody said one; ``parts`` names the two cells."""
         if not cells.is_nothing(missing):
-            raise Unreadable(
-                "value_and_reason",
-                text,
-                Sentence(_("The row gives a value and a reason why there is none.")),
-                Sentence(_("Keep one of them.")),
-            )
+            raise _WRONG("value_and_reason")
         written = comparator.strip() + text.strip()
-        found = cells.read_decimal(written, manner)
-        said = self._said_unit(text, unit, found.unit)
+        found = self._number(text, written, manner)
+        said = self._said_unit(text, unit, found.unit, parts)
         entry = LabEntry(
             analyte=self.analyte.code,
             value=found.value,
@@ -150,36 +181,30 @@ class LabCells:
             entry.standard_value, entry.comparator, entry.typed_text, entry.typed_unit, "", assumed=assumed
         )
 
-    def _said_unit(self, text: str, in_column: str, in_cell: str | None) -> str:
-        column = ""
-        if not cells.is_nothing(in_column):
-            column = typed.read_unit(in_column) or ""
-            if column not in self.analyte.accepted:
-                raise self._wrong_unit(in_column)
-        if in_cell is not None and in_cell not in self.analyte.accepted:
-            raise self._wrong_unit(in_cell)
-        said = {unit for unit in (in_cell, column, self.unit) if unit}
-        if len(said) > 1:
-            raise Unreadable(
-                "two_units",
-                text,
-                Sentence(
-                    _("Two units are said for this value: %(units)s."), {"units": ", ".join(sorted(said))}
-                ),
-                Sentence(_("Correct the one that is wrong.")),
-            )
-        return said.pop() if said else ""
+    def _number(self, text: str, written: str, manner: Manner) -> typed.Typed:
+        try:
+            return cells.read_decimal(written, manner)
+        except Unreadable as refusal:
+            if written != text.strip():
+                with suppress(Unreadable):
+                    cells.read_decimal(text, manner)
+                    # the value alone can be read: what is wrong is the sign in front of it
+                    raise _OfPart("comparator", refusal) from None
+            raise
 
-    def _wrong_unit(self, text: str) -> Unreadable:
-        return Unreadable(
-            "unit",
-            text,
-            Sentence(
-                _("“%(unit)s” is not a unit of %(analyte)s."),
-                {"unit": typed.printable(text), "analyte": self.analyte.label},
-            ),
-            Sentence(_("Write one of: %(units)s."), {"units": ", ".join(self.analyte.accepted)}),
-        )
+    def _said_unit(self, text: str, in_column: str, in_cell: str | None, parts: tuple[str, str]) -> str:
+        column = None
+        if not cells.is_nothing(in_column):
+            column = typed.read_unit(in_column) or typed.printable(in_column)
+        for unit, where, said in ((column, parts[1], in_column), (in_cell, parts[0], text)):
+            if unit is not None and unit not in self.analyte.accepted:
+                breach = edit_checks.unit_breach(self.analyte, unit)
+                raise _OfPart(where, Unreadable(breach.rule, said, breach.sentence, breach.remedy))
+        units_said = {unit for unit in (in_cell, column, self.unit) if unit}
+        if len(units_said) > 1:
+            wrong = _WRONG("two_units", units=", ".join(sorted(units_said)))
+            raise _OfPart(parts[1] if column else parts[0], wrong)
+        return units_said.pop() if units_said else ""
 
     def _copied(
         self,
@@ -201,6 +226,25 @@ class LabCells:
             "t" if assumed else "f",
         )
         return "\t".join(columns) + "\n"
+
+
+_WRONG = RowRules(
+    {
+        "value_and_reason": (
+            _("The row gives a value and a reason why there is none."),
+            _("Keep one of them."),
+        ),
+        "two_reasons": (_("The row gives two reasons why there is no value."), _("Keep one of them.")),
+        "typed_differs": (
+            _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
+            _("Correct one of them, or empty what was typed."),
+        ),
+        "two_units": (
+            _("Two units are said for this value: %(units)s."),
+            _("Correct the one that is wrong."),
+        ),
+    }
+)
 
 
 def _stored(entry: LabEntry) -> Decimal:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trial.sentences import Sentence
+from trial.unreadable import Unreadable
 
 Packed = dict[str, Any]
 
@@ -25,6 +26,25 @@ class Problem:
     rule: str
     sentence: Sentence
     remedy: Sentence
+
+
+class RowRules:
+    """Rules over the cells of a row that can each be read: by code, what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> rules = RowRules({"backwards": ("It ends at %(end)s, before it starts.", "Correct one of them.")})
+    >>> str(rules("backwards", end="09:30"))
+    'It ends at 09:30, before it starts. Correct one of them.'
+    """
+
+    def __init__(self, said: Mapping[str, tuple[str, str]]) -> None:
+        self._said = said
+
+    def __call__(self, rule: str, **gaps: object) -> Unreadable:
+        """Return the refusal by a rule; ``gaps`` fill its sentence."""
+        sentence, remedy = self._said[rule]
+        return Unreadable(rule, "", Sentence(sentence, gaps), Sentence(remedy))
 
 
 class FileRefused(Exception):

@@ -12,7 +12,7 @@ from patients.imports import cells
 from patients.imports.columns import Role
 from patients.imports.kinds import Context
 from patients.imports.lab_cells import LabCells, Nothing, lab_cells
-from patients.imports.problems import FileRefused
+from patients.imports.problems import FileRefused, RowRules
 from patients.imports.staging import NULL, Stage, copied
 from patients.imports.tables import Table
 from patients.imports.visit_names import LONG, ROWS, VALUES
@@ -45,6 +45,10 @@ class _Lab:
     missing: int = -1
     typed: int = -1
     typed_unit: int = -1
+
+    def place_of(self, part: str) -> int:
+        """Return where a part stands; a file without a column for it says it beside the value."""
+        return next(at for at in (getattr(self, part), self.value, self.missing) if at >= 0)
 
 
 class _Remembered:
@@ -126,7 +130,7 @@ class VisitReader:
         if cells.is_nothing(text):
             return str(cells.UNSCHEDULED)
         week = self._week(text)
-        return _WEEK_AND_NONE if week != str(cells.UNSCHEDULED) else week
+        return _WRONG("week_and_none") if week != str(cells.UNSCHEDULED) else week
 
     def _visit_cells(self, line: int, row: list[str]) -> str:
         """Return the COPY text of what a row says of the visit itself, besides week and date."""
@@ -157,7 +161,7 @@ class VisitReader:
                 self._refuse(line, place[code], row, found)
         if week == str(cells.UNSCHEDULED):
             if day == NULL:
-                self._refuse(line, at if at >= 0 else place["week"], row, _NO_DATE)
+                self._refuse(line, at if at >= 0 else place["week"], row, _WRONG("no_date"))
             week = NULL
         if isinstance(subject, str) and isinstance(week, str):
             kept = day if isinstance(day, str) else NULL
@@ -180,7 +184,7 @@ class VisitReader:
         if isinstance(found, str):
             self._values.append(f"{line}\t{found}")
         elif not isinstance(found, Nothing):
-            self._refuse(line, lab.value if lab.value >= 0 else lab.missing, row, found)
+            self._refuse(line, lab.place_of(found.part), row, found.refusal)
 
     def _long_value(self, line: int, row: list[str], known: dict[str, _Lab]) -> None:
         text = row[self._place["analyte"]]
@@ -206,19 +210,14 @@ class VisitReader:
         self._stage.refuse_cell(line, self._headers[at], row[at], refusal)
 
 
-_NO_DATE = Unreadable(
-    "no_date",
-    "",
-    Sentence(_("An unscheduled draw needs a date.")),
-    Sentence(_("Give the day of the draw.")),
-)
-
-
-_WEEK_AND_NONE = Unreadable(
-    "week_and_none",
-    "",
-    Sentence(_("The row gives a week and says that the draw was not of a week.")),
-    Sentence(_("Empty one of the two cells.")),
+_WRONG = RowRules(
+    {
+        "no_date": (_("An unscheduled draw needs a date."), _("Give the day of the draw.")),
+        "week_and_none": (
+            _("The row gives a week and says that the draw was not of a week."),
+            _("Empty one of the two cells."),
+        ),
+    }
 )
 
 

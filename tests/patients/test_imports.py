@@ -281,8 +281,8 @@ def test_a_unit_column_a_header_and_a_mapping_are_obeyed(hospital: Hospital, pat
     ("header", "row", "rule", "named"),
     [
         ("subject_id,week,tbil,tbil_unit", "S001,0,10 umol/L,mg/dL", "two_units", "mg/dL, umol/L"),
-        ("subject_id,week,tbil,tbil_unit", "S001,0,10,mg/L", "unit", "mg/L"),
-        ("subject_id,week,alt", "S001,0,40 mg/dL", "unit", "ALT"),
+        ("subject_id,week,tbil,tbil_unit", "S001,0,10,mg/L", "unit_not_accepted", "mg/L"),
+        ("subject_id,week,alt", "S001,0,40 mg/dL", "unit_not_accepted", "ALT"),
         ("subject_id,week,alt", "S001,0,0", "hard_limit", "between 1 and 10000"),
         ("subject_id,week,creatinine", "S001,0,0.9", "hard_limit", "mg/dL"),
         ("subject_id,week,tbil", 'S001,0,"1,5"', "comma", "1.5"),
@@ -301,6 +301,28 @@ def test_a_value_that_cannot_be_is_refused_by_name(
     assert (problem.line, problem.rule) == (2, rule)
     assert named in f"{problem.sentence} {problem.remedy}"
     assert not LabResult.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "value"),
+    [
+        ("S001,0,tbil,10,mg/L,,", "unit", "mg/L"),
+        ("S001,0,tbil,10 umol/L,mg/dL,,", "unit", "mg/dL"),
+        ("S001,0,tbil,10 mg/L,,,", "value", "10 mg/L"),
+        ("S001,0,alt,10 mg/dL,,,", "value", "10 mg/dL"),
+        ("S001,0,alt,10,,about,", "sign", "about"),
+        ("S001,0,alt,ten,,<,", "value", "ten"),
+        ("S001,0,alt,,,,eaten", "missing", "eaten"),
+        ("S001,0,alt,haemolysed,,,lost", "value", "haemolysed"),
+    ],
+)
+def test_what_is_wrong_in_a_long_row_is_named_under_its_own_column(
+    hospital: Hospital, patient: Patient, cells: str, column: str, value: str
+) -> None:
+    header = "subject_id,week,analyte,value,unit,sign,missing\n"
+    hospital.visits(cells, header=header, said=options_of({"columns": {"sign": "comparator"}}))
+    (problem,) = hospital.problems
+    assert (problem.column, problem.value) == (column, value), problem
 
 
 def test_reasons_and_words_for_nothing(hospital: Hospital, patient: Patient) -> None:
