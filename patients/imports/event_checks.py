@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patients.imports.days import refuse_impossible_days
+from patients.imports.days import AFTER_DEATH, refuse_impossible_days, refuse_moments_to_come
 from patients.imports.kinds import header_of
 from patients.imports.records import STAGED
 from patients.imports.staging import refuse_where
@@ -18,7 +18,6 @@ def _(message: str) -> str:
 
 _DEATH = OutcomeKind.DEATH.value
 _OF_SUBJECT = f"{STAGED} s JOIN patients_patient p ON p.subject_id = s.subject"
-_NOT_AFTER_DEATH = Sentence(_("%(day)s is after the death on %(died)s."), {"day": "", "died": ""})
 
 
 def refuse_impossible(table: Table, *, here: str, same: str, treatments: str) -> None:
@@ -31,7 +30,9 @@ def refuse_impossible(table: Table, *, here: str, same: str, treatments: str) ->
     treatments
         The codes of treatments, as an SQL list.
     """
-    refuse_impossible_days(f"(SELECT * FROM {STAGED} WHERE event <> '{_DEATH}')", "date", table, "date")
+    for is_death, compared in ((False, "<>"), (True, "=")):
+        staged = f"(SELECT * FROM {STAGED} WHERE event {compared} '{_DEATH}')"
+        refuse_impossible_days(staged, "date", table, "date", but_for_deaths=is_death)
     refuse_impossible_days(STAGED, "end_date", table, "end_date")
     _refuse_after_death_of_the_file(table)
     _refuse_hours_to_come(table)
@@ -48,55 +49,32 @@ def _refuse_after_death_of_the_file(table: Table) -> None:
             rule="after_death",
             column=header_of(table, field),
             value=f"s.{field}::text",
-            sentence=_NOT_AFTER_DEATH,
+            sentence=Sentence(AFTER_DEATH),
             remedy=Sentence(_("Correct the date here, or in the row of the death.")),
             gaps={"day": f"s.{field}::text", "died": "d.date::text"},
         )
 
 
 def _refuse_hours_to_come(table: Table) -> None:
-    zone = "JOIN trial_site h ON h.id = p.site_id"
     for field, moment in (
-        ("time", "(s.date + s.time) AT TIME ZONE h.time_zone"),
-        ("end_time", "(s.end_date + s.end_time) AT TIME ZONE h.time_zone"),
-        ("known_at", "s.known_at AT TIME ZONE h.time_zone"),
-        ("reported_at", "s.reported_at AT TIME ZONE h.time_zone"),
+        ("time", "(s.date + s.time)"),
+        ("end_time", "(s.end_date + s.end_time)"),
+        ("known_at", "s.known_at"),
+        ("reported_at", "s.reported_at"),
     ):
-        refuse_where(
-            f"{_OF_SUBJECT} {zone} WHERE {moment} > now()",
-            {},
-            rule="future",
-            column=header_of(table, field),
-            value=f"s.{field}::text",
-            sentence=Sentence(_("%(moment)s has not come yet."), {"moment": ""}),
-            remedy=Sentence(_("Check day and hour.")),
-            gaps={"moment": f"s.{field}::text"},
-        )
+        refuse_moments_to_come(STAGED, moment, table, field)
 
 
 def _refuse_outcomes(table: Table) -> None:
     header = header_of(table, "date")
     outcomes = ", ".join(f"'{kind.value}'" for kind in OutcomeKind)
     refuse_where(
-        f"{_OF_SUBJECT} JOIN trial_site h ON h.id = p.site_id WHERE s.event = '{_DEATH}'"
-        " AND (s.date > (now() AT TIME ZONE h.time_zone)::date OR s.date <= p.birth_date)",
-        {},
-        rule="impossible_day",
-        column=header,
-        value="s.date::text",
-        sentence=Sentence(_("%(day)s lies in the future, or before the birth."), {"day": ""}),
-        remedy=Sentence(_("Check the date against the record.")),
-        gaps={"day": "s.date::text"},
-    )
-    refuse_where(
         f"{_OF_SUBJECT} WHERE s.event IN ({outcomes}) AND s.date < p.recruited_on",
         {},
         rule="before_recruitment",
         column=header,
         value="s.date::text",
-        sentence=Sentence(
-            _("%(day)s is before the subject was recruited, %(recruited)s."), {"day": "", "recruited": ""}
-        ),
+        sentence=Sentence(_("%(day)s is before the subject was recruited, %(recruited)s.")),
         remedy=Sentence(_("Check the date against the record.")),
         gaps={"day": "s.date::text", "recruited": "p.recruited_on::text"},
     )
@@ -118,7 +96,7 @@ def _refuse_outcomes(table: Table) -> None:
         rule="seen_after_death",
         column=header,
         value="s.date::text",
-        sentence=Sentence(_("Something is recorded for %(seen)s, after %(day)s."), {"seen": "", "day": ""}),
+        sentence=Sentence(_("Something is recorded for %(seen)s, after %(day)s.")),
         remedy=Sentence(
             _("Correct the date of death, or first the infusion, screening, event or treatment after it.")
         ),
@@ -153,7 +131,7 @@ def _refuse_doubtful_match(table: Table, *, here: str, same: str, treatments: st
         rule="several",
         column=header_of(table, "event"),
         value="s.event",
-        sentence=Sentence(_("The study has this event %(times)s times on this day."), {"times": ""}),
+        sentence=Sentence(_("The study has this event %(times)s times on this day.")),
         remedy=Sentence(_("Strike the one that was entered twice, then import again.")),
         gaps={"times": "s.times"},
     )

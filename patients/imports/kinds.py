@@ -183,7 +183,7 @@ def refuse_unknown_subjects(staged: str, table: Table, context: Context) -> None
         rule=rule,
         column=header,
         value="s.subject",
-        sentence=Sentence(_("There is no subject %(subject)s."), {"subject": ""}),
+        sentence=Sentence(_("There is no subject %(subject)s.")),
         remedy=Sentence(_("Import or register the subject first, or correct the code.")),
         gaps={"subject": "s.subject"},
     )
@@ -257,9 +257,7 @@ def refuse_twins(
         rule="twice",
         column=", ".join(header_of(table, code) for code in key_fields),
         value="key_shown",
-        sentence=Sentence(
-            _("The file has %(key)s more than once: also in line %(lines)s."), {"key": "", "lines": ""}
-        ),
+        sentence=Sentence(_("The file has %(key)s more than once: also in line %(lines)s.")),
         remedy=Sentence(_("Keep one of the rows; none of them was stored.")),
         gaps={
             "key": "key_shown",

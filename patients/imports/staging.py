@@ -144,7 +144,7 @@ def refuse_where(
     rule, column, value
         Rule code, header, and the SQL of what the file says there.
     sentence, remedy
-        What is wrong and how to mend it.
+        What is wrong and how to mend it, with the values that are the same for all rows.
     gaps
         SQL for the values of the sentence that differ from row to row.
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import connection
 
 from patients.imports.columns import Role
-from patients.imports.days import refuse_impossible_days
+from patients.imports.days import refuse_impossible_days, refuse_moments_to_come
 from patients.imports.kinds import (
     Context,
     header_of,
@@ -115,7 +115,6 @@ def _refuse_two_dates(table: Table) -> None:
         value="s.visited_on::text",
         sentence=Sentence(
             _("The rows of this visit give different dates: %(first)s to %(last)s."),
-            {"first": "", "last": ""},
         ),
         remedy=Sentence(_("Give all values of a visit one date, or another week.")),
         gaps={"first": "first_on::text", "last": "last_on::text"},
@@ -131,9 +130,7 @@ def _refuse_two_words(table: Table, field: str) -> None:
         rule="two_words",
         column=header_of(table, field),
         value=f"s.{field}",
-        sentence=Sentence(
-            _("The rows of this visit say both “%(one)s” and “%(other)s”."), {"one": "", "other": ""}
-        ),
+        sentence=Sentence(_("The rows of this visit say both “%(one)s” and “%(other)s”.")),
         remedy=Sentence(_("Say the same in all rows of a visit, or in one alone.")),
         gaps={"one": "one", "other": "other"},
     )
@@ -141,19 +138,16 @@ def _refuse_two_words(table: Table, field: str) -> None:
 
 def _refuse_draws(table: Table) -> None:
     """Refuse draws that are still to come, or that were not on the day of their visit."""
-    header = header_of(table, "drawn_at")
-    at_site = (
-        f"{ROWS} s JOIN patients_patient p ON p.subject_id = s.subject JOIN trial_site h ON h.id = p.site_id"
-    )
+    refuse_moments_to_come(ROWS, "s.drawn_at", table, "drawn_at")
     refuse_where(
-        f"{at_site} WHERE s.drawn_at AT TIME ZONE h.time_zone > now()",
+        f"{ROWS} s WHERE s.drawn_at::date <> s.visited_on",
         {},
-        rule="future",
-        column=header,
+        rule="drawn_on_another_day",
+        column=header_of(table, "drawn_at"),
         value="s.drawn_at::text",
-        sentence=Sentence(_("%(moment)s has not come yet."), {"moment": ""}),
-        remedy=Sentence(_("Check day and hour.")),
-        gaps={"moment": "s.drawn_at::text"},
+        sentence=Sentence(_("The draw is dated %(drawn)s, and the visit %(day)s.")),
+        remedy=Sentence(_("Correct one of the two days.")),
+        gaps={"drawn": "s.drawn_at::date::text", "day": "s.visited_on::text"},
     )
 
 
@@ -209,7 +203,7 @@ def _refuse_laboratories(table: Table) -> None:
         rule="laboratory",
         column=header_of(table, "laboratory"),
         value="s.laboratory",
-        sentence=Sentence(_("There is no laboratory %(laboratory)s."), {"laboratory": ""}),
+        sentence=Sentence(_("There is no laboratory %(laboratory)s.")),
         remedy=Sentence(_("The laboratories are: %(laboratories)s."), {"laboratories": codes}),
         gaps={"laboratory": "s.laboratory"},
     )
@@ -220,7 +214,7 @@ def _refuse_laboratories(table: Table) -> None:
         rule="other_laboratory",
         column=header_of(table, "laboratory"),
         value="s.laboratory",
-        sentence=Sentence(_("%(laboratory)s is the laboratory of another site."), {"laboratory": ""}),
+        sentence=Sentence(_("%(laboratory)s is the laboratory of another site.")),
         remedy=Sentence(_("Name the laboratory of the subject's site, or one that serves all.")),
         gaps={"laboratory": "s.laboratory"},
     )
