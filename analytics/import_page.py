@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from analytics.imports import KINDS
 from patients.edit_checks import DAY_FIELD
 from patients.imports.columns import Column, Role, letter_of, plain, proposed
+from patients.imports.identifiers import BAR
 from patients.imports.kinds import Kind
 from patients.imports.options import options_of
 from patients.imports.tables import own_columns
@@ -153,7 +154,7 @@ def said_of_columns(columns: Sequence[ColumnShown], before: Mapping[str, Any]) -
         if column.is_own or column.is_undecided:
             continue
         means = "" if column.key == LEFT_OUT else column.key
-        if column.header.strip() and names.count(plain(column.header)) == 1:
+        if column.header.strip() and BAR not in column.header and names.count(plain(column.header)) == 1:
             said["columns"][column.header] = means
         else:
             said["places"][column.letter] = means
@@ -161,6 +162,23 @@ def said_of_columns(columns: Sequence[ColumnShown], before: Mapping[str, Any]) -
             said["units"][column.header if column.header.strip() else column.key] = column.unit
     rest = {name: value for name, value in before.items() if name not in said}
     return rest | {name: value for name, value in said.items() if value}
+
+
+def said_without(job: Job, letters: Collection[str]) -> dict[str, Any]:
+    """Return the options under which a file that was refused for identifiers is read without those columns.
+
+    ``letters`` are the columns to leave out, of those that the refusal named.
+    """
+    options = dict(job.parameters.get("options", {}))
+    columns, places = dict(options.get("columns", {})), dict(options.get("places", {}))
+    found = [one for one in job.result.get("erased", ()) if one["letter"] in letters]
+    names = [plain(one["header"]) for one in found]
+    for one, name in zip(found, names, strict=True):
+        if name and names.count(name) == 1:
+            columns[one["header"]] = ""
+        else:
+            places[one["letter"]] = ""
+    return {**options, "columns": columns, "places": places}
 
 
 def mapping_of(laboratory: Laboratory | None, kind: str) -> ImportMapping | None:

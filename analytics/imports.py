@@ -18,6 +18,7 @@ from infusions.imports import Infusions
 from patients.imports import report
 from patients.imports.columns import letter_of, plain
 from patients.imports.events import Events
+from patients.imports.identifiers import IdentifiersFound
 from patients.imports.importing import Busy, Import, Outcome, opened
 from patients.imports.kinds import Context, Kind, Pile
 from patients.imports.options import DateOrder, Options, options_of
@@ -35,7 +36,7 @@ from trial.roles import Permission
 MENDED_BY_WORDS = frozenset(
     {
         "no_header", "column_missing", "header_twice", "header_unit", "unit_not_said", "mapping", "csv",
-        "encoding", "encoding_not_known", "no_sheet", "identifiers",
+        "encoding", "encoding_not_known", "no_sheet",
     }
 )  # fmt: skip
 """Refusals of a whole file that a person can mend by saying more about it."""
@@ -92,6 +93,10 @@ def preview(job: Job, progress: jobs.Progress) -> dict[str, Any]:
             return result
     except FileRefused as error:
         refused = report.refused_file(error, name=name, kind=kind.name, dry_run=True, say=_)
+        if isinstance(error, IdentifiersFound):
+            # who the subjects are is not to lie here for a day
+            jobs.erase(job, jobs.UPLOAD)
+            refused["erased"] = [{"letter": letter, "header": header} for letter, header in error.places]
         seen = peek(path, name, _options(parameters)) if error.rule in MENDED_BY_WORDS else None
         return refused | {"file": "", "facts": refused["file"], "table": seen.as_json() if seen else {}}
 
@@ -135,7 +140,12 @@ def commit(job: Job, progress: jobs.Progress) -> dict[str, Any]:
                 say=_,
                 request_id=f"job {job.pk}",
             )
-            return _result(job, staged, outcome, path, dry_run=False)
+            result = _result(job, staged, outcome, path, dry_run=False)
+            if staged.table.plan.left_out:
+                # what was left out is not wanted here, and the file has done its service
+                jobs.erase(source, jobs.UPLOAD)
+                result["erased"] = True
+            return result
     except FileRefused as error:
         raise jobs.JobRefused(f"{error.sentence.said(_)} {error.remedy.said(_)}") from None
     except Busy:

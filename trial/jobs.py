@@ -402,6 +402,13 @@ def kept_until(job: Job) -> datetime | None:
     return job.finished_at + KEPT_FOR if job.finished_at else None
 
 
+def erase(job: Job, name: str) -> None:
+    """Delete one file of a job at once, because it must not lie here until its day is over."""
+    path = file_of(job, name)
+    if path is not None:
+        path.unlink(missing_ok=True)
+
+
 def _remove_files(job: Job) -> None:
     shutil.rmtree(Path(settings.JOB_FILES) / str(job.pk), ignore_errors=True)
 

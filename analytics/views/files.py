@@ -157,10 +157,11 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
     )
     needs = import_page.needs(job, request.POST if request.method == "POST" else None)
     if request.method == "POST" and _may_be_committed(job) and form.is_valid() and not needs.without_reason:
-        commit = jobs.queue(
+        commit = idempotency.queue_once(
+            request,
             "import_commit",
-            user,
-            {
+            by=user,
+            parameters={
                 "preview": str(job.pk),
                 "kind": job.parameters["kind"],
                 "name": job.parameters["name"],
@@ -196,6 +197,7 @@ def import_preview(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "undone": undone_in(written) if written else None,
         "is_gone": _is_gone(job),
         "kept_until": None if _is_gone(job) else jobs.kept_until(job),
+        "submission_key": idempotency.key_of(request),
     }
     status = 422 if request.method == "POST" else 200
     answer = render(request, "analytics/import_preview.html", context, status=status)
@@ -269,13 +271,15 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _mended(request: HttpRequest, user: User, kind: str) -> dict[str, Any]:
-    """Return how the file was read whose refused rows come back mended."""
+    """Return how the file was read whose refused rows come back mended, or which comes again without some columns."""
     try:
         job = jobs.own(user, UUID(request.POST.get("mends", "")))
     except ValueError:
         return {}
     if job is None or job.kind not in IMPORT_JOBS or job.parameters.get("kind") != kind:
         return {}
+    if "file_refused" in job.result:
+        return import_page.said_without(job, request.POST.getlist("without"))
     # encoding, separator, sheet and header line are those of another file now
     return {
         name: said

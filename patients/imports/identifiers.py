@@ -109,22 +109,32 @@ _CARD_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CARD_CHECKS = "10X98765432"
 # first two digits: the provinces of GB/T 2260, and cards of foreign residents
 _PROVINCES = "11|12|13|14|15|21|22|23|31|32|33|34|35|36|37|41|42|43|44|45|46|50|51|52|53|54|61|62|63|64|65|71|81|82|83|91"
+SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石"
+    "金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔赖文欧"
+)
+"""The commonest Chinese family names of one character."""
 _FINDS = re.compile(
     r"(?P<card>(?<![0-9.])[0-9]{6}[ -]?[0-9]{8}[ -]?[0-9]{3}[0-9Xx](?![0-9.])|(?<![0-9.])[0-9]{15}(?![0-9.]))"
     r"|(?P<phone>(?<![0-9.])(?:(?:\+|00)?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9.])"
     r"|(?<![0-9.])\(?0[1-9][0-9]{1,2}\)?[- ][1-9][0-9]{6,7}(?![0-9.-]))"
     r"|(?P<email>[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})"
     r"|(?P<record>(?:住院号|病案号|病历号|门诊号|就诊卡号|登记号|MRN|mrn)[:# ]*(?:为|是)?[A-Za-z]{0,3}[0-9][A-Za-z0-9-]{3,})"
-    r"|(?P<name>(?:姓名|患者名|病人名)[: ]*(?:为|是)?[: ]*[\u4e00-\u9fff·]{2,4})"
+    r"|(?P<document>(?:护照|通行证|居住证|医保卡|社保卡|银行卡)(?:号码|号)?[:# ]*(?:为|是)?[A-Z]{0,2}[0-9]{7,19})"
+    r"|(?P<chat>QQ(?:号码|号)?[:# ]*[1-9][0-9]{4,10}"
+    r"|(?:微信号?|[Ww]e[Cc]hat)[:# ]*(?:为|是)?(?=[A-Za-z-]*[0-9_])[A-Za-z][A-Za-z0-9_-]{4,})"
+    r"|(?P<name>(?:姓名|患者名|病人名)[: ]*(?:为|是)?[: ]*[\u4e00-\u9fff·]{2,4}"
+    rf"|[{SURNAMES}高][\u4e00-\u9fff]{{0,2}}(?:先生|女士|小姐)"
+    r"|\b(?:Mr|Mrs|Ms)\.? [A-Z][a-z]+(?: [A-Z][a-z]+)?"
+    r"|\b(?:[Pp]atient|[Ff]ull|[Ff]irst|[Ll]ast|[Ff]amily)(?:'s)? [Nn]ame *[:=] *[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+)*)"
     r"|(?P<address>(?:省|市|自治区|自治州|区|县|[\u4e00-\u9fff]{2,}镇)[\u4e00-\u9fff]{1,12}(?:路|街|大道|巷|弄|胡同|村|小区|新村)"
     r"[\u4e00-\u9fff]{0,6}[0-9]+ *(?:号|弄|栋|幢|室|组|单元))"
 )
-_MAY_FIND = re.compile(r"[0-9]{4}[- ]?[0-9]{3}|@|[Mm][Rr][Nn]|[名号路街道巷弄同村区]")
-"""What every find has in it, quick to look for: hardly a row of results holds it."""
-_SURNAMES = frozenset(
-    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
-    "石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔赖文欧"
+_MAY_FIND = re.compile(
+    r"[0-9]{4}[- ]?[0-9]{3}|@|[Mm][Rr][Nn]|[名号路街道巷弄同村区生士姐微]|M(?:rs?|s)\.? [A-Z]|[Nn]ame|e[Cc]hat|QQ"
 )
+"""What every find has in it, quick to look for: hardly a row of results holds it."""
+_SORT_OF = {"document": "card", "chat": "phone"}
 _NAME = re.compile(r"[\u4e00-\u9fff]{2,4}|[\u4e00-\u9fff]{2,8}·[\u4e00-\u9fff]{2,8}")
 _NAMES_SHARE, _FEWEST_NAMES, _FEWEST_DIFFERENT = 0.8, 4, 3
 _MOST_CELLS = 0.5
@@ -173,10 +183,10 @@ def found_in(text: str) -> list[tuple[str, int, int]]:
     """Return the sort and the place of every identifier in a text of normal width."""
     found = []
     for match in _FINDS.finditer(text):
-        sort = match.lastgroup or ""
-        if sort == "card" and not is_card_number(match[0].replace(" ", "").replace("-", "")):
+        form = match.lastgroup or ""
+        if form == "card" and not is_card_number(match[0].replace(" ", "").replace("-", "")):
             continue
-        found.append((sort, match.start(), match.end()))
+        found.append((_SORT_OF.get(form, form), match.start(), match.end()))
     return found
 
 
@@ -186,7 +196,7 @@ def _normal(text: str) -> str:
 
 def is_name(text: str) -> bool:
     """Return whether a whole cell reads as a Chinese name."""
-    return bool(_NAME.fullmatch(text)) and text[0] in _SURNAMES
+    return bool(_NAME.fullmatch(text)) and text[0] in SURNAMES
 
 
 @dataclass(slots=True)
@@ -278,7 +288,26 @@ def names_staff(header: str) -> bool:
 # --- what is said about them ----------------------------------------------------------------
 
 
-def refusal(columns: Sequence[tuple[str, str, str]], lines: Sequence[int] = ()) -> FileRefused:
+class IdentifiersFound(FileRefused):
+    """A file with columns of identifiers, each by letter and header: it is not to be kept."""
+
+    def __init__(self, sentence: Sentence, places: Sequence[tuple[str, str]], lines: Sequence[int]) -> None:
+        self.places = list(places)
+        super().__init__(
+            "identifiers",
+            sentence,
+            Sentence(
+                _(
+                    "Remove the column from the file, or have it left out: it is then dropped while the file is read, "
+                    "before anything is kept. Subjects are known by their code alone."
+                )
+            ),
+            columns=[header or letter for letter, header in places],
+            lines=lines,
+        )
+
+
+def refusal(columns: Sequence[tuple[str, str, str]], lines: Sequence[int] = ()) -> IdentifiersFound:
     """Return the refusal of a file with columns of identifiers.
 
     Parameters
@@ -295,19 +324,12 @@ def refusal(columns: Sequence[tuple[str, str, str]], lines: Sequence[int] = ()) 
             {"letter": letter, "header": header, "sort": Sentence(SORTS[sort])},
         )
         places = one if places is None else Sentence(_("%(first)s, %(next)s"), {"first": places, "next": one})
-    return FileRefused(
-        "identifiers",
+    return IdentifiersFound(
         Sentence(
             _("The file holds what names a person: %(places)s. Nothing of it was stored."), {"places": places}
         ),
-        Sentence(
-            _(
-                "Remove the column from the file, or map it to “leave out”: it is then dropped while the file is read, "
-                "before anything is kept. Subjects are known by their code alone."
-            )
-        ),
-        columns=[header or letter for letter, header, _sort in columns],
-        lines=lines,
+        [(letter, header) for letter, header, _sort in columns],
+        lines,
     )
 
 

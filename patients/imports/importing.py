@@ -343,7 +343,7 @@ def _ragged(line: int, row: list[str], width: int) -> Problem:
             "",
             row[0],
             "total_row",
-            Sentence(_("The row is a total, not a subject: it has %(count)s fields."), {"count": len(row)}),
+            Sentence(_("The row is a total, not a subject; fields in it: %(count)s."), {"count": len(row)}),
             Sentence(_("Leave the row out of the file.")),
         )
     return Problem(
@@ -352,7 +352,8 @@ def _ragged(line: int, row: list[str], width: int) -> Problem:
         row[0] if row else "",
         "ragged",
         Sentence(
-            _("The row has %(count)s fields, the header %(width)s."), {"count": len(row), "width": width}
+            _("Fields in this row: %(count)s; in the header: %(width)s."),
+            {"count": len(row), "width": width},
         ),
         Sentence(
             _(

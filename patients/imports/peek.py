@@ -54,7 +54,7 @@ class Peek:
             for at in range(len(headers))
         ]
         return {
-            "headers": headers[:MOST_COLUMNS],
+            "headers": [_without_numbers(header) for header in headers[:MOST_COLUMNS]],
             "values": values[:MOST_COLUMNS],
             "header_line": self.header_line,
             "encoding": self.encoding,
@@ -62,6 +62,11 @@ class Peek:
             "sheet": self.sheet,
             "sheets": list(self.sheets),
         }
+
+
+def _without_numbers(header: str) -> str:
+    """Return a header; where a file has none, the first row stands there with what it holds."""
+    return BAR if found_in(unicodedata.normalize("NFKC", header)) else header
 
 
 def _shown(header: str, text: str) -> str:

@@ -51,11 +51,27 @@ def test_a_column_of_names_is_refused_then_left_out_and_kept_nowhere(browser: Br
         ["姓名"],
     )
     assert "column E" in said["rule"]
-    assert "leave out" in said["suggestion"]
+    assert "left out" in said["suggestion"]
+    assert not list(jobs.folder(refused.pk).iterdir()), "nothing of it lies here any more"
+    page = browser.page(refused)
+    assert "The file was erased at once." in page
+    assert 'name="without" value="E"' in page
 
-    preview = browser.decide(refused, **{"means:E": "-", "means:F": "-"})
+    again = browser.client.post(
+        reverse("analytics:import"),
+        {
+            "kind": "visits",
+            "mends": str(refused.pk),
+            "without": "E",
+            "file": SimpleUploadedFile("LIS.csv", TABLE.encode()),
+        },
+    )
+    preview = browser.decide(browser.done(again.headers["Location"]), **{"means:F": "-"})
     assert preview.result["counts"] == {"new": 3, "same": 0, "changed": 0, "conflict": 0, "refused": 0}
+    assert jobs.file_of(preview, jobs.UPLOAD) is not None
     done = browser.commit(preview)
+    assert jobs.file_of(preview, jobs.UPLOAD) is None, "the names in it have no further service to do"
+    assert "erased when it was imported" in browser.page(done)
     assert LabResult.objects.count() == 3
     for job in (refused, preview, done):
         found = kept(browser, job)

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 from openpyxl.workbook import Workbook
 
-from patients.imports import cells, encodings, formats
+from patients.imports import cells, encodings, formats, identifiers
 from patients.imports.cells import Manner
 from patients.imports.columns import analyte_meanings, letter_of, meanings_of, plain, recognise
 from patients.imports.options import DateOrder, Options, options_of, read_options
@@ -594,3 +594,46 @@ def test_a_book_of_subjects_is_recognised_too(book: Callable[[Workbook], Path]) 
 def test_inspecting_counts_lines(write: Write) -> None:
     found = encodings.inspect(write(lines("a", "b", "c", end="\r\n")))
     assert (found.newlines, found.newline) == (3, "CRLF")
+
+
+# --- who a person is, in the middle of a text -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sort"),
+    [
+        ("家属王先生已告知", "name"),
+        ("李秀英女士来电", "name"),
+        ("患者姓名：张伟", "name"),
+        ("seen with Mrs Wang", "name"),
+        ("patient name: Wei Zhang", "name"),
+        ("身份证 11010519491231002X", "card"),
+        ("护照号 E12345678", "card"),
+        ("医保卡 1234567890", "card"),
+        ("微信 wx_12345", "phone"),
+        ("电话13812345678", "phone"),
+        ("病历号 A12345", "record"),
+    ],
+)
+def test_an_identifier_in_a_text_is_found(text: str, sort: str) -> None:
+    watch = identifiers.Watch()
+    cells = ["S001", text]
+    assert watch.look(2, cells) == [(1, sort)]
+    assert identifiers.BAR in cells[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "患者黄疸加深，白蛋白低",
+        "先生化检查，后输注",
+        "haemolysed, drug name: Entecavir",
+        "MS excluded, ms 12",
+        "护士已核对；门诊复查",
+        "QQ absent on wave 3, wechat refused",
+        "HBV DNA 1234567 IU/mL",
+        "lot UC-2024-0012345",
+    ],
+)
+def test_ordinary_words_are_no_identifier(text: str) -> None:
+    assert identifiers.Watch().look(2, ["S001", text]) == []

@@ -13,7 +13,9 @@ const count = () => {
   const undecided = rows.filter((row) => !chosen(row)).length;
   const taken = rows.filter((row) => chosen(row) === "f").length;
   const rest = form.querySelector("[name=rest]")?.value ? undecided : 0;
-  button.querySelector("[data-commit-count]").textContent = Number(button.dataset.commit) + taken + rest;
+  const values = Number(button.dataset.commit) + taken + rest;
+  button.querySelector("[data-commit-count]").textContent = values;
+  for (const word of button.querySelectorAll("[data-commit-word]")) word.hidden = (word.dataset.commitWord === "one") !== (values === 1);
   for (const row of rows) row.classList.toggle("is-kept", chosen(row) === "h");
   const note = form.querySelector("[data-undecided-note]");
   if (note) note.hidden = !undecided || Boolean(rest);
