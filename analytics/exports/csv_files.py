@@ -39,9 +39,14 @@ def chunks(
         return
     query = dataset.query(identified=identified, population=population)
     with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv)") as copy:
-        for block in copy:
+        lines: list[bytes] = []
+        for line in copy:
             # PostgreSQL ends lines with LF; a quoted LF inside a value stays what it was
-            yield _with_crlf(bytes(block))
+            lines.append(_with_crlf(bytes(line)))
+            if len(lines) == ROWS_PER_CHUNK:
+                yield b"".join(lines)
+                lines = []
+        yield b"".join(lines)
 
 
 def _written(columns: tuple[Column, ...], rows: Iterable[Any]) -> Iterator[bytes]:

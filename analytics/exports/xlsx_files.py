@@ -1,14 +1,17 @@
 """Datasets as Excel workbooks: text is text, numbers are numbers, dates are dates, nothing is a formula.
 
-XlsxWriter writes row by row and keeps none. A number goes into a cell as the shortest
-decimal that reads back as the same double; where even that is another decimal than
-the stored one, the cell holds the exact decimal as text.
+XlsxWriter writes row by row and keeps none. Most cells say what another one said, so what
+stands in a cell is made once and remembered for a while; the library would make each anew.
+A number goes into a cell as the shortest decimal that reads back as the same double; where
+even that is another decimal than the stored one, the cell holds the exact decimal as text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ _FIRST_DAY = date(1900, 3, 1)
 _MADE_AT = datetime(1980, 1, 1)  # noqa: DTZ001 - a property of the file, always the same
 _WIDTHS = {Kind.TEXT: 40, Kind.CODE: 12, Kind.NUMBER: 12, Kind.WHOLE: 9, Kind.DATE: 11, Kind.TIME: 20}
 _DATE_STYLE, _TIME_STYLE = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
+REMEMBERED = 10_000
+"""Contents of cells that are remembered, of each kind: a few megabytes."""
 KEPT_AS_TEXT = "Decimals that no double equals stand as text cells."
 EMPTY_IS_EMPTY = "An empty text and no text are both an empty cell."
 
@@ -41,18 +46,16 @@ def write(table: Table, path: Path) -> Wrote:
         book.set_properties(
             {"title": table.dataset.name, "comments": table.facts.get("study", ""), "created": _MADE_AT}
         )
-        styles = {
-            Kind.DATE: book.add_format({"num_format": _DATE_STYLE}),
-            Kind.TIME: book.add_format({"num_format": _TIME_STYLE}),
-        }
         bold = book.add_format({"bold": True, "bottom": 1})
-        sheet = book.add_worksheet(table.dataset.name, _sheet_class())
+        sheet = book.add_worksheet(table.dataset.name, _sheet_class(len(table.columns)))
         _head(sheet, table.columns, bold)
+        makers = _makers(book, sheet, table.columns)
         rows = 0
         for rows, record in enumerate(table.records(), start=1):
-            for place, (column, text) in enumerate(zip(table.columns, record, strict=True)):
-                if text is not None:
-                    _put(sheet, rows, place, column, text, styles)
+            sheet.put(
+                rows,
+                [None if text is None else make(text) for make, text in zip(makers, record, strict=True)],
+            )
         sheet.autofilter(0, 0, rows, len(table.columns) - 1)
         _columns_sheet(book, table, bold)
     finally:
@@ -87,27 +90,42 @@ def check(table: Table) -> None:
             )
 
 
-def _sheet_class() -> type[Any]:
+def _sheet_class(columns: int) -> type[Any]:
+    from xlsxwriter.utility import xl_col_to_name
     from xlsxwriter.worksheet import Worksheet
 
-    class ExactSheet(Worksheet):  # type: ignore[misc]
-        """A sheet that keeps every digit of a double, and takes no text for markup."""
+    letters = [xl_col_to_name(place) for place in range(columns)]
 
-        def _xml_number_element(self, number: float, attributes: Any = ()) -> None:
-            # the library writes 16 digits; a double may need 17
-            told = "".join(f' {key}="{self._escape_attributes(value)}"' for key, value in attributes)
-            self.fh.write(f"<c{told}><v>{number!r}</v></c>")
+    class RowSheet(Worksheet):  # type: ignore[misc]
+        """A sheet that takes a row at a time, of cells whose content is made already."""
 
-        def _xml_rich_inline_string(self, string: str, attributes: Any = ()) -> None:
-            # a text that looks like the library's own markup is still only text
-            self._xml_inline_string(string, True, attributes)
+        def put(self, row: int, cells: Sequence[str | None]) -> None:
+            """Write a row; the rows come in their order."""
+            self._check_dimensions(row, len(cells) - 1)
+            self._write_single_row(row)  # the row before this one
+            # all cells of the row stand for its first: one call of the library writes them
+            number = row + 1
+            self.table[row][0] = "".join(
+                [
+                    f'<c r="{name}{number}"{cell}</c>'
+                    for name, cell in zip(letters, cells, strict=True)
+                    if cell
+                ]
+            )
 
-        @staticmethod
-        def _escape_control_characters(data: str) -> str:
-            escaped: str = Worksheet._escape_control_characters(data)
-            return escaped.replace("\ufffe", "_xFFFE_").replace("\uffff", "_xFFFF_")
+        def _write_cell(self, row: int, col: int, cell: Any) -> None:
+            if isinstance(cell, str):
+                self.fh.write(cell)
+            else:
+                super()._write_cell(row, col, cell)
 
-    return ExactSheet
+        def text(self, text: str) -> str:
+            """Return what a cell of text holds; a text that looks like the library's own markup is still only text."""
+            escaped = self._escape_data(self._escape_control_characters(text))
+            space = ' xml:space="preserve"' if escaped != escaped.strip() else ""
+            return f' t="inlineStr"><is><t{space}>{escaped}</t></is>'
+
+    return RowSheet
 
 
 def _head(sheet: Any, columns: tuple[Column, ...], bold: Any) -> None:
@@ -118,15 +136,31 @@ def _head(sheet: Any, columns: tuple[Column, ...], bold: Any) -> None:
     sheet.freeze_panes(1, 0)
 
 
-def _put(sheet: Any, row: int, place: int, column: Column, text: str, styles: dict[Kind, Any]) -> None:
-    if column.kind is Kind.WHOLE:
-        sheet.write_number(row, place, int(text))
-    elif column.kind is Kind.NUMBER and (number := _same_double(text)) is not None:
-        sheet.write_number(row, place, number)
-    elif column.kind in styles and (serial := _serial(text)) is not None:
-        sheet.write_number(row, place, serial, styles[column.kind])
-    else:
-        sheet.write_string(row, place, text)
+def _makers(book: Any, sheet: Any, columns: Sequence[Column]) -> list[Callable[[str], str]]:
+    """Return what makes the content of a cell of each column from the text of the database."""
+
+    def number(text: str) -> str:
+        same = _same_double(text)
+        return sheet.text(text) if same is None else f"><v>{same!r}</v>"
+
+    def dated(style: str) -> Callable[[str], str]:
+        index = book.add_format({"num_format": style})._get_xf_index()
+
+        def content(text: str) -> str:
+            serial = _serial(text)
+            return sheet.text(text) if serial is None else f' s="{index}"><v>{serial!r}</v>'
+
+        return content
+
+    made: dict[Kind, Callable[[str], str]] = {
+        Kind.TEXT: sheet.text,  # long, and seldom twice
+        Kind.CODE: lru_cache(REMEMBERED)(sheet.text),
+        Kind.NUMBER: lru_cache(REMEMBERED)(number),
+        Kind.WHOLE: lambda text: f"><v>{int(text)}</v>",
+        Kind.DATE: lru_cache(REMEMBERED)(dated(_DATE_STYLE)),
+        Kind.TIME: lru_cache(REMEMBERED)(dated(_TIME_STYLE)),
+    }
+    return [made[column.kind] for column in columns]
 
 
 def _same_double(text: str) -> float | None:
@@ -148,7 +182,7 @@ def _serial(text: str) -> float | int | None:
 
 
 def _columns_sheet(book: Any, table: Table, bold: Any) -> None:
-    sheet = book.add_worksheet("columns", _sheet_class())
+    sheet = book.add_worksheet("columns")
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 14)
     sheet.set_column(2, 2, 70)
