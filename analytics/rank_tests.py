@@ -29,7 +29,6 @@ NO_EXACT = _("exact not computed: n > {most}")
 ZEROS_LEFT_OUT = _("{zeros} zero differences left out")
 ALL_ZERO = Sentence(_("every difference is zero"))
 NO_INTERVAL = _("no interval: n = {n}")
-_Z = normal_quantile((1 + CONFIDENCE) / 2)
 
 
 def doubled_ranks(ordered: Ints) -> tuple[Ints, int]:
@@ -163,8 +162,13 @@ def hodges_lehmann(a: Sample, b: Sample) -> Comparison:
     if why is not None:
         return Comparison.not_done(HODGES_LEHMANN, why, m, n)
     count = m * n
-    c = round(count / 2 - _Z * math.sqrt(count * (m + n + 1) / 12))
+    c = round(count / 2 - _reach(count * (m + n + 1) / 12))
     return _shift(pairs.differences(a.ordered, b.ordered), count, c, SCALE, m, n)
+
+
+def _reach(variance: float) -> float:
+    """Return how far from the middle the normal distribution lays the end of a 95 % interval."""
+    return normal_quantile((1 + CONFIDENCE) / 2) * math.sqrt(variance)
 
 
 def _shift(
@@ -305,7 +309,7 @@ def hodges_lehmann_paired(differences: Sample, *, keep_zeros: bool = False) -> C
         return Comparison.not_done(HODGES_LEHMANN, why, n)
     used = kept.size
     count = used * (used + 1) // 2
-    c = math.ceil(count / 2 - _Z * math.sqrt(used * (used + 1) * (2 * used + 1) / 24))
+    c = math.ceil(count / 2 - _reach(used * (used + 1) * (2 * used + 1) / 24))
     return _shift(pairs.walsh_sums(kept), count, c, 2 * SCALE, n, None, _zeros(n - used))
 
 
