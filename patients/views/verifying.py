@@ -9,14 +9,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_noop as _
 
 from patients import marks, selectors, verifications
 from patients.actions.verification import Claim, unverify, verify
 from patients.models import Patient, Visit
 from patients.verifications import visits_of
 from trial import clock, idempotency
-from trial.refusals import Conflict, Refused
+from trial.refusals import Conflict, Refused, refuse
 from trial.roles import Permission, requires
+from trial.sentences import Sentence
 
 KIND_LABELS = {
     "screenings": gettext_lazy("Screening"),
@@ -58,12 +60,23 @@ def _write(request: HttpRequest, patient: Patient, shown: list[Claim], ticked: l
             )
             text = ngettext("%(n)s mark taken back.", "%(n)s marks taken back.", done.marked)
         case "except":
-            done = verify(patient=patient, rows=[row for row in shown if row not in ticked], by=request.user)
+            left = [row for row in shown if row not in ticked]
+            if not left:
+                raise _nothing(_("Nothing is left to verify: all of it is ticked, or verified already."))
+            done = verify(patient=patient, rows=left, by=request.user)
             text = ngettext("%(n)s verified.", "%(n)s verified.", done.marked)
         case _:
+            if not ticked:
+                raise _nothing(_("Nothing is ticked."))
             done = verify(patient=patient, rows=ticked, by=request.user)
             text = ngettext("%(n)s verified.", "%(n)s verified.", done.marked)
     messages.success(request, text % {"n": done.marked})
+
+
+def _nothing(sentence: str) -> Refused:
+    return refuse(
+        "", "", "nothing_chosen", Sentence(sentence), Sentence(_("Tick what agrees with its source."))
+    )
 
 
 def key_in(request: HttpRequest, name: str) -> int | None:
@@ -169,6 +182,7 @@ def _page(
         "problems": [problem.in_words for problem in refused.problems] if refused else [],
         "conflict": conflict,
         "reason": request.POST.get("reason", ""),
+        "takes_back": request.POST.get("do") == "unverify",
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }

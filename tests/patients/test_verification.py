@@ -282,6 +282,12 @@ def test_the_monitor_verifies_all_except_one_on_the_page(
     page = client.get(url).content.decode()
     sent = [f"{c.table}:{c.row}:{c.version}" for c in claims(visit)]
     assert all(f'value="{claim}"' in page for claim in sent)
+    for do, key in (("verify", "v2"), ("unverify", "v3")):
+        nothing = client.post(url, {"shown": sent, "do": do, "submission_key": key})
+        assert nothing.status_code == 422, do
+    assert "Nothing is ticked." in client.post(url, {"shown": sent, "submission_key": "v4"}).content.decode()
+    all_ticked = client.post(url, {"shown": sent, "row": sent, "do": "except", "submission_key": "v5"})
+    assert "Nothing is left to verify" in all_ticked.content.decode()
     answer = client.post(url, {"shown": sent, "row": sent[:1], "do": "except", "submission_key": "v1"})
     assert answer.status_code == 302
     assert verifications.shares(visit.patient)[visit.pk] == verifications.Share(2, 4)
