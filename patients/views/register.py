@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from patients import actions, selectors
+from patients import actions, locks, selectors
 from patients.actions.identity import see_known_persons
 from patients.forms import RegistrationForm
 from patients.models import Patient
@@ -54,11 +54,14 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: RegistrationForm, status: int = 200) -> HttpResponse:
+    only_site = next(iter(form.sites.values())) if len(form.sites) == 1 else None
     context = {
         "place": "patients",
         "form": form,
         "many_sites": len(form.sites) > 1,
-        "next_code": actions.next_subject_id(next(iter(form.sites.values()))) if len(form.sites) == 1 else "",
+        "next_code": actions.next_subject_id(only_site) if only_site else "",
+        "site": only_site,
+        "site_lock": locks.site_lock(only_site) if only_site else None,
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
     }

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from patients import attention, feed, overview, query_list, queue, unfinished, upstairs, worklist
+from patients import attention, feed, locks, overview, query_list, queue, unfinished, upstairs, worklist
 from trial import address, audit, drafts, idempotency, last_look, vocabulary
 from trial.context import nav
 from trial.models import User
@@ -61,6 +61,7 @@ def today(request: HttpRequest) -> HttpResponse:
         "completeness": overview.completeness(user, treated),
         "news": feed.news(user, since),
         "failed_lots": beside.failed_lots,
+        "site_lock": locks.site_lock(user.site) if user.site else None,
         "queries_on_me": query_list.number_on_me(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),
         "may_record": user.may(Permission.RECORD_INFUSIONS),

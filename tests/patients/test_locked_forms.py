@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from patients.actions.locking import lock_casebook, lock_visit
+from patients.actions.locking import freeze_site, lock_casebook, lock_visit
 from tests import factories
 from trial.models import User
 
@@ -61,3 +61,17 @@ def test_forms_of_a_locked_subject_are_disabled_and_say_who_unlocks(
     listed = people["grade"].get(reverse("patients:grades", args=["GE-001"])).content.decode()
     assert "Grades to confirm" in listed
     assert "data-row-open" not in listed
+
+
+def test_the_first_pages_of_a_frozen_site_say_so_before_anybody_types(
+    coordinator: User, data_manager: User, signed_in: Callable[[User], Client]
+) -> None:
+    assert coordinator.site is not None
+    freeze_site(site=coordinator.site, by=data_manager, reason="interim analysis")
+    factories.settle()
+    client = signed_in(coordinator)
+    for name in ("patients:today", "patients:register"):
+        page = client.get(reverse(name)).content.decode()
+        assert "until a data manager unfreezes the site" in page, name
+        assert "interim analysis" in page, name
+    assert 'class="locked-form" disabled' in page
