@@ -21,8 +21,6 @@ CDISC, Analysis Data Model Implementation Guide 1.3; Basic Data Structure for Ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from analytics.declarations import Column, Dataset, Kind, Show
 from analytics.shared_columns import POOLED_AGE, age
 from trial import protocol
@@ -32,10 +30,6 @@ STUDY = "UCMSC-HBV"
 """STUDYID of every file in a CDISC format."""
 
 DAYS = "DAYS"
-
-
-def quoted(words: Sequence[str]) -> str:
-    return ", ".join("'" + word.replace("'", "''") + "'" for word in words)
 
 
 def yes(condition: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analytics.adam import FLAGS, GROUP, WHO, day_sql, quoted, yes
-from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.adam import FLAGS, GROUP, WHO, day_sql, yes
+from analytics.declarations import Column, Dataset, Kind, Show, quoted
 from analytics.shared_columns import INPUTS, typed_number
 from patients import ctcae
 from trial import protocol, vocabulary

@@ -6,7 +6,7 @@ that an identified export comes back the same.
 
 from __future__ import annotations
 
-from analytics.declarations import Column, Dataset, Kind, Show
+from analytics.declarations import Column, Dataset, Kind, Show, quoted
 from analytics.fact_columns import FACT_COLUMNS, FACTS_OF_SCREENING
 from analytics.shared_columns import FINDINGS, GROUP, SUBJECT, VISIT, at_site, day, hour
 from patients import ctcae_terms
@@ -92,7 +92,7 @@ _EVENT_SOURCE = " UNION ALL ".join(
     for place, (table, columns) in enumerate(_EVENT_SQL)
 )
 
-_TERMS = ", ".join("'" + term.name.replace("'", "''") + "'" for term in ctcae_terms.TERMS)
+_TERMS = quoted(term.name for term in ctcae_terms.TERMS)
 
 EVENTS = Dataset(
     "events",

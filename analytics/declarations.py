@@ -7,6 +7,7 @@ being dates, ages over 89 are pooled, free text stays at home.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,13 +112,14 @@ def _safe_text(column: Column) -> str:
     if column.kind is not Kind.TEXT:
         return column.sql
     return (
-        f"CASE WHEN ({column.sql}) ~ {_literal(_FORMULA)} AND ({column.sql}) !~ {_literal(_PLAIN_NUMBER)}"
+        f"CASE WHEN ({column.sql}) ~ {quoted([_FORMULA])} AND ({column.sql}) !~ {quoted([_PLAIN_NUMBER])}"
         f" THEN '''' || ({column.sql}) ELSE ({column.sql}) END"
     )
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def quoted(words: Iterable[str]) -> str:
+    """Return words of this software as a list of SQL literals."""
+    return ", ".join("'" + word.replace("'", "''") + "'" for word in words)
 
 
 _GROUP = " ".join(
@@ -125,7 +127,7 @@ _GROUP = " ".join(
     f" {'>=' if group.course is protocol.Course.PROLONGED else '<'} {protocol.PROLONGED_FROM} THEN '{group.code}'"
     for group in protocol.GROUPS
 )
-_CLOSING = ", ".join(f"'{kind.value}'" for kind in sorted(protocol.ENDS_OBSERVATION))
+_CLOSING = quoted(sorted(kind.value for kind in protocol.ENDS_OBSERVATION))
 
 MEMBERS = f"""
 WITH course AS (
