@@ -110,8 +110,9 @@ class _Held:
 
 
 def group_of(patient: Patient) -> str:
-    """Return the group whose course stands behind a subject's."""
-    return protocol.group_of(patient.diagnosis, patient.infusions.filter(voided_at__isnull=True).count())
+    """Return the group whose course stands behind a subject's; nobody is in one before the first infusion."""
+    given = patient.infusions.filter(voided_at__isnull=True).count()
+    return protocol.group_of(patient.diagnosis, given) if given else ""
 
 
 def trend(
@@ -146,7 +147,7 @@ def trend(
     outcomes = sorted(patient_selectors.outcomes(patient), key=lambda outcome: outcome.happened_on)
     day_zero = _day_zero(patient, infusions, visits, today)
     freshness = selectors.freshness()
-    group = protocol.group_of(patient.diagnosis, len(infusions))
+    group = protocol.group_of(patient.diagnosis, len(infusions)) if infusions else ""
     around = shares or trend_group.levels(group, freshness.shown)
     every = _drawn(patient, visits, results, day_zero)
     drawn = [one for one in every if one.visit.week is not None] if wanted.scheduled else every

@@ -43,7 +43,9 @@ class Around:
 
 
 def levels(group: str, revision: int) -> Around:
-    """Return the levels of a group, from the stored cells of the analysis."""
+    """Return the levels of a group, from the stored cells of the analysis; there are none without a group."""
+    if not group:
+        return Around({}, revision)
     found: dict[str, list[GroupPoint]] = {}
     cells = selectors.current_cells(
         population=POPULATION.value, measure=Measure.LEVEL.value, group1=group, group2="", analyte__in=CODES

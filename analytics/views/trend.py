@@ -126,7 +126,8 @@ def _shares(patient: Patient, wanted: Wanted) -> trend_group.Around | None:
         return None
     if wanted.bare:
         return trend_group.Around({}, 0)
-    return trend_group.shares(reads.group_of(patient))
+    group = reads.group_of(patient)
+    return trend_group.shares(group) if group else trend_group.Around({}, 0)
 
 
 def _switch(request: HttpRequest, name: str, wanted: Wanted) -> Switch:

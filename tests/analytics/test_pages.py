@@ -150,6 +150,18 @@ def test_the_shares_of_the_group_are_those_of_its_subjects(
     assert trend_group.share_points(frames.study(), "A") == {}, "nobody makes no quartiles"
 
 
+def test_nobody_has_a_group_behind_him_before_the_first_infusion(
+    cohort: list[Patient], hepatologist: User, signed_in: Callable[[User], Client]
+) -> None:
+    waiting = factories.a_patient(site=cohort[0].site, subject_id="GE-900", diagnosis=Diagnosis.CIRRHOSIS)
+    factories.a_visit(waiting, 0, FIRST, tbil="90")
+    browser = signed_in(hepatologist)
+    for query in ({}, {"relative": "1"}):
+        answer = browser.get(reverse("analytics:trend", args=["GE-900"]), query)
+        assert (answer.context["page"].group, answer.context["page"].group_n) == ("", 0)
+        assert "no group to compare with" in answer.content.decode()
+
+
 def test_the_trend_leaves_as_a_file_that_is_the_same_twice(
     cohort: list[Patient], sites: dict[str, Any], hepatologist: User, signed_in: Callable[[User], Client]
 ) -> None:
