@@ -14,6 +14,8 @@ from trial.models import User
 from trial.story import Told
 
 NEWEST, MOST_COUNTED = 8, 1000
+QUERIES, MERGES = "queries", "merge"
+"""Sources of revisions that say by themselves why they were made, or whom they are about."""
 MOST_TOLD = 2
 """Things of one revision that a line tells; its page tells the rest."""
 
@@ -84,7 +86,8 @@ def latest(user: User, *, most: int = NEWEST, since: datetime | None = None) -> 
             made_at=each.revision.made_at,
             who=_who(each),
             told=each.told[:MOST_TOLD],
-            why=each.why,
+            # the steps of a query say themselves what they are
+            why="" if each.revision.source == QUERIES else each.why,
             zone=eyes.zone,
         )
         for each in trail.listed(eyes, newest)
@@ -96,6 +99,6 @@ def _who(each: trail.Listed) -> str:
     if each.subject:
         # "GE-031 registered" names the subject by itself
         return "" if each.told and each.told[0].text.startswith(each.subject) else each.subject
-    if not each.subject_count:
+    if not each.subject_count or each.revision.source == MERGES:
         return ""
     return ngettext("%(n)s subject:", "%(n)s subjects:", each.subject_count) % {"n": each.subject_count}

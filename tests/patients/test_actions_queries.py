@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import PermissionDenied
 
+from patients import feed
 from patients.actions import queries
 from patients.actions.queries import About
 from patients.edit_checks import Doubt
@@ -213,6 +214,10 @@ def test_a_question_lives_from_open_to_closed_and_again(
     assert [step for step, _who in steps(query)] == [
         "opened", "answered", "reopened", "answered", "closed", "reopened",
     ]  # fmt: skip
+    audit.settle()
+    lines = [line for line in feed.latest(coordinator) if str(line.told[0]).startswith("Query")]
+    assert any(str(line.told[0]).endswith("opened: Which ward?") for line in lines)
+    assert {line.why for line in lines} == {""}, "the sentence says already that it is a query"
 
 
 def test_only_who_may_open_opens(patient: Patient, coordinator: User, statistician: User) -> None:
