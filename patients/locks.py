@@ -21,13 +21,14 @@ Lockable = Visit | Patient | Site
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Why nothing may be written: the rule, since when, by whom, and the reason that was given."""
+    """Why nothing may be written: the rule, since when, by whom, and the reason that was given; which site, if one is."""
 
     rule: str
     since: datetime
     by: str = ""
     reason: str = ""
     revision: int | None = None
+    site: str = ""
 
     @property
     def what(self) -> str:
@@ -37,7 +38,7 @@ class Lock:
                 return _("This visit is locked.")
             case "casebook_is_locked":
                 return _("The casebook of this subject is locked.")
-        return _("The site is frozen.")
+        return _("%(site)s is frozen.") % {"site": self.site}
 
 
 def rule_of(patient: Patient, visit: Visit | None = None) -> str:
@@ -135,7 +136,8 @@ def _sets_lock(entry: AuditEntry, column: str) -> bool:
 
 def _lock(rule: str, row: Lockable, entry: AuditEntry | None) -> Lock:
     since: datetime = getattr(row, _column(row))
+    site = row.name if isinstance(row, Site) else ""
     if entry is None:
-        return Lock(rule, since)
+        return Lock(rule, since, site=site)
     made = entry.revision
-    return Lock(rule, since, made.actor.shown_name, made.reason, made.number)
+    return Lock(rule, since, made.actor.shown_name, made.reason, made.number, site)

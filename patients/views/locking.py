@@ -108,7 +108,13 @@ def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
         except Refused as refused:
             problems = [problem.in_words for problem in refused.problems]
         else:
-            messages.success(request, _("Done. The reason is in the history."))
+            site.refresh_from_db(fields=["frozen_at"])
+            said = (
+                _("%(site)s is frozen. The reason is in the history.")
+                if site.frozen_at
+                else _("%(site)s is open again. The reason is in the history.")
+            )
+            messages.success(request, said % {"site": site.name})
             return redirect("patients:sites")
     context = {
         "place": "patients",

@@ -174,6 +174,9 @@ def test_a_frozen_site_writes_nothing_and_registers_nobody(
     locking.freeze_site(site=sites["GE"], by=data_manager, reason="interim analysis")
     factories.settle()
     frozen = Patient.objects.get(pk=visit.patient_id)
+    found = locks.lock_on(frozen)
+    assert found is not None
+    assert found.what == f"{sites['GE'].name} is frozen."
     with pytest.raises(Refused) as refused:
         actions.record_outcome(
             patient=frozen, kind="death", happened_on=date(2024, 5, 1), note="", by=coordinator
