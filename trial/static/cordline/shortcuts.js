@@ -217,4 +217,10 @@ const start =
   ) ??
   firstOf("[data-focus-first] :is(input:not([type=hidden]), select, textarea)");
 const focused = document.activeElement;
-if (start && (!focused || focused === document.body || focused.autofocus)) start.focus();
+if (start && (!focused || focused === document.body || focused.autofocus)) chosenOf(start).focus();
+
+// of several circles the one that is chosen, as Tab would have it
+function chosenOf(field) {
+  if (field.type !== "radio" || !field.form) return field;
+  return [...field.form.elements].find((other) => other.name === field.name && other.checked) ?? field;
+}
