@@ -34,10 +34,18 @@ class RegistrationForm(TypedForm):
 
     site = forms.ChoiceField(label=_("Site"), required=False)
     subject_id = text_field(_("Subject code"))
-    sex = forms.ChoiceField(label=_("Sex"), choices=_choices(protocol.SEX_LABELS))
+    sex = forms.ChoiceField(
+        label=_("Sex"),
+        choices=_choices(protocol.SEX_LABELS),
+        error_messages={"required": _("No sex is given. Choose one.")},
+    )
     birth_date = text_field(_("Date of birth"))
     age = text_field(_("or age in years"))
-    diagnosis = forms.ChoiceField(label=_("Diagnosis"), choices=_choices(protocol.DIAGNOSIS_LABELS))
+    diagnosis = forms.ChoiceField(
+        label=_("Diagnosis"),
+        choices=_choices(protocol.DIAGNOSIS_LABELS),
+        error_messages={"required": _("No diagnosis is given. Choose one.")},
+    )
     another_than = text_field(_("somebody else"))
 
     def __init__(self, data: Any = None, *, sites: Sequence[Site], asks_identity: bool) -> None:

@@ -310,9 +310,12 @@ class ScreeningForm(CorrectionForm):
         """Return the offer somebody ticked, if it still is what the page offered."""
         ticked = self.posted(f"take_{fact.code}")
         offer = self.offers.get(fact.code)
-        if not ticked or offer is None:
+        if not ticked:
             return None
-        if ticked != _offer_key(offer[0]):
+        if offer is None and fact.code in self.stored:
+            # offered before the day was changed to one whose screening has the fact already
+            return self.stored[fact.code]
+        if offer is None or ticked != _offer_key(offer[0]):
             self.add_error(
                 f"fact_{fact.code}", _("The value offered has changed meanwhile. Look at it again.")
             )
@@ -389,11 +392,14 @@ class ScreeningForm(CorrectionForm):
         unit = self.shown(f"unit_{code}")
         entry = given.get(code)
         label, day_label = gettext(fact.label), gettext("Day of %(label)s") % {"label": gettext(fact.label)}
+        stored = self.stored.get(code)
+        is_kept = self.is_bound and code not in self.offers and self.posted(f"take_{code}")
+        shown = _as_typed(code, stored) if is_kept and stored is not None and entry == stored else {}
         line = FactLine(
             fact,
-            self.shown(f"fact_{code}"),
+            shown.get(f"fact_{code}") or self.shown(f"fact_{code}"),
             unit if unit in fact.units else (fact.units[0] if fact.units else ""),
-            self.shown(f"day_{code}"),
+            shown.get(f"day_{code}") or self.shown(f"day_{code}"),
             errors=[named(label, str(error)) for error in self.errors.get(f"fact_{code}", [])],
             day_errors=[
                 named(day_label if fact.has_value else label, str(error))

@@ -230,6 +230,7 @@ def _page(
         "change_reasons": list(enumerate(protocol.CHANGE_REASONS, start=1)),
         "verdict_url": reverse("patients:verdict", args=[patient.subject_id]),
         "conflict": conflict,
+        "stored_day": _own_day(request, patient, form) if conflict else None,
         "version": conflict.version if conflict else form.shown("version"),
         "rule_set": _(chosen.label),
         "rule_version": chosen.version,
@@ -239,6 +240,15 @@ def _page(
         "key_field": idempotency.FIELD,
     }
     return render(request, "patients/screen.html", context, status=status)
+
+
+def _own_day(request: HttpRequest, patient: Patient, form: ScreeningForm) -> date | None:
+    """Return the day of a screening of one's own that a new one was dated to; None where somebody else was at work."""
+    if form.screening is None or form.posted("version") not in {"", "0"}:
+        return None
+    written = screenings.trail(patient).get(form.screening.pk, [])
+    is_own = bool(written) and all(revision.actor_id == request.user.pk for revision in written)
+    return form.screening.screened_on if is_own else None
 
 
 def _draft(patient: Patient, day: date | None) -> str:

@@ -21,6 +21,7 @@ from tests import factories
 from tests.patients.scores import score
 from trial import audit, clock, protocol
 from trial.models import Site, User
+from trial.roles import Role
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +124,7 @@ def test_the_same_registration_twice_is_one_subject(browser: Client) -> None:
         ({"birth_date": "02/03/1980"}, "Type 1980-02-03 or 1980-03-02"),
         ({"birth_date": "2023-02-29"}, "does not exist"),
         ({"birth_date": "2999-01-01"}, "outside the dates"),
-        ({"sex": ""}, "required"),
+        ({"sex": ""}, "No sex is given. Choose one."),
         ({"sex": "X"}, "X is not one of the available choices"),
         ({"diagnosis": "flu"}, "flu is not one of the available choices"),
         ({"subject_id": "GS-001"}, "is not a code of this site"),
@@ -305,6 +306,21 @@ def test_screening_again_on_its_day_goes_on_with_it(browser: Client, patient: Pa
     assert browser.get(at("screen", "GE-001")).context["form"].screening == Screening.objects.get()
 
 
+def test_a_day_that_has_a_screening_is_said_and_takes_nothing_away(browser: Client, patient: Patient) -> None:
+    first = answers(screened_on="2024-01-05", day_hbsag_first_on="2019-05-02")
+    assert browser.post(at("screen", "GE-001"), first).status_code == 302
+    offered = text(browser.get(at("screen", "GE-001") + "?on=2024-01-09"))
+    ticked = re.search(r'name="take_hbsag_first_on" id="take_hbsag_first_on" value="([^"]+)"', offered)
+    assert ticked
+    # typed as a new screening, with what the earlier one offers, and dated to the day of the earlier one
+    again = answers(screened_on="2024-01-05", take_hbsag_first_on=ticked[1], exclusion_d="yes")
+    told = browser.post(at("screen", "GE-001"), again)
+    assert told.status_code == 409
+    page = text(told)
+    assert "There is a screening of 2024-01-05 already" in page and "Somebody else saved" not in page
+    assert re.search(r'name="day_hbsag_first_on" value="2019-05-02"', page)
+
+
 def test_known_labs_are_offered_and_used_only_when_taken(browser: Client, patient: Patient) -> None:
     factories.a_draw(patient, date(2024, 1, 5), tbil="171", inr="1.8")
     page = text(browser.post(at("verdict", "GE-001"), answers()))
@@ -406,8 +422,11 @@ def test_an_answer_changes_only_with_a_reason(browser: Client, patient: Patient)
     assert Screening.objects.get().verdict == "not_eligible"
 
 
-def test_a_screening_of_somebody_else_is_not_overwritten(browser: Client, patient: Patient) -> None:
-    browser.post(at("screen", "GE-001"), answers())
+def test_a_screening_of_somebody_else_is_not_overwritten(
+    browser: Client, patient: Patient, signed_in: Callable[[User], Client]
+) -> None:
+    colleague = factories.a_user(username="wang.fang", role=Role.COORDINATOR, site=patient.site)
+    assert signed_in(colleague).post(at("screen", "GE-001"), answers()).status_code == 302
     audit.settle()
     response = browser.post(at("screen", "GE-001"), answers(exclusion_b="yes"))
     assert response.status_code == 409
