@@ -8,7 +8,20 @@ from dataclasses import fields
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
-from django.db.models import Count, Exists, F, IntegerField, Max, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    Max,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.http import Http404
 
@@ -198,13 +211,14 @@ def open_plans() -> QuerySet[PlannedInfusion]:
 
 
 def lots_to_choose(patient: Patient, today: date, *, and_also: CellLot | None = None) -> QuerySet[CellLot]:
-    """Return the lots a form offers: those of the subject's site still good or expired lately, soonest to expire first."""
+    """Return the lots a form offers, of the subject's site: those still good, soonest to expire first, then those expired lately."""
     offered = _of_site(patient.site_id) & (
         Q(expires_on__isnull=True) | Q(expires_on__gte=today - timedelta(days=LOT_STAYS_DAYS))
     )
     if and_also is not None:
         offered |= Q(pk=and_also.pk)
-    return CellLot.objects.filter(offered).order_by("expires_on", "code")
+    is_expired = Case(When(expires_on__lt=today, then=1), default=0)
+    return CellLot.objects.filter(offered).order_by(is_expired, "expires_on", "code")
 
 
 def lots_to_plan(user: User, day: date) -> QuerySet[CellLot]:

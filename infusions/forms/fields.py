@@ -144,12 +144,16 @@ class VitalField(TypedField):
 
 
 class LotChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
-    """A lot with what speaks for or against it."""
+    """A lot with what speaks for or against it; expired on ``today``, where that is said."""
+
+    today: date | None = None
 
     def label_from_instance(self, lot: CellLot) -> str:
         parts = [lot.code]
         if lot.expires_on is not None:
-            parts.append(_("expires %(on)s") % {"on": lot.expires_on.isoformat()})
+            is_over = self.today is not None and lot.expires_on < self.today
+            said = _("expired %(on)s") if is_over else _("expires %(on)s")
+            parts.append(said % {"on": lot.expires_on.isoformat()})
         if lot.release != "released":
             parts.append(_(vocabulary.by_code(vocabulary.RELEASE_STATES)[lot.release].label))
         if (given := getattr(lot, "bags_given", None)) is not None and lot.bags is not None:

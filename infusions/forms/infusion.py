@@ -162,6 +162,7 @@ class InfusionForm(Refusing):
             ("", "–"),
             *((str(grade), str(grade)) for grade in range(1, 6)),
         ]
+        self.fields["lot"].today = around.today  # type: ignore[attr-defined]
         self.fields["lot"].queryset = selectors.lots_to_choose(  # type: ignore[attr-defined]
             around.patient, around.today, and_also=lot
         )
