@@ -245,6 +245,13 @@ class _Tally:
     def is_small(self) -> bool:
         return self.rows <= MOST_TOLD and len(self.patients) <= 1
 
+    @property
+    def may_be_a_merge(self) -> bool:
+        """Whether it changed rows of subjects themselves, of two of them."""
+        return len(self.patients) == 2 and any(
+            (table, op) == (words.PATIENTS, AuditEntry.Op.UPDATE) for table, op, _rows in self.counts
+        )
+
 
 def _tallies(eyes: Reader, shown: Sequence[Revision]) -> dict[int, _Tally]:
     tallies = {revision.pk: _Tally() for revision in shown}
@@ -266,7 +273,9 @@ def listed(eyes: Reader, shown: Sequence[Revision], *, patient: int | None = Non
         Tell only what they did to this subject, and tell all of it.
     """
     tallies = _tallies(eyes, shown) if patient is None else {revision.pk: _Tally() for revision in shown}
-    wanted = entries(eyes).filter(revision__in=[key for key, tally in tallies.items() if tally.is_small])
+    whole = Q(revision__in=[key for key, tally in tallies.items() if tally.is_small])
+    pairs = [key for key, tally in tallies.items() if tally.may_be_a_merge and not tally.is_small]
+    wanted = entries(eyes).filter(whole | Q(revision__in=pairs, table=words.PATIENTS) if pairs else whole)
     if patient is not None:
         wanted = wanted.filter(patient_id=patient)
     written: dict[int, list[AuditEntry]] = {}
@@ -286,7 +295,8 @@ def _listed(
     if tally.is_small:
         told = story.tell(written, names, sees_identity=eyes.sees_identity, sees_donor=eyes.sees_donor)
     else:
-        told = [story.tell_in_numbers(tally.counts, at_least=tally.rows >= MOST_COUNTED)]
+        in_numbers = story.tell_in_numbers(tally.counts, at_least=tally.rows >= MOST_COUNTED)
+        told = [*story.tell_merges(written, names), in_numbers]
     why, note = words.reason_parts(revision.reason)
     subject = names.subject(next(iter(tally.patients))) if len(tally.patients) == 1 else ""
     return Listed(revision, why, note, subject, len(tally.patients), tuple(told))

@@ -94,6 +94,15 @@ def tell(
     return told
 
 
+def tell_merges(entries: Iterable[AuditEntry], names: Names) -> list[Told]:
+    """Return which codes a revision gave up or took back, of the changed rows of subjects."""
+    return [
+        _merged(entry, names)
+        for entry in entries
+        if (entry.table, entry.op) == (PATIENTS, "U") and "merged_into_id" in changed_columns(entry)
+    ]
+
+
 def tell_in_numbers(counts: Iterable[tuple[str, str, int]], *, at_least: bool = False) -> Told:
     """Return what a large revision did: how many rows of what.
 
@@ -297,6 +306,24 @@ def _added_queries(entries: Sequence[AuditEntry], by_table: ByTable, names: Name
     return _added(alone, by_table, names) if alone else []
 
 
+def _added_signatures(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """``W12 signed``, with what the signature means."""
+    told = []
+    for entry in entries:
+        row = entry.new or {}
+        what = names.draw(row) if row.get("visit_id") is not None else _("Casebook")
+        meaning = words.value_text(entry.table, "meaning", row.get("meaning"), names)
+        told.append(Told("pencil", _("%(what)s signed") % {"what": what}, note=meaning))
+    return told
+
+
+def _added_verifications(entries: Sequence[AuditEntry], by_table: ByTable, names: Names) -> list[Told]:
+    """How many: a verification has no name of its own."""
+    what = words.counted(_VERIFICATIONS, len(entries))
+    return [Told("check-circle", _("%(what)s entered") % {"what": what})]
+
+
+_VERIFICATIONS = "patients_verification"
 _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]]] = {
     LABS: _added_results,
     VISITS: _added_visits,
@@ -310,6 +337,8 @@ _ADDED: Mapping[str, Callable[[Sequence[AuditEntry], ByTable, Names], list[Told]
     IDENTITIES: _added_identities,
     QUERIES: _added_queries,
     QUERY_MESSAGES: _added_messages,
+    "patients_signature": _added_signatures,
+    _VERIFICATIONS: _added_verifications,
 }
 
 
@@ -366,6 +395,12 @@ def _changed_row(entry: AuditEntry, names: Names, sees: tuple[bool, bool]) -> li
         return [Told(icon, pattern % {"what": which}, is_correction=True)]
     told = []
     for column in columns:
+        if (entry.table, column) == (PATIENTS, "merged_into_id"):
+            told.append(_merged(entry, names))
+            continue
+        if column in _LOCKS:
+            told.append(_locked(entry, which, column))
+            continue
         label = words.column_label(entry.table, column)
         if words.is_hidden(entry.table, column, *sees):
             text = _("%(what)s: %(column)s changed") % {"what": which, "column": label}
@@ -376,6 +411,28 @@ def _changed_row(entry: AuditEntry, names: Names, sees: tuple[bool, bool]) -> li
         else:
             told.append(_one_value(entry, which, column, names))
     return told
+
+
+_LOCKS = frozenset({"locked_at", "frozen_at"})
+"""Columns that keep a row as it is from an instant on; their day says less than what they do."""
+
+
+def _locked(entry: AuditEntry, which: str, column: str) -> Told:
+    """``W12 locked``, ``Subject unlocked``, ``Site GE frozen``."""
+    is_set = (entry.new or {}).get(column) is not None
+    if column == "frozen_at":
+        pattern = _("%(what)s frozen") if is_set else _("%(what)s unfrozen")
+    else:
+        pattern = _("%(what)s locked") if is_set else _("%(what)s unlocked")
+    return Told("lock", pattern % {"what": which})
+
+
+def _merged(entry: AuditEntry, names: Names) -> Told:
+    """``GE-042 merged into GE-007``, and back."""
+    was, now = ((row or {}).get("merged_into_id") for row in (entry.old, entry.new))
+    pattern = _("%(code)s merged into %(subject)s") if now else _("%(code)s parted from %(subject)s again")
+    said = {"code": (entry.new or {}).get("subject_id"), "subject": names.subject(now or was)}
+    return Told("person", pattern % said, is_correction=True)
 
 
 def _one_value(entry: AuditEntry, which: str, column: str, names: Names) -> Told:
@@ -394,6 +451,8 @@ def _which(entry: AuditEntry, names: Names) -> str:
         return words.draw_label(row)
     if entry.table in {PATIENTS, IDENTITIES}:
         return words.table_label(entry.table)
+    if entry.table == _VERIFICATIONS:
+        return words.counted(_VERIFICATIONS, 1)
     return words.row_title(entry.table, row, names).replace(" · ", " ", 1)
 
 

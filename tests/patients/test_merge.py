@@ -15,6 +15,7 @@ from patients.actions.merge import collisions, merge, undo_merge
 from patients.models import IdentityView, LabResult, Patient, Visit
 from tests import factories
 from trial import replay
+from trial import selectors as trail
 from trial.models import Revision, Site, User
 from trial.refusals import Moved, Refused
 
@@ -41,6 +42,12 @@ def together(pair: tuple[Patient, Patient], by: User, **choices: str) -> Any:
     done = merge(first=first, second=second, choices=chosen, by=by, reason="registered twice")
     factories.settle()
     return done
+
+
+def trail_tells(user: User) -> str:
+    """Return what the list of revisions says first about the last one."""
+    listed = trail.page(trail.reader(user), trail.Filters()).revisions[0]
+    return str(listed.told[0])
 
 
 def values(patient: Patient) -> dict[tuple[int | None, str], str]:
@@ -79,9 +86,11 @@ def test_one_revision_and_back(pair: tuple[Patient, Patient], data_manager: User
     number = Revision.objects.exclude(number=None).latest("number").number
     together(pair, data_manager)
     assert Revision.objects.exclude(number=None).latest("number").number == (number or 0) + 1
+    assert trail_tells(data_manager) == "GE-002 merged into GE-001"
     pair[1].refresh_from_db()
     undo_merge(second=pair[1], by=data_manager, reason="two brothers")
     factories.settle()
+    assert trail_tells(data_manager) == "GE-002 parted from GE-001 again"
     assert [values(patient) for patient in pair] == before
     assert Patient.objects.get(pk=pair[1].pk).merged_into is None
     assert replay.verify().is_clean

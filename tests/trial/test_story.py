@@ -421,6 +421,43 @@ def test_words_are_asked_for_when_they_are_shown(language: str) -> None:
         assert "17.1" in told(entry("patients_labresult", result(), result(value="17.1")))[0]
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [(None, 1, ["GE-077 merged into GE-031"]), (1, None, ["GE-077 parted from GE-031 again"]), (1, 1, [])],
+)
+def test_a_merge_is_told_by_both_codes(was: int | None, now: int | None, said: list[str]) -> None:
+    given_up = PATIENT | {"id": 2, "subject_id": "GE-077"}
+    joined = entry("patients_patient", given_up | {"merged_into_id": was}, given_up | {"merged_into_id": now})
+    stays = entry("patients_patient", PATIENT, PATIENT | {"version": 2})
+    assert [line.text for line in story.tell_merges([joined, stays], NAMES)] == said
+    assert told(joined, stays) == said
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "said"),
+    [
+        ("patients_visit", VISIT, "locked_at", ["W12 locked", "W12 unlocked"]),
+        ("patients_patient", PATIENT, "locked_at", ["Subject locked", "Subject unlocked"]),
+        ("trial_site", {"id": 3, "code": "GE"}, "frozen_at", ["Site GE frozen", "Site GE unfrozen"]),
+    ],
+)
+def test_a_lock_is_told_without_its_instant(
+    table: str, row: dict[str, Any], column: str, said: list[str]
+) -> None:
+    opened, shut = row | {column: None}, row | {column: "2026-03-19T02:42:07+00:00"}
+    assert told(entry(table, opened, shut)) + told(entry(table, shut, opened)) == said
+
+
+def test_a_signature_is_told_by_what_was_signed_and_verifications_by_their_number() -> None:
+    signed = {"id": 4, "patient_id": 1, "visit_id": 5, "meaning": "reviewed"}
+    ticked = {"id": 218, "patient_id": 1, "voided_at": None}
+    assert told(entry("patients_signature", None, signed)) == ["W12 signed"]
+    assert told(entry("patients_signature", None, signed | {"visit_id": None})) == ["Casebook signed"]
+    assert told(entry("patients_verification", None, ticked)) == ["1 verification entered"]
+    back = entry("patients_verification", ticked, ticked | {"voided_at": "2026-03-19T02:42:07+00:00"})
+    assert told(back) == ["1 verification voided"]
+
+
 # --- queries --------------------------------------------------------------------------------
 
 QUERY = {"id": 41, "patient_id": 1, "topic": "visit", "visit_id": 5, "field": "inr", "state": "open"}
