@@ -1,4 +1,4 @@
-// Prints the page: <button data-print>; copies a text of it: <button data-copy="id of the text" data-copied="what to say then">.
+// Prints the page: <button data-print>.
 
 // a figure further down is not loaded before somebody scrolls there; on paper it stands all the same
 const printAll = async () => {
@@ -8,19 +8,6 @@ const printAll = async () => {
   print();
 };
 
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) printAll();
-  const button = event.target.closest("[data-copy]");
-  const text = button && document.getElementById(button.dataset.copy);
-  if (!text) return;
-  try {
-    await navigator.clipboard.writeText(text.textContent.trim());
-  } catch {
-    // without the right to the clipboard the text is selected, ready for Ctrl+C
-    getSelection().selectAllChildren(text);
-    return;
-  }
-  const before = button.textContent;
-  button.textContent = button.dataset.copied;
-  setTimeout(() => { button.textContent = before; }, 2000);
 });
