@@ -26,6 +26,7 @@ from patients.imports.kinds import (
     refuse_unknown_subjects,
     say_how_twins_differ,
 )
+from patients.imports.problems import RowRules
 from patients.imports.records import (
     JUDGED,
     STAGED,
@@ -204,7 +205,7 @@ class _InfusionReader(RecordReader):
         deviation = self.cell(line, row, "deviation", _deviation)
         note = self.words(line, row, "deviation_note", most=LONGEST_NOTE)
         if note and not deviation:
-            self.refuse(line, "deviation_note", note, _NOTE_ALONE)
+            self.refuse(line, "deviation_note", note, _WRONG("note_alone"))
         reaction = self.words(line, row, "reaction", most=LONGEST_NOTE)
         grade: int | None = self.cell(line, row, "reaction_grade", _reaction_grade)
         vein = self.cell(line, row, "vein", VEINS.read)
@@ -224,7 +225,7 @@ class _InfusionReader(RecordReader):
         started: time | None = self.cell(line, row, "started_at", typed.read_time)
         stopped: time | None = self.cell(line, row, "stopped_at", typed.read_time)
         if started is not None and stopped is not None and not dosing.is_duration_possible(started, stopped):
-            self.refuse(line, "stopped_at", f"{stopped:%H:%M}", _STOPPED_FIRST)
+            self.refuse(line, "stopped_at", f"{stopped:%H:%M}", _WRONG("stopped_first"))
         return started, stopped
 
     def _weight(self, text: str) -> Decimal:
@@ -306,17 +307,14 @@ def _refuse_grade_alone(table: Table) -> None:
     )
 
 
-_NOTE_ALONE = Unreadable(
-    "note_alone",
-    "",
-    Sentence(_("A note explains a deviation, but none is coded.")),
-    Sentence(_("Code the deviation, or leave the note out.")),
-)
-_STOPPED_FIRST = Unreadable(
-    "stopped_first",
-    "",
-    Sentence(_("The infusion stops before it starts.")),
-    Sentence(_("Correct one of the times.")),
+_WRONG = RowRules(
+    {
+        "note_alone": (
+            _("A note explains a deviation, but none is coded."),
+            _("Code the deviation, or leave the note out."),
+        ),
+        "stopped_first": (_("The infusion stops before it starts."), _("Correct one of the times.")),
+    }
 )
 
 

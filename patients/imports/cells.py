@@ -212,13 +212,6 @@ def read_subject(text: str) -> str:
             Sentence(_("There is no subject.")),
             Sentence(_("Write the code of a subject.")),
         )
-    if is_total(text):
-        raise Unreadable(
-            "total_row",
-            text,
-            Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)}),
-            Sentence(_("Leave the row out of the file.")),
-        )
     if not SUBJECT_ID.fullmatch(code):
         strange = next((c for c in code if not c.isascii() and not "\u4e00" <= c <= "\u9fff"), "")
         if strange:

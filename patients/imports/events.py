@@ -26,6 +26,7 @@ from patients.imports.kinds import (
     say_how_twins_differ,
     written_all,
 )
+from patients.imports.problems import RowRules
 from patients.imports.records import (
     JUDGED,
     STAGED,
@@ -317,21 +318,26 @@ class _EventReader(RecordReader):
         for field in Events.fields[2:]:
             text = self.text(row, field.code)
             if text and field.code not in own:
-                self.refuse(line, field.code, text, _no_place(event, self.header(field.code)))
+                self.refuse(
+                    line,
+                    field.code,
+                    text,
+                    _WRONG("not_of_this_event", event=event, column=self.header(field.code)),
+                )
 
     def _term(self, line: int, row: list[str], event: str | None) -> str | None:
         most = TERM_LENGTH if event == ADVERSE_EVENT else AGENT_LENGTH
         said = {code: self.words(line, row, code, most=most) for code in ("term", "agent")}
         term, agent = said["term"], said["agent"]
         if term and agent and term != agent:
-            self.refuse(line, "agent", agent, _TWO_NAMES)
+            self.refuse(line, "agent", agent, _WRONG("two_names"))
         name = term or agent
         if event == ADVERSE_EVENT:
             if not name and not self.refused_here(line, row, ("term", "agent")):
-                self.refuse(line, "term", "", _NO_TERM)
+                self.refuse(line, "term", "", _WRONG("no_term"))
             return ctcae_terms.term_of(name).name if name else None
         if event == "other" and not name and not self.refused_here(line, row, ("term", "agent")):
-            self.refuse(line, "agent", "", _NO_AGENT)
+            self.refuse(line, "agent", "", _WRONG("no_agent"))
         return name
 
     def refused_here(self, line: int, row: list[str], codes: Iterable[str]) -> bool:
@@ -341,7 +347,7 @@ class _EventReader(RecordReader):
     def _grade(self, line: int, row: list[str], event: str | None) -> int | None:
         grade: int | None = self.cell(line, row, "grade", _read_grade)
         if event == ADVERSE_EVENT and not self.text(row, "grade"):
-            self.refuse(line, "grade", "", _NO_GRADE)
+            self.refuse(line, "grade", "", _WRONG("no_grade"))
         return grade
 
     def _moment(self, text: str) -> datetime:
@@ -352,15 +358,15 @@ class _EventReader(RecordReader):
     ) -> None:
         (day, hour), (end_day, end_hour) = start, end
         if end_hour is not None and end_day is None:
-            self.refuse(line, "end_time", f"{end_hour:%H:%M}", _HOUR_ALONE)
+            self.refuse(line, "end_time", f"{end_hour:%H:%M}", _WRONG("hour_without_day"))
         if day is None or end_day is None:
             return
         if end_day < day:
-            values = {"end": end_day.isoformat(), "start": day.isoformat()}
-            self.refuse(line, "end_date", end_day.isoformat(), _backwards(values))
+            wrong = _WRONG("ends_before_it_starts", end=end_day.isoformat(), start=day.isoformat())
+            self.refuse(line, "end_date", end_day.isoformat(), wrong)
         elif end_day == day and hour is not None and end_hour is not None and end_hour < hour:
-            values = {"end": f"{end_hour:%H:%M}", "start": f"{hour:%H:%M}"}
-            self.refuse(line, "end_time", f"{end_hour:%H:%M}", _backwards(values))
+            wrong = _WRONG("ends_before_it_starts", end=f"{end_hour:%H:%M}", start=f"{hour:%H:%M}")
+            self.refuse(line, "end_time", f"{end_hour:%H:%M}", wrong)
 
     def _refuse_clock(
         self,
@@ -372,14 +378,15 @@ class _EventReader(RecordReader):
         reported: datetime | None,
     ) -> None:
         if serious and not self.text(row, "known_at"):
-            self.refuse(line, "known_at", "", _NO_CLOCK)
+            self.refuse(line, "known_at", "", _WRONG("no_clock"))
         if known is not None and not serious:
-            self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", _NOT_SERIOUS)
+            self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", _WRONG("not_serious"))
         if known is not None and day is not None and known.date() < day:
-            self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", _known_before(known, day))
+            wrong = _WRONG("known_before_onset", moment=f"{known:%Y-%m-%d %H:%M}", day=day.isoformat())
+            self.refuse(line, "known_at", f"{known:%Y-%m-%d %H:%M}", wrong)
         is_known = known is not None or bool(self.text(row, "known_at"))
         if reported is not None and (not is_known or (known is not None and reported < known)):
-            self.refuse(line, "reported_at", f"{reported:%Y-%m-%d %H:%M}", _REPORTED_FIRST)
+            self.refuse(line, "reported_at", f"{reported:%Y-%m-%d %H:%M}", _WRONG("reported_before_known"))
 
 
 def _read_grade(text: str) -> int:
@@ -406,75 +413,36 @@ def _read_version(text: str) -> str:
     return found[1] if "." in found[1] else f"{found[1]}.0"
 
 
-def _no_place(event: str, header: str) -> Unreadable:
-    return Unreadable(
-        "not_of_this_event",
-        "",
-        Sentence(_("An event “%(event)s” has no “%(column)s”."), {"event": event, "column": header}),
-        Sentence(_("Empty the cell, or correct the kind of event.")),
-    )
-
-
-def _backwards(values: Mapping[str, object]) -> Unreadable:
-    return Unreadable(
-        "ends_before_it_starts",
-        "",
-        Sentence(_("It ends at %(end)s, before it starts at %(start)s."), values),
-        Sentence(_("Correct one of them.")),
-    )
-
-
-def _known_before(known: datetime, day: date) -> Unreadable:
-    return Unreadable(
-        "known_before_onset",
-        "",
-        Sentence(
-            _("The site cannot know at %(moment)s of what began on %(day)s."),
-            {"moment": f"{known:%Y-%m-%d %H:%M}", "day": day.isoformat()},
+_WRONG = RowRules(
+    {
+        "not_of_this_event": (
+            _("An event “%(event)s” has no “%(column)s”."),
+            _("Empty the cell, or correct the kind of event."),
         ),
-        Sentence(_("Check both days.")),
-    )
-
-
-_TWO_NAMES = Unreadable(
-    "two_names",
-    "",
-    Sentence(_("The row names a term and another agent.")),
-    Sentence(_("Keep the one that is meant.")),
-)
-_NO_TERM = Unreadable(
-    "no_term",
-    "",
-    Sentence(_("The event has no term.")),
-    Sentence(_("Write what happened, if it can be as CTCAE names it.")),
-)
-_NO_AGENT = Unreadable(
-    "no_agent", "", Sentence(_("Another treatment has no name.")), Sentence(_("Write the agent."))
-)
-_NO_GRADE = Unreadable(
-    "no_grade", "", Sentence(_("The event has no grade.")), Sentence(_("Give a CTCAE grade from 1 to 5."))
-)
-_HOUR_ALONE = Unreadable(
-    "hour_without_day",
-    "",
-    Sentence(_("The end has an hour and no day.")),
-    Sentence(_("Give the day, or leave the hour empty.")),
-)
-_NO_CLOCK = Unreadable(
-    "no_clock",
-    "",
-    Sentence(_("A serious event has no hour from which its report is due.")),
-    Sentence(_("Give the day and the hour when the site learned of it.")),
-)
-_NOT_SERIOUS = Unreadable(
-    "not_serious",
-    "",
-    Sentence(_("The clock of a report runs for a serious event, and this is not said to be one.")),
-    Sentence(_("Say why it is serious, or empty the cell.")),
-)
-_REPORTED_FIRST = Unreadable(
-    "reported_before_known",
-    "",
-    Sentence(_("It was reported before the site knew of it.")),
-    Sentence(_("Check both moments.")),
+        "ends_before_it_starts": (
+            _("It ends at %(end)s, before it starts at %(start)s."),
+            _("Correct one of them."),
+        ),
+        "known_before_onset": (
+            _("The site cannot know at %(moment)s of what began on %(day)s."),
+            _("Check both days."),
+        ),
+        "two_names": (_("The row names a term and another agent."), _("Keep the one that is meant.")),
+        "no_term": (_("The event has no term."), _("Write what happened, if it can be as CTCAE names it.")),
+        "no_agent": (_("Another treatment has no name."), _("Write the agent.")),
+        "no_grade": (_("The event has no grade."), _("Give a CTCAE grade from 1 to 5.")),
+        "hour_without_day": (
+            _("The end has an hour and no day."),
+            _("Give the day, or leave the hour empty."),
+        ),
+        "no_clock": (
+            _("A serious event has no hour from which its report is due."),
+            _("Give the day and the hour when the site learned of it."),
+        ),
+        "not_serious": (
+            _("The clock of a report runs for a serious event, and this is not said to be one."),
+            _("Say why it is serious, or empty the cell."),
+        ),
+        "reported_before_known": (_("It was reported before the site knew of it."), _("Check both moments.")),
+    }
 )

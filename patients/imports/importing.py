@@ -16,6 +16,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 
 from patients.imports import cells, identifiers
+from patients.imports.columns import Role
 from patients.imports.kinds import (
     CELLS,
     CONSENTS,
@@ -32,7 +33,7 @@ from patients.imports.options import Options
 from patients.imports.problems import Problem
 from patients.imports.staging import PROBLEMS, ROWS_PER_BLOCK, Stage, problems
 from patients.imports.tables import Facts, Table, open_table
-from trial import audit
+from trial import audit, typed
 from trial.lock_functions import IMPORTS_LOCK
 from trial.refusals import Refused
 from trial.sentences import Sentence
@@ -305,6 +306,8 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
     width, rows = table.width, 0
     reading = say(_("Reading the file"))
     marked = table.plan.marked
+    subject = table.of(Role.FIELD, "subject_id")
+    first = subject.position if subject else 0
     for line, row in table.rows():
         rows += 1
         if marked and line in marked:
@@ -312,6 +315,8 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
                 stage.refuse(identifiers.problem(line, *table.plan.named(position), sort))
         elif len(row) != width and not _fits(row, width):
             stage.refuse(_ragged(line, row, width))
+        elif cells.is_total(row[first]):
+            stage.refuse(_total(line, table.headers[first], row[first]))
         else:
             read_row(line, row)
         if rows % ROWS_PER_BLOCK == 0:
@@ -336,16 +341,20 @@ def _fits(row: list[str], width: int) -> bool:
     return False
 
 
+def _total(line: int, header: str, text: str) -> Problem:
+    return Problem(
+        line,
+        header,
+        text,
+        "total_row",
+        Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)}),
+        Sentence(_("Leave the row out of the file.")),
+    )
+
+
 def _ragged(line: int, row: list[str], width: int) -> Problem:
     if row and cells.is_total(row[0]):
-        return Problem(
-            line,
-            "",
-            row[0],
-            "total_row",
-            Sentence(_("The row is a total, not a subject; fields in it: %(count)s."), {"count": len(row)}),
-            Sentence(_("Leave the row out of the file.")),
-        )
+        return _total(line, "", row[0])
     return Problem(
         line,
         "",
