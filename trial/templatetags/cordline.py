@@ -89,6 +89,14 @@ def glyph(state: str, label: str = "") -> SafeString:
     return icon(f"glyph-{state}", f"glyph glyph-{state}", label)
 
 
+@register.simple_block_tag
+def scrolled(content: SafeString, label: str) -> SafeString:
+    """Put a wide table where it scrolls by itself, with the keyboard too; ``label`` is what a screen reader calls it."""
+    return format_html(
+        '<div class="table-scroll" tabindex="0" role="region" aria-label="{}">{}</div>', label, content
+    )
+
+
 # --- numbers --------------------------------------------------------------------------------
 
 
