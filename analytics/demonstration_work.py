@@ -10,8 +10,9 @@ from django.core.exceptions import ValidationError
 from analytics.synthetic_study import Study
 from infusions.actions.planning import plan_infusion
 from infusions.models import CellLot
-from patients import casebook_rows, worklist
+from patients import casebook_rows, grading, worklist
 from patients.actions import queries, verification
+from patients.actions.events import EventEntry, record_event
 from patients.actions.queries import About
 from patients.actions.signing import sign
 from patients.models import Patient, Visit
@@ -20,6 +21,8 @@ from patients.verifications import items
 from trial import protocol
 from trial.models import User
 
+GRADED = 3
+"""Subjects of the first site of whom a laboratory value became an adverse event."""
 VERIFIED, SIGNED = 9, 4
 """Subjects of the first site whose values were compared with the source, and of those, signed."""
 _QUESTIONS = (
@@ -36,6 +39,7 @@ _QUESTIONS = (
 def recent_work(study: Study, people: Mapping[str, User]) -> None:
     """Verify, sign, ask and plan at the first site."""
     subjects = _finished(people["li.min"])
+    _record_from_labs(subjects, people["li.min"])
     _verify(subjects[:VERIFIED], people["chen.yu"])
     _sign(subjects[:SIGNED], people["zhou.hui"])
     _ask(subjects[VERIFIED:], people["chen.yu"], people["li.min"])
@@ -48,6 +52,28 @@ def _finished(coordinator: User) -> list[Patient]:
     for week in protocol.WEEKS[:3]:
         found = found.filter(visits__week=week)
     return list(found.order_by("-recruited_on", "subject_id"))
+
+
+def _record_from_labs(subjects: list[Patient], by: User) -> None:
+    """Record the gravest laboratory value of a few subjects as an adverse event, as the page of grades offers it."""
+    gravest = (
+        next((one for one in grading.proposals(patient) if one.proposed), None) for patient in subjects
+    )
+    dated = ((one, one.result.visit.visited_on) for one in gravest if one is not None)
+    for one, day in islice(((one, day) for one, day in dated if day is not None), GRADED):
+        record_event(
+            patient=one.result.patient,
+            entry=EventEntry(
+                term=one.term,
+                grade=one.proposed,
+                onset_on=day,
+                relation="unlikely",
+                action="none",
+                result="recovering",
+                lab_result_id=one.result.pk,
+            ),
+            by=by,
+        )
 
 
 def _verify(subjects: list[Patient], by: User) -> None:

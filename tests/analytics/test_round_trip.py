@@ -144,6 +144,10 @@ def test_the_demonstration_comes_back(tmp_path: Path) -> None:
     assert all(b"\r\n" in file and len(file) > 2000 for file in files.values())
     assert b"GE-LAB" in files["labs_long"]
     assert b"unscheduled" in files["labs_long"]
+    bedside = {"vein", "bag", "observed_until", "checked_by", "m15_pulse", "h24_temperature_c"}
+    assert not empty_columns(files["infusions"]) & bedside
+    assert not empty_columns(files["screening"]) & {"fact_tbil", "fact_tbil_on", "fact_hbsag_first_on"}
+    assert not empty_columns(files["events"]) & {"lab_analyte", "lab_week", "lab_date"}
 
 
 def test_a_real_cohort_comes_back(tmp_path: Path) -> None:
