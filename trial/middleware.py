@@ -90,6 +90,8 @@ def _say_what_is_allowed(request: HttpRequest, response: HttpResponse) -> None:
     # no session is looked at: it may be none of ours that asks
     with translation.override(translation.get_language_from_request(request)):
         response.content = loader.render_to_string("405.html", context).encode()
+    # what was empty has been measured already
+    response["Content-Length"] = str(len(response.content))
 
 
 def _is_from_a_program(request: HttpRequest) -> bool:

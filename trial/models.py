@@ -217,7 +217,7 @@ class ApiToken(models.Model):
 
     class Scope(models.TextChoices):
         READ_DATASETS = "datasets:read", _("read datasets")
-        READ_IDENTIFIED = "datasets:identified", _("read them with what identifies, too")
+        READ_IDENTIFIED = "datasets:identified", _("read datasets with what identifies")
         READ_OBSERVATIONS = "observations:read", _("read subjects and laboratory values")
         WRITE_OBSERVATIONS = "observations:write", _("write laboratory values")
 

@@ -213,5 +213,6 @@ def test_an_address_for_a_form_says_so_when_it_is_opened(
     answer = client.get("/account/tokens/1/revoke/", headers={"Accept-Language": "zh-hans"})
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert '<html lang="zh-hans">' in answer.content.decode()
+    assert answer.headers["Content-Length"] == str(len(answer.content)), "a server sends no more than is said"
     assert "asked with GET and takes POST only" in client.get("/account/tokens/1/revoke/").content.decode()
     assert client.head("/account/tokens/1/revoke/").status_code == 405

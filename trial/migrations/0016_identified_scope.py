@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='apitoken',
             name='scopes',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('datasets:read', 'read datasets'), ('datasets:identified', 'read them with what identifies, too'), ('observations:read', 'read subjects and laboratory values'), ('observations:write', 'write laboratory values')], max_length=24), size=None, verbose_name='scopes'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('datasets:read', 'read datasets'), ('datasets:identified', 'read datasets with what identifies'), ('observations:read', 'read subjects and laboratory values'), ('observations:write', 'write laboratory values')], max_length=24), size=None, verbose_name='scopes'),
         ),
         migrations.AddConstraint(
             model_name='apitoken',
