@@ -154,29 +154,31 @@ def a_draw(patient: Patient, drawn_on: date | None = None, **values: object) -> 
 def an_infusion(
     patient: Patient, number: int, given_on: date | None = None, *, by: User | None = None, **fields: Any
 ) -> Infusion:
-    """Return an infusion on the day it was due, at the target dose for 60 kg, of a lot nobody wrote down."""
-    from infusions import actions
+    """Return an infusion on the day it was due, at the target dose for 60 kg, of a lot nobody wrote down.
+
+    The row and the queries about the course are those that the action leaves; its refusals have tests of their own.
+    """
+    from infusions import dosing, selectors
+    from infusions.actions.agreement import ask_about_course
+    from infusions.models import Infusion
+    from infusions.particulars import facts
 
     given: dict[str, Any] = {
         "weight_kg": Decimal("60.0"),
         "cells": Decimal(60_000_000),
         "volume_ml": Decimal("100.0"),
-        "lot": None,
-        "started_at": None,
-        "stopped_at": None,
         "deviation": "not_documented",
-        "reaction": "",
     }
-    recorded = actions.give_infusion(
-        patient=patient,
-        number=number,
-        given_on=given_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 * number),
-        by=by or audit.service_account(),
-        reason="made for a test",
-        **(given | fields),
-    )
+    day = given_on or (patient.recruited_on or RECRUITED_ON) + timedelta(days=7 * number)
+    by = by or audit.service_account()
+    with audit.revision(by=by, reason="made for a test", source="infusion"):
+        infusion = Infusion.objects.create(patient=patient, number=number, given_on=day, **(given | fields))
+        decision = selectors.decision_of(patient)
+        so_far = [facts(each) for each in Infusion.objects.valid().filter(patient=patient)]
+        if dosing.disagreements(so_far, decision.decision if decision else ""):
+            ask_about_course(patient, by=by)
     settle()
-    return recorded.infusion
+    return infusion
 
 
 def a_lot(code: str, expires_on: date | None = None, *, release: str = "released", **fields: Any) -> CellLot:
