@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 
 from patients.models import LabResult, Visit
 from tests import factories, processes
-from trial import audit, protocol
-from trial.models import Revision
+from trial import audit, jobs, protocol
+from trial.models import Job, Revision, User
 
 pytestmark = [pytest.mark.committed, pytest.mark.slow]
 SUBJECTS = 12
@@ -50,9 +51,52 @@ def test_an_import_killed(failpoint: str, comes_in: bool, tmp_path: Path) -> Non
     assert Revision.objects.filter(number=None).count() == 0
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("failpoint", "verdict"), [("record_after_write", "accepted"), ("record_after_commit", "accepted_before")]
+)
+def test_an_import_whose_worker_is_killed_is_brought_in_once_by_the_next(
+    failpoint: str, verdict: str, data_manager: User
+) -> None:
+    subjects = [factories.a_patient(subject_id=f"K-{number:03}").subject_id for number in range(SUBJECTS)]
+    rows = [f"{subject},{week},,{40 + week}" for subject in subjects for week in protocol.WEEKS]
+    text = "\n".join(["subject_id,week,visit_date,alt", *rows, ""])
+    file = {"kind": "visits", "name": "visits.csv", "title": "visits.csv"}
+    preview = jobs.queue("import_preview", data_manager, file, upload=[text.encode()])
+    jobs.run(preview.pk)
+    commit = jobs.queue(
+        "import_commit", data_manager, {**file, "preview": str(preview.pk), "reason": "monthly file"}
+    )
+    before = audit.latest_revision()
+
+    killed = _manage(
+        "shell",
+        "-c",
+        f"from trial import jobs; jobs.run('{commit.pk}')",
+        CORDLINE_FAILPOINT=f"{failpoint}=kill",
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert LabResult.objects.count() == (len(rows) if verdict == "accepted_before" else 0)
+    commit.refresh_from_db()
+    assert (commit.status, jobs.waiting()) == (Job.Status.RUNNING, []), "nobody could say that it ended"
+
+    Job.objects.filter(pk=commit.pk).update(heartbeat_at=Now() - jobs.ABANDONED_AFTER * 2)
+    assert jobs.waiting() == [commit.pk]
+    assert jobs.run(commit.pk)
+    commit.refresh_from_db()
+    assert (commit.status, commit.attempts, commit.result["verdict"]) == (Job.Status.DONE, 2, verdict)
+    assert LabResult.objects.count() == len(rows)
+    assert audit.latest_revision() == before + 1
+    assert Revision.objects.filter(request_id=f"job {commit.pk}").count() == 1
+
+
 def _import(file: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _manage("import_data", str(file), "--kind", "visits", **environment)
+
+
+def _manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "manage.py", "import_data", str(file), "--kind", "visits"],
+        [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=processes.environment(**environment),
         capture_output=True,
