@@ -23,7 +23,7 @@ def test_the_python_examples_run(
     patient = factories.a_patient(site=sites["GE"], subject_id="GE-001")
     monkeypatch.setenv("CORDLINE_URL", live_server.url)
     monkeypatch.setenv("CORDLINE_TOKEN", a_token(data_manager))
-    read, write = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    read, change, write = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     exec(write, {})
     assert LabResult.objects.filter(patient=patient).count() == 2
     printed = capsys.readouterr().out
@@ -33,3 +33,7 @@ def test_the_python_examples_run(
     assert [row["analyte"] for row in known["rows"]] == ["tbil", "alt"]
     exec(write, {})
     assert "tbil same" in capsys.readouterr().out
+    for version in (1, 1):
+        exec(change, {})
+        assert re.fullmatch(rf'200 "[0-9]+\.{version}"\n', capsys.readouterr().out), "the same again changes nothing"
+    assert LabResult.objects.get(patient=patient, visit__week=4).value == 64
