@@ -6,6 +6,7 @@ by being there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from html.parser import HTMLParser
@@ -46,6 +47,15 @@ ALWAYS_TRIED = (
 
 OF_EVERY_PAGE = {drafts.ASKED_FOR}
 """What a middleware asks every address for; it has tests of its own."""
+
+NONSENSE = "zz-9"
+TAKEN_WITHOUT_A_WORD: dict[str, str] = {
+    "as_of": "what a page that looks again has; anything else is an older state",
+    "shown": "the same of the results",
+    "place": "where a form stands, of which there is a draft or none",
+    "term": "what a person types of an event, word by word",
+}
+"""Parameters that may say anything, and why nobody is told."""
 
 
 class Found(HTMLParser):
@@ -175,11 +185,20 @@ def test_every_query_parameter(route: Route, whole: bool, standing: Standing, as
     while left := asked_for - tried - OF_EVERY_PAGE:
         for name in sorted(left):
             tried.add(name)
+            if name not in TAKEN_WITHOUT_A_WORD and is_silent(client.get(f"{url}{mark}{name}={NONSENSE}")):
+                crashed.append((name, "is taken without a word"))
             for text in share_of(route, name, TEXTS, (10 if name in offered else 20) * (1 if whole else 3)):
                 ask(urlencode({name: text}), name, text[:40])
             for raw in share_of(route, name, UNREADABLE, 2) if whole else ():
                 ask(f"{quote(name)}={raw.decode()}", name, raw)
     assert not crashed
+
+
+def is_silent(answer: Any) -> bool:
+    """Return whether a page was shown as if nobody had asked for nonsense; that its links pass it on says nothing."""
+    if answer.status_code != 200 or not answer.headers.get("Content-Type", "").startswith("text/html"):
+        return bool(answer.status_code == 200)
+    return NONSENSE not in re.sub(r'(href|action|hx-\w+)="[^"]*"', "", answer.content.decode())
 
 
 def share_of(route: Route, name: str, texts: Sequence[Text], parts: int) -> Sequence[Text]:

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from analytics import crossings, moved, selectors
-from trial import last_look
+from trial import address, last_look
 from trial.clock import zone
 from trial.roles import Permission, requires
 
@@ -37,7 +37,7 @@ def freshness(request: HttpRequest) -> HttpResponse:
 @require_safe
 def revision_moved(request: HttpRequest, number: int) -> HttpResponse:
     """Show which scores and cells a revision moved, once it is in the results."""
-    found = moved.by_revision(number, request.user, everything="all" in request.GET)
+    found = moved.by_revision(number, request.user, everything=address.is_on(request.GET, "all"))
     if found is None:
         raise Http404
     return render(request, "analytics/_moved.html", {"moved": found, "number": number})
