@@ -127,6 +127,15 @@ def test_a_lost_second_step_and_a_lock_are_taken_away(admin: Client, li_min: Use
     assert is_in(log_in("li.ping", PASSWORD))
     assert kinds(li_min) == ["codes_off", "unlocked"]
 
+    # a success in between: ours begins to count anew, the login's library does not, and rests without a word
+    for password in ("wrong", PASSWORD, *["wrong"] * 4):
+        log_in("li.ping", password)
+    assert not is_in(log_in("li.ping", PASSWORD))
+    page = admin.get(reverse("trial:change_account", args=[li_min.pk])).content.decode()
+    assert "Forget wrong passwords" in page
+    admin.post(reverse("trial:unlock", args=[li_min.pk]))
+    assert is_in(log_in("li.ping", PASSWORD))
+
 
 def test_the_log_is_only_added_to_and_accounts_stay(admin: Client, li_min: User) -> None:
     admin.post(reverse("trial:set_active", args=[li_min.pk]), {"active": "no"})

@@ -4,6 +4,7 @@
 //
 //   data-draft          which form of which record: "visit:GE-001:4"
 //   data-draft-state    on the form, set here: whether anything typed is still on its way
+//   data-ordinary       on the form: it is answered with a page, shown once; the browser itself sends it
 //   data-draft-status   where "Draft saved 10:41:58 on the server" stands; made when there is none
 //   data-no-draft       on a field or around fields: never leaves the page before the save
 // A form hears draft-restored when its fields were filled from a draft.
@@ -380,7 +381,7 @@ class Draft {
     const { form } = this;
     const { submitter } = event;
     const method = (submitter?.getAttribute("formmethod") ?? form.getAttribute("method") ?? "get").toLowerCase();
-    const isOrdinary = this.asOrdinary || form.querySelector("input[type=password], input[type=file]");
+    const isOrdinary = this.asOrdinary || form.hasAttribute("data-ordinary") || form.querySelector("input[type=password], input[type=file]");
     if (method !== "post" || isOrdinary || submitter?.getAttribute("formtarget")) {
       this.submitting = this.left = true;
       return;
