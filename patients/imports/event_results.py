@@ -7,11 +7,11 @@ from datetime import date
 from patients.imports import cells
 from patients.imports.columns import Field
 from patients.imports.kinds import header_of
+from patients.imports.problems import RowRules
 from patients.imports.records import STAGED, RecordColumn, RecordReader
 from patients.imports.staging import refuse_where
 from patients.imports.tables import Table
 from trial.sentences import Sentence
-from trial.typed import Unreadable
 
 
 def _(message: str) -> str:
@@ -49,7 +49,7 @@ def read(reader: RecordReader, line: int, row: list[str]) -> tuple[str | None, d
     if not reader.text(row, "lab_analyte"):
         for code in ("lab_week", "lab_date"):
             if text := reader.text(row, code):
-                reader.refuse(line, code, text, _NO_ANALYTE)
+                reader.refuse(line, code, text, _WRONG("no_analyte"))
         return None, None
     if analyte is None:
         return None, None
@@ -57,7 +57,7 @@ def read(reader: RecordReader, line: int, row: list[str]) -> tuple[str | None, d
         return f"{analyte} W{week}", day
     if day is None:
         if not reader.text(row, "lab_date"):
-            reader.refuse(line, "lab_analyte", reader.text(row, "lab_analyte"), _NO_VISIT)
+            reader.refuse(line, "lab_analyte", reader.text(row, "lab_analyte"), _WRONG("no_visit"))
         return None, None
     return f"{analyte} {day.isoformat()}", day
 
@@ -79,15 +79,15 @@ def refuse_strange(table: Table) -> None:
     )
 
 
-_NO_ANALYTE = Unreadable(
-    "no_analyte",
-    "",
-    Sentence(_("A visit is named from which the event was graded, and no analyte.")),
-    Sentence(_("Name the analyte, or empty the cell.")),
-)
-_NO_VISIT = Unreadable(
-    "no_visit",
-    "",
-    Sentence(_("An analyte is named from which the event was graded, and neither a week nor a day.")),
-    Sentence(_("Give the week of the visit, or the day of an unscheduled draw.")),
+_WRONG = RowRules(
+    {
+        "no_analyte": (
+            _("A visit is named from which the event was graded, and no analyte."),
+            _("Name the analyte, or empty the cell."),
+        ),
+        "no_visit": (
+            _("An analyte is named from which the event was graded, and neither a week nor a day."),
+            _("Give the week of the visit, or the day of an unscheduled draw."),
+        ),
+    }
 )

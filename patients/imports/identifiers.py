@@ -298,7 +298,7 @@ class IdentifiersFound(FileRefused):
             sentence,
             Sentence(
                 _(
-                    "Remove the column from the file, or have it left out: it is then dropped while the file is read, "
+                    "Remove the column from the file, or map it to “leave out”: it is then dropped while the file is read, "
                     "before anything is kept. Subjects are known by their code alone."
                 )
             ),

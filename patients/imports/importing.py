@@ -341,20 +341,20 @@ def _fits(row: list[str], width: int) -> bool:
     return False
 
 
+_LEAVE_OUT = Sentence(_("Leave the row out of the file."))
+
+
 def _total(line: int, header: str, text: str) -> Problem:
-    return Problem(
-        line,
-        header,
-        text,
-        "total_row",
-        Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)}),
-        Sentence(_("Leave the row out of the file.")),
-    )
+    sentence = Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)})
+    return Problem(line, header, text, "total_row", sentence, _LEAVE_OUT)
 
 
 def _ragged(line: int, row: list[str], width: int) -> Problem:
     if row and cells.is_total(row[0]):
-        return _total(line, "", row[0])
+        sentence = Sentence(
+            _("The row is a total, not a subject; fields in it: %(count)s."), {"count": len(row)}
+        )
+        return Problem(line, "", row[0], "total_row", sentence, _LEAVE_OUT)
     return Problem(
         line,
         "",

@@ -14,7 +14,7 @@ from patients import edit_checks
 from patients.entries import LabEntry
 from patients.imports import cells
 from patients.imports.cells import Manner
-from patients.imports.problems import RowRules
+from patients.imports.problems import RowRules, typed_differs
 from patients.imports.staging import copied
 from trial import protocol, typed, units
 from trial.protocol import Analyte
@@ -134,8 +134,7 @@ class LabCells:
         if not cells.is_nothing(text):
             value, _assumed = self._entry(text, unit, comparator, missing, self.manner)
             if (_stored(value), value.comparator) != (_stored(entry), entry.comparator):
-                shown = {"value": typed.printable(text), "typed": typed.printable(as_typed)}
-                raise _WRONG("typed_differs", **shown)
+                raise typed_differs(text, as_typed)
         return self._entered(entry)
 
     def _typed_entry(self, written: str, unit: str, unit_as_typed: str, missing: str) -> LabEntry:
@@ -235,10 +234,6 @@ _WRONG = RowRules(
             _("Keep one of them."),
         ),
         "two_reasons": (_("The row gives two reasons why there is no value."), _("Keep one of them.")),
-        "typed_differs": (
-            _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
-            _("Correct one of them, or empty what was typed."),
-        ),
         "two_units": (
             _("Two units are said for this value: %(units)s."),
             _("Correct the one that is wrong."),

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from trial.sentences import Sentence
-from trial.unreadable import Unreadable
+from trial.unreadable import Unreadable, printable
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
 
 Packed = dict[str, Any]
 
@@ -45,6 +51,22 @@ class RowRules:
         """Return the refusal by a rule; ``gaps`` fill its sentence."""
         sentence, remedy = self._said[rule]
         return Unreadable(rule, "", Sentence(sentence, gaps), Sentence(remedy))
+
+
+def typed_differs(value: str, as_typed: str) -> Unreadable:
+    """Return why a value is refused that is another one than what was typed, beside it."""
+    shown = {"value": printable(value), "typed": printable(as_typed)}
+    return _TYPED("typed_differs", **shown)
+
+
+_TYPED = RowRules(
+    {
+        "typed_differs": (
+            _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
+            _("Correct one of them, or empty what was typed."),
+        )
+    }
+)
 
 
 class FileRefused(Exception):

@@ -22,6 +22,7 @@ from patients.imports import cells
 from patients.imports.columns import Field, Role
 from patients.imports.days import refuse_impossible_days
 from patients.imports.kinds import Context, Pile
+from patients.imports.problems import RowRules, typed_differs
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordReader
 from patients.imports.tables import Table
 from patients.imports.words import ANSWERS, FACT_SOURCES, free_text
@@ -98,7 +99,12 @@ def read(reader: RecordReader, line: int, row: list[str], screened: date | None)
             continue
         if entry.is_empty:
             part = next(part for part in parts_of(fact) if reader.text(row, column_of(fact, part)))
-            reader.refuse(line, column_of(fact, part), reader.text(row, column_of(fact, part)), _NOTHING_SAID)
+            reader.refuse(
+                line,
+                column_of(fact, part),
+                reader.text(row, column_of(fact, part)),
+                _WRONG("fact_without_value"),
+            )
             continue
         # birth and death are held against the days by queries over all rows
         for breach in facts.breaches(entry, screened_on=screened, life=Life(today=reader.today)):
@@ -130,7 +136,7 @@ def _entry(reader: RecordReader, line: int, row: list[str], fact: Fact) -> FactE
     elif fact.kind is Kind.SINCE and reader.cell(line, row, column_of(fact, "never"), ANSWERS.read) == "yes":
         value, text = facts.NO, "0"
         if day is not None:
-            reader.refuse(line, column_of(fact, "never"), "yes", _NEVER_AND_SINCE)
+            reader.refuse(line, column_of(fact, "never"), "yes", _WRONG("never_and_since"))
     could, reader.refused = not reader.refused, was or reader.refused
     if not could:
         return None
@@ -154,10 +160,10 @@ def _number(reader: RecordReader, line: int, row: list[str], fact: Fact) -> tupl
         reader.refuse(line, column_of(fact), number.text, _wrong_unit(fact, number.unit or unit))
         return None, "", ""
     if fact.kind is not Kind.LAB and number.comparator:
-        reader.refuse(line, column_of(fact), number.text, _NUMBER_ALONE)
+        reader.refuse(line, column_of(fact), number.text, _WRONG("plain"))
     entry = FactEntry(fact=fact.code, value=number.value, typed_text=number.text, typed_unit=unit)
     if as_typed is not None and shown is not None and _kept(entry.standard_value) != _kept(shown.value):
-        reader.refuse(line, column_of(fact), shown.text, _differs(shown.text, as_typed))
+        reader.refuse(line, column_of(fact), shown.text, typed_differs(shown.text, as_typed))
     return number.value, number.text, unit
 
 
@@ -190,35 +196,21 @@ def _wrong_unit(fact: Fact, text: str) -> Unreadable:
     )
 
 
-def _differs(value: str, as_typed: str) -> Unreadable:
-    return Unreadable(
-        "typed_differs",
-        value,
-        Sentence(
-            _("The value is %(value)s, and “%(typed)s” as it was typed is another."),
-            {"value": typed.printable(value), "typed": typed.printable(as_typed)},
+_WRONG = RowRules(
+    {
+        "plain": (
+            _("It is not a plain number."),
+            _("Type the number alone, without a sign or a unit."),
         ),
-        Sentence(_("Correct one of them, or empty what was typed.")),
-    )
-
-
-_NUMBER_ALONE = Unreadable(
-    "plain",
-    "",
-    Sentence(_("It is not a plain number.")),
-    Sentence(_("Type the number alone, without a sign or a unit.")),
-)
-_NEVER_AND_SINCE = Unreadable(
-    "never_and_since",
-    "",
-    Sentence(_("The row gives a day and says that it never was.")),
-    Sentence(_("Empty one of the two cells.")),
-)
-_NOTHING_SAID = Unreadable(
-    "fact_without_value",
-    "",
-    Sentence(_("The fact has neither a value nor a day.")),
-    Sentence(_("Give the value with its day, or empty the cells of this fact.")),
+        "never_and_since": (
+            _("The row gives a day and says that it never was."),
+            _("Empty one of the two cells."),
+        ),
+        "fact_without_value": (
+            _("The fact has neither a value nor a day."),
+            _("Give the value with its day, or empty the cells of this fact."),
+        ),
+    }
 )
 
 

@@ -51,7 +51,7 @@ def test_a_column_of_names_is_refused_then_left_out_and_kept_nowhere(browser: Br
         ["姓名"],
     )
     assert "column E" in said["rule"]
-    assert "left out" in said["suggestion"]
+    assert "leave out" in said["suggestion"]
     assert not list(jobs.folder(refused.pk).iterdir()), "nothing of it lies here any more"
     page = browser.page(refused)
     assert "The file was erased at once." in page

@@ -133,7 +133,7 @@ MUST_NAME: Mapping[str, Callable[[Told], bool]] = {
     "row, subject_id, S999": lambda told: (
         _each_names("subject_id")(told) and "6 subject_id S999" in told.said
     ),
-    "row, field count": lambda told: all(f"has {count} fields" in told.said for count in (14, 4, 9)),
+    "row, field count": lambda told: all(f"in this row: {count};" in told.said for count in (14, 4, 9)),
     "both rows, subject, week, both values": lambda told: all(
         words in told.said
         for words in ("also in line 8", "also in line 2", "subject_id, week S001, 0", "312 / 213")
