@@ -20,7 +20,7 @@ from patients.models import DataQuery, ImportMapping, LabResult, Patient, Visit
 from tests import factories
 from tests.analytics.test_imports import INFUSIONS, Browser
 from trial import jobs, value_reasons
-from trial.models import Revision, Site, User
+from trial.models import Job, Revision, Site, User
 from trial.refusals import Refused
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +144,32 @@ def test_a_file_without_rows_and_one_that_is_gone_are_said(browser: Browser) -> 
     assert "Below the header in line 1 the file has no row" in page
     jobs.file_of(empty, jobs.UPLOAD).unlink()  # type: ignore[union-attr]
     assert "The uploaded file is gone; files are kept for 24 hours." in browser.page(empty)
+
+
+# --- lists and clicks ---------------------------------------------------------------------------
+
+
+def test_a_waiting_import_can_be_cancelled_from_the_lists_and_a_commit_sent_twice_is_one(
+    browser: Browser,
+) -> None:
+    address = reverse("analytics:import")
+    answer = browser.client.post(
+        address,
+        {"kind": "visits", "file": io.BytesIO(b"subject_id,week,alt\nS001,0,312\n")},
+    )
+    job = Job.objects.get(pk=answer.headers["Location"].rstrip("/").rpartition("/")[2])
+    cancel = reverse("trial:cancel_job", args=[job.pk])
+    for page in (address, reverse("analytics:data")):
+        assert cancel in browser.client.get(page).content.decode()
+    preview = browser.done(answer.headers["Location"])
+    assert cancel not in browser.client.get(address).content.decode()
+
+    form = {"reason": "March export", "submission_key": "one-click-too-many"}
+    posted = [
+        browser.client.post(reverse("analytics:import_preview", args=[preview.pk]), form) for _ in range(2)
+    ]
+    assert posted[0].headers["Location"] == posted[1].headers["Location"]
+    assert Job.objects.filter(kind="import_commit").count() == 1
 
 
 # --- rows to mend ---------------------------------------------------------------------------
