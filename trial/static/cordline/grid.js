@@ -449,10 +449,14 @@ if (form) {
     form.querySelector(".grid-clashes input") ??
     form.querySelector(".grid-cell.is-wrong input, .grid-cell.is-warned input") ??
     form.querySelector(".change-reason.is-wrong input") ??
+    // only the reason is missing: it is asked for where the digits choose it
+    (form.querySelector("[data-needs-reason]") &&
+      (form.querySelector("[data-change-reason]:checked") ?? form.querySelector("[data-change-reason]"))) ??
     ["[data-waits] ", ""]
       .flatMap((whose) => [...form.querySelectorAll(`${whose}[data-cell]:not([data-column=day], [readonly])`)])
       .find((input) => !input.value);
   first?.focus({ preventScroll: true });
   first?.closest("[data-waits]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  first?.closest(".change-reason")?.scrollIntoView({ block: "center" });
   if (first?.matches("[data-cell]")) first.select();
 }
