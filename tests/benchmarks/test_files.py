@@ -219,12 +219,12 @@ def grown_by(form: str, directory: Path) -> float:
 def most_of(form: str, dataset: str, directory: Path) -> float:
     """Return the most MiB that the command held, what libraries hold outside Python included."""
     command = [sys.executable, "manage.py", "export", dataset, "--format", form, "--out", str(directory)]
-    process = subprocess.Popen(
-        command, cwd=processes.ROOT, env=processes.environment(), stderr=subprocess.DEVNULL
-    )
-    _pid, status, usage = os.wait4(process.pid, 0)
+    said = directory.with_suffix(".txt")
+    with said.open("w") as errors:
+        process = subprocess.Popen(command, cwd=processes.ROOT, env=processes.environment(), stderr=errors)
+        _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, command
+    assert process.returncode == 0, said.read_text()
     return usage.ru_maxrss / 2**10
 
 
