@@ -78,7 +78,7 @@ def once(request: HttpRequest, *, by: User, source: str = "") -> Iterator[Attemp
         if not name:
             yield Attempt("")
             return
-        _wait_for(name)
+        wait_for(name)
         # a statement of its own: it sees what the other submission committed
         earlier = Revision.objects.filter(request_id=name, actor=by).order_by("number").first()
         yield Attempt(name, earlier)
@@ -100,13 +100,13 @@ def queue_once(request: HttpRequest, kind: str, *, by: User, parameters: Mapping
     if not name:
         return jobs.queue(kind, by, parameters)
     with transaction.atomic():
-        _wait_for(name)
+        wait_for(name)
         # a statement of its own: it sees what the other submission committed
         earlier = Job.objects.filter(started_by=by, kind=kind, parameters__submission=name).first()
         return earlier or jobs.queue(kind, by, {**parameters, "submission": name})
 
 
-def _wait_for(name: str) -> None:
+def wait_for(name: str) -> None:
     """Wait until no other submission of this name is under way; the end of the transaction lets go."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

@@ -107,8 +107,11 @@ def visit_of_week(request: HttpRequest, subject_id: str, week: int) -> HttpRespo
 
 
 def tag_of(visit: Visit | None) -> str:
-    """Return what names a visit as it stands: it changes with every save; empty where there is none."""
-    return f'"{visit.pk}.{visit.version}"' if visit is not None and visit.pk else ""
+    """Return what names a visit as it stands: it changes with every save and every lock; empty where there is none."""
+    if visit is None or not visit.pk:
+        return ""
+    # a lock is no save: it leaves the version alone
+    return f'"{visit.pk}.{visit.version}{".locked" if visit.locked_at else ""}"'
 
 
 def tagged(request: HttpRequest, visit: Visit) -> HttpResponse:

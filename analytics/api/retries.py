@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from analytics.api.problems import bad
 from analytics.api.security import person_of, token_of
-from trial import audit
+from trial import audit, idempotency
 from trial.models import ApiAnswer, Revision, User
 
 
@@ -45,8 +44,7 @@ def once(request: HttpRequest, write: Callable[[], HttpResponse], *, about: str 
     name = f"api.{hashlib.sha256(f'{by.pk} {key}'.encode()).hexdigest()[:40]}"
     source = f"api: {token_of(request).name}" + (f" ({about})" if about else "")
     with audit.revision(by=by, source=source, request_id=name):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        idempotency.wait_for(name)
         # a statement of its own: it sees what the same request committed a moment ago
         earlier = ApiAnswer.objects.filter(owner=by, key=key).first()
         if earlier is None:

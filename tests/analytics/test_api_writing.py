@@ -228,8 +228,11 @@ def test_locked_frozen_and_merged_are_refused_in_words(
 ) -> None:
     visit = Visit.objects.get(patient=patient, week=0)
     at_visit = [item(date="", week=0)]
+    open_tag = program.get(f"/visits/{visit.pk}").headers["ETag"]
     locking.lock_visit(visit=visit, by=data_manager, reason="monitored")
     audit.settle()
+    read = program.get(f"/visits/{visit.pk}", If_None_Match=open_tag)
+    assert (read.status_code, read.json()["locked"]) == (200, True), "a lock is news to who read it open"
     refused = program.post("/observations", at_visit)
     assert (refused.status_code, rules(refused)) == (422, ["visit_is_locked"])
     assert "GE-001" in refused.json()["detail"]
