@@ -302,6 +302,9 @@ def test_cancelling_from_the_page_and_the_shell(
         with pytest.raises(CommandError) as refused:
             call_command("jobs", "cancel", str(job_id))
         assert refused.value.returncode == code
+    for most in ("0", "-3", "x", "9" * 30):
+        with pytest.raises(CommandError, match="Write one from 1 to"):
+            call_command("jobs", "list", f"--most={most}")
 
 
 # --- how long it takes ----------------------------------------------------------------------
@@ -398,7 +401,7 @@ def test_the_page_shows_progress_and_offers_the_file(
     job = jobs.queue("good", data_manager, {"title": "what was asked for"})
     url = reverse("trial:job", args=[job.pk])
     waiting = client.get(url).content.decode()
-    assert "what was asked for" in waiting
+    assert "What was asked for" in waiting
     assert 'hx-trigger="every 1s"' in waiting
 
     jobs.run(job.pk)

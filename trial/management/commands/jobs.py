@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,14 @@ from trial.models import Job
 
 NOT_DONE = 1
 MISUSED = 2
+MOST_ROWS = 10_000
+
+
+def _rows(text: str) -> int:
+    """Return how many rows are wanted."""
+    if text.isascii() and text.isdigit() and len(text) < 7 and 1 <= int(text) <= MOST_ROWS:
+        return int(text)
+    raise ArgumentTypeError(f"“{text}” is not a number of jobs. Write one from 1 to {MOST_ROWS}.")
 
 
 class Command(BaseCommand):
@@ -24,7 +32,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action")
         listing = actions.add_parser("list", help="the newest work (what happens without a word)")
-        listing.add_argument("--most", type=int, default=20, metavar="N")
+        listing.add_argument("--most", type=_rows, default=20, metavar="N")
         cancelling = actions.add_parser("cancel", help="stop one; what it wrote goes")
         cancelling.add_argument("job", type=UUID, metavar="ID")
         actions.add_parser("purge", help="delete files that were kept long enough")
@@ -38,7 +46,7 @@ class Command(BaseCommand):
             self._list(options.get("most", 20))
 
     def _list(self, most: int) -> None:
-        for job in Job.objects.select_related("started_by")[: max(0, most)]:
+        for job in Job.objects.select_related("started_by")[:most]:
             state = f"{job.status} {job.percent} %" if job.status == Job.Status.RUNNING else job.status
             if job.cancel_asked_at and not job.finished_at:
                 state += ", cancelling"
