@@ -21,15 +21,15 @@ _SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         VISIT_LOCKED: (
             _("The visit %(visit)s of %(subject)s is locked."),
-            _("Have it unlocked with a reason, then save again."),
+            _("Have it unlocked with a reason, then try again."),
         ),
         CASEBOOK_LOCKED: (
             _("The casebook of %(subject)s is locked."),
-            _("Have it unlocked with a reason, then save again."),
+            _("Have it unlocked with a reason, then try again."),
         ),
         SITE_FROZEN: (
             _("The site %(site)s is frozen."),
-            _("Have it unfrozen with a reason, then save again."),
+            _("Have it unfrozen with a reason, then try again."),
         ),
     }
 )
