@@ -35,14 +35,15 @@ class House:
 
     def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a management command on the same database."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
-            check=True,
         )
+        assert done.returncode == 0, done.stderr
+        return done
 
 
 @pytest.fixture(scope="session")

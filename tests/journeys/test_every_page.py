@@ -119,6 +119,8 @@ rows = [f"{lab.patient.subject_id},0,{lab.value + 1:.0f}" for lab in labs.select
 text = "\\n".join(["subject_id,week,alt", *rows, "NOBODY,0,44", f"{rows[0]},extra"])
 person = User.objects.get(username="huang.lei")
 job = jobs.queue("import_preview", person, {"kind": "visits", "name": "LIS.csv", "title": "LIS.csv"}, upload=[text.encode()])
+while not Job.objects.filter(pk=job.pk, finished_at__isnull=False).exists():
+    jobs.run(job.pk) or time.sleep(0.05)
 call_command("snapshot", "create", "--title", "Interim", "--purpose", "looked at", "--without-paper")
 
 at_ge = dict(patient__site__code="GE", voided_at=None)
@@ -137,8 +139,6 @@ infusion = Infusion.objects.filter(lot__site__code="GE", voided_at=None).order_b
 span = ReferenceRange.objects.filter(laboratory__site__code="GE").order_by("id").first()
 revision = Revision.objects.filter(entries__patient_id=visit.patient_id).order_by("-number").first()
 
-while not Job.objects.filter(pk=job.pk, finished_at__isnull=False).exists():
-    jobs.run(job.pk) or time.sleep(0.05)
 print("FOUND", json.dumps({
     "subject_id": visit.patient.subject_id,
     "visit_id": draw.pk,
