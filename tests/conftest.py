@@ -32,6 +32,8 @@ from trial import audit, embedded
 from trial.models import Site, User
 from trial.roles import Role
 
+# thousands of tests are being collected, and all of them stay: looking for rubbish among them is a fourth of it
+gc.disable()
 # a crash of the whole machine may cost the tests' database; of killed processes nothing is lost for it
 embedded.SETTINGS |= {"fsync": "off", "full_page_writes": "off"}
 # statistics that another test left behind, at an hour that differs, make the same query slow in one run of many
@@ -64,6 +66,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 LONG: dict[str, float] = {
-    "journeys": 240,
-    "test_access": 70,
-    "test_hostile": 65,
+    "journeys": 250,
     "faults": 80,
-    "test_refresh": 50,
-    "test_run": 37,
-    "test_pbcseq": 30,
-    "test_entry_together": 20,
+    "test_refresh": 70,
+    "test_access": 50,
+    "test_hostile": 40,
+    "test_run": 33,
+    "test_pages": 28,
+    "test_scripts": 17,
+    "test_entry_together": 17,
+    "test_pbcseq": 13,
 }
 """Seconds of modules, and of directories whose modules share something; roughly, on two quiet cores."""
 
