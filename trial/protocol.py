@@ -407,7 +407,7 @@ PANEL: tuple[Analyte, ...] = (
     ),
     Analyte(
         "creatinine",
-        "Creatinine",
+        _("Creatinine"),
         _("serum creatinine"),
         "umol/L",
         0,
@@ -422,7 +422,7 @@ PANEL: tuple[Analyte, ...] = (
     ),
     Analyte(
         "albumin",
-        "Albumin",
+        _("Albumin"),
         _("serum albumin"),
         "g/L",
         1,
@@ -436,7 +436,7 @@ PANEL: tuple[Analyte, ...] = (
     ),
     Analyte(
         "sodium",
-        "Sodium",
+        _("Sodium"),
         _("serum sodium"),
         "mmol/L",
         0,
@@ -450,7 +450,7 @@ PANEL: tuple[Analyte, ...] = (
     ),
     Analyte(
         "platelets",
-        "Platelets",
+        _("Platelets"),
         _("platelet count"),
         "10^9/L",
         0,
