@@ -50,6 +50,9 @@ class DayField(TypedField):
 
     def __init__(self, *, days_ahead: int = 0, **options: Any) -> None:
         self.days_ahead = timedelta(days=days_ahead)
+        options.setdefault(
+            "error_messages", {"required": gettext_lazy("The day is missing. Type it as year-month-day.")}
+        )
         super().__init__(inputmode="numeric", placeholder="YYYY-MM-DD", **options)
 
     def read(self, text: str) -> date:
@@ -60,6 +63,9 @@ class HourField(TypedField):
     """A time of day."""
 
     def __init__(self, **options: Any) -> None:
+        options.setdefault(
+            "error_messages", {"required": gettext_lazy("The hour is missing. Type it as 07:40.")}
+        )
         super().__init__(inputmode="numeric", placeholder="07:40", **options)
 
     def read(self, text: str) -> time:

@@ -219,7 +219,10 @@ class ReleaseForm(Refusing):
 class CustodyForm(Refusing):
     """One step of a lot or of a bag of it."""
 
-    step = forms.ChoiceField(label=gettext_lazy("Step"))
+    step = forms.ChoiceField(
+        label=gettext_lazy("Step"),
+        error_messages={"required": gettext_lazy("No step is chosen. Choose one.")},
+    )
     happened_on = DayField(label=gettext_lazy("Day"))
     happened_at = HourField(label=gettext_lazy("Hour"))
     bag = text_field(gettext_lazy("Bag"), most=24)

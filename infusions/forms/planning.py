@@ -59,7 +59,10 @@ class PlanForm(Refusing):
 class CallOffForm(Refusing):
     """Why an infusion was not given."""
 
-    because = forms.ChoiceField(label=gettext_lazy("Not given because"))
+    because = forms.ChoiceField(
+        label=gettext_lazy("Not given because"),
+        error_messages={"required": gettext_lazy("No reason is given. Choose one.")},
+    )
     note = text_field(gettext_lazy("Note"))
     version = version_field()
     places = {"not_done": "because"}

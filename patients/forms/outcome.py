@@ -19,7 +19,9 @@ class OutcomeForm(CorrectionForm):
     """What happened to a subject, and when. ``what`` is its own note, ``note`` that of a correction."""
 
     kind = forms.ChoiceField(
-        label=_("Outcome"), choices=[(k.value, label) for k, label in protocol.OUTCOME_LABELS.items()]
+        label=_("Outcome"),
+        choices=[(k.value, label) for k, label in protocol.OUTCOME_LABELS.items()],
+        error_messages={"required": _("No outcome is chosen. Choose one.")},
     )
     happened_on = text_field(_("Date"))
     what = text_field(_("Cause, note"))

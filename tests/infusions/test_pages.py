@@ -145,7 +145,7 @@ def test_full_width_digits_and_decimal_cells_are_read_exactly(
         pytest.param({"cells": "<5"}, "not a plain number", id="comparator"),
         pytest.param({"given_on": "2024-02-13"}, "after today, 2024-02-12 at the site", id="tomorrow"),
         pytest.param({"given_on": "02/03/2024"}, "can be two days", id="ambiguous"),
-        pytest.param({"given_on": ""}, "required", id="no_day"),
+        pytest.param({"given_on": ""}, "The day is missing.", id="no_day"),
         pytest.param({"started_at": "10:00", "stopped_at": "09:00"}, "before or when it started", id="times"),
         pytest.param({"started_at": "25:00"}, "not a time of day", id="no_time"),
         pytest.param({"other_lot": "UC-9"}, "is picked as well", id="two_lots"),

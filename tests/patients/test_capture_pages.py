@@ -491,7 +491,7 @@ def test_an_outcome_is_recorded_corrected_and_voided(browser: Client, patient: P
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"kind": ""}, "required"),
+        ({"kind": ""}, "No outcome is chosen. Choose one."),
         ({"kind": "cured"}, "cured is not one of the available choices"),
         ({"happened_on": ""}, "the date is empty"),
         ({"happened_on": "31/02/2024"}, "does not exist"),
