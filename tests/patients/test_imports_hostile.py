@@ -203,6 +203,7 @@ def test_a_given_file_gives_what_its_manifest_says(given: dict[str, str], study:
     if given["only_0_or_max"]:
         assert told.accepted in (0, most)
     found, expected = stored(), _expected(given["file"])
+    assert told.problems or told.rule or given["verdict"] != "reject_rows"
     assert MUST_NAME[given["message_must_name"]](told), told
     assert not MUST_NOT[given["must_not"]](found), found
     assert "\N{REPLACEMENT CHARACTER}" not in told.kept + told.said
@@ -216,6 +217,7 @@ def test_a_given_file_gives_what_its_manifest_says(given: dict[str, str], study:
         for cell in expected
         if cell["column"] == "visit_date"
     }
+    assert Visit.objects.exists() == bool(told.accepted)
     for visit in Visit.objects.select_related("patient"):
         day = days.get((visit.patient.subject_id, visit.week or 0))
         assert day is None or str(visit.visited_on) == day
