@@ -186,7 +186,7 @@ def _unit(fact: Fact, text: str) -> str:
 
 def _wrong_unit(fact: Fact, text: str) -> Unreadable:
     return Unreadable(
-        "unit",
+        "unit_not_accepted",
         text,
         Sentence(
             _("“%(unit)s” is not a unit of %(analyte)s."),
@@ -326,4 +326,4 @@ def ask(context: Context) -> None:
             is_liver_failure=patient.diagnosis == protocol.Diagnosis.LIVER_FAILURE,
         )
         if doubts or not is_new[screening.pk]:
-            follow_facts(patient=patient, screening=screening, by=context.by)
+            follow_facts(patient=patient, screening=screening, by=context.by, kept=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -69,6 +69,66 @@ def test_everything_a_ward_book_tells_is_kept(run: Run, patient: Patient) -> Non
     assert given.lot == CellLot.objects.get(code="UC-15-01")
     assert (given.started_at, given.stopped_at) == (time(9, 10), time(9, 50))
     assert (given.deviation, given.deviation_note, given.reaction) == ("other", "bag leaked", "fever 38.4")
+
+
+BEDSIDE = "reaction,reaction_grade,vein,bag,interruption,observed_until,checked_by,before_temperature_c,m15_systolic,m15_diastolic"
+
+
+def test_the_bedside_comes_with_the_infusion(run: Run, patient: Patient) -> None:
+    header = f"{HEADER},started_at,{BEDSIDE}"
+    row = "S001,1,2015-01-05,23:40,fever,2,左前臂,b 07,10 min,2015-01-06 23:50,Nurse A.,36.60,118,76"
+    assert run(row, header=header)[0].rows == Counts(new=1)
+    given = Infusion.objects.get()
+    assert (given.reaction, given.reaction_grade, given.vein, given.bag) == (
+        "fever",
+        2,
+        "forearm_left",
+        "b 07",
+    )
+    assert (given.interruption, given.checked_by, given.version) == ("10 min", "Nurse A.", 1)
+    assert given.observed_until == datetime(2015, 1, 6, 15, 50, tzinfo=UTC)  # Guangzhou is eight hours ahead
+    signs = {s.moment: (s.temperature_c, s.systolic, s.diastolic, s.pulse) for s in given.vitals.all()}
+    assert signs == {"before": (Decimal("36.6"), None, None, None), "m15": (None, 118, 76, None)}
+    assert run(row, header=header)[0].rows == Counts(same=1)
+
+    later = f"{HEADER},m15_pulse,h24_pulse,before_temperature_c"
+    outcome, _problems = run("S001,1,2015-01-05,88,72,37.1", header=later)
+    assert (outcome.rows.conflict, outcome.values.new) == (1, 2)
+    signs = {s.moment: (s.temperature_c, s.systolic, s.pulse) for s in given.vitals.all()}
+    assert signs == {"before": (Decimal("36.6"), None, None), "m15": (None, 118, 88), "h24": (None, None, 72)}
+    run("S001,1,2015-01-05,88,72,37.1", header=later, overwrite=True)
+    assert given.vitals.get(moment="before").temperature_c == Decimal("37.1")
+    assert Infusion.objects.get().version == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("reaction_grade", "6", "grade"),
+        ("reaction_grade", "1", "grade_alone"),
+        ("vein", "toe", "vein"),
+        ("observed_until", "2015-01-04 23:59", "observed_until"),
+        ("observed_until", "2015-01-20 00:00", "observed_until"),
+        ("observed_until", "2015-01-05", "no_hour"),
+        ("bag", "b" * 25, "too_long"),
+        ("m15_pulse", "7", "limit"),
+        ("h24_temperature_c", "36.65", "too_many_decimals"),
+        ("end_saturation", "<98", "plain"),
+    ],
+)
+def test_a_bedside_that_cannot_be_is_refused(
+    run: Run, patient: Patient, column: str, value: str, rule: str
+) -> None:
+    outcome, problems = run(f"S001,1,2015-01-05,{value}", header=f"{HEADER},{column}")
+    assert outcome.rows == Counts(refused=1)
+    assert [(p.line, p.column, p.rule) for p in problems] == [(2, column, rule)]
+
+
+def test_pressures_are_held_against_each_other(run: Run, patient: Patient) -> None:
+    _outcome, problems = run("S001,1,2015-01-05,76,118", header=f"{HEADER},before_systolic,before_diastolic")
+    assert [(p.column, p.value, p.rule) for p in problems] == [
+        ("before_diastolic", "76/118", "pressure_order")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from patients.imports.subjects import Subjects
 from patients.imports.visits import Visits
 from patients.models import (
     AdverseEvent,
+    DataQuery,
     LabResult,
     Patient,
     Screening,
@@ -190,6 +192,98 @@ def test_an_answer_of_a_person_is_not_overwritten(bring_in: Import, patient: Pat
     answer = ScreeningAnswer.objects.get(criterion="inclusion_a")
     assert (answer.answer, answer.evidence) == ("no", "seen in the file")
     assert Revision.objects.get(number=outcome.revision).entries.count() == 2
+
+
+FACTS = (
+    "fact_tbil,fact_tbil_typed,fact_tbil_unit,fact_tbil_on,fact_inr,fact_inr_on,fact_ascites_never,fact_histology,"
+    "fact_histology_on,fact_hbsag_first_on,fact_hbsag_first_source"
+)
+
+
+def test_what_the_checks_look_at_comes_with_the_screening(bring_in: Import, patient: Patient) -> None:
+    row = "S001,2024-01-05,171,10.0,mg/dL,2024-01-03,1.7,2024-01-03,yes,no,2024-01-02,2020-02-01,labs"
+    assert bring_in(Screenings(), f"subject_id,screened_on,{FACTS}", row)[0].rows == Counts(new=1)
+    facts = ScreeningFact.objects.values_list(
+        "fact", "value", "typed_text", "typed_unit", "happened_on", "source"
+    )
+    assert sorted(facts) == [
+        ("ascites_on", 0, "0", "", None, ""),
+        ("hbsag_first_on", None, "", "", date(2020, 2, 1), "labs"),
+        ("histology", 0, "no", "", date(2024, 1, 2), ""),
+        ("inr", Decimal("1.7"), "1.7", "ratio", date(2024, 1, 3), ""),
+        ("tbil", Decimal(171), "10.0", "mg/dL", date(2024, 1, 3), ""),
+    ]
+    assert bring_in(Screenings(), f"subject_id,screened_on,{FACTS}", row)[0].rows == Counts(same=1)
+    later = bring_in(
+        Screenings(), "subject_id,screened_on,fact_inr,fact_inr_on", "S001,2024-01-05,1.9,2024-01-03"
+    )
+    assert later[0].rows == Counts(conflict=1)
+
+
+def test_facts_are_held_against_the_answers_and_asked_about(bring_in: Import, patient: Patient) -> None:
+    header = "subject_id,screened_on,inclusion_a,fact_hbsag_first_on,fact_tbil,fact_tbil_on"
+    _outcome, problems = bring_in(Screenings(), header, "S001,2024-01-05,yes,2023-12-20,,")
+    assert problems == [(2, "inclusion_a", "unexplained")]
+    bring_in(Screenings(), header, "S001,2024-01-05,yes,2020-12-20,1200,2024-01-04")
+    asked = DataQuery.objects.get()
+    assert (asked.topic, asked.field, asked.state) == ("screening", "tbil", "open")
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "found"),
+    [
+        ("fact_tbil", "171", [("fact_tbil", "no_day")]),
+        ("fact_tbil,fact_tbil_on", "1701,2024-01-03", [("fact_tbil", "hard_limit")]),
+        ("fact_tbil,fact_tbil_on,fact_tbil_unit", "171,2024-01-03,kg", [("fact_tbil_unit", "unit_not_accepted")]),
+        ("fact_tbil,fact_tbil_typed,fact_tbil_on", "171,12,2024-01-03", [("fact_tbil", "typed_differs")]),
+        ("fact_tbil,fact_tbil_on", "171,2024-01-09", [("fact_tbil", "after_screening")]),
+        ("fact_tbil,fact_tbil_on", "171,1970-01-09", [("fact_tbil_on", "before_birth")]),
+        ("fact_tbil_unit", "umol/L", [("fact_tbil_unit", "fact_without_value")]),
+        ("fact_ascites_never,fact_ascites_on", "yes,2024-01-03", [("fact_ascites_never", "never_and_since")]),
+        ("fact_ascites_grade", "4", [("fact_ascites_grade", "grade")]),
+        ("fact_stiffness,fact_stiffness_on", "<12,2024-01-03", [("fact_stiffness", "plain")]),
+        ("fact_histology,fact_histology_source", "no,dream", [("fact_histology_source", "source")]),
+    ],
+)  # fmt: skip
+def test_a_fact_that_cannot_be(
+    bring_in: Import, patient: Patient, columns: str, cells: str, found: list[tuple[str, str]]
+) -> None:
+    outcome, problems = bring_in(
+        Screenings(), f"subject_id,screened_on,{columns}", f"S001,2024-01-05,{cells}"
+    )
+    assert outcome.rows == Counts(refused=1)
+    assert [problem[1:] for problem in problems] == found
+    assert not Screening.objects.exists()
+
+
+def test_an_event_names_the_value_it_was_graded_from(bring_in: Import, patient: Patient) -> None:
+    bring_in(
+        Visits(), "subject_id,week,visit_date,alt", "S001,4,2024-02-12,400", "S001,unscheduled,2024-02-20,300"
+    )
+    header = "subject_id,event,term,date,grade,lab_analyte,lab_week,lab_date"
+    rows = (
+        "S001,adverse_event,ALT up,2024-02-12,2,ALT,4,",
+        "S001,adverse_event,ALT up,2024-02-20,1,alt,,2024-02-20",
+    )
+    assert bring_in(Events(), header, *rows)[0].rows == Counts(new=2)
+    linked = AdverseEvent.objects.order_by("onset_on").values_list(
+        "lab_result__analyte", "lab_result__visit__week"
+    )
+    assert list(linked) == [("alt", 4), ("alt", None)]
+    assert bring_in(Events(), header, *rows)[0].rows == Counts(same=2)
+    stem = "S001,adverse_event,Fever,2024-02-12,2"
+    _outcome, problems = bring_in(
+        Events(), header, f"{stem},ast,4,", f"{stem},alt,4,2024-02-13", f"{stem},alt,,", f"{stem},,4,",
+        "S001,death,,2024-03-01,,alt,4,",
+    )  # fmt: skip
+    assert set(problems) >= {
+        (2, "lab_analyte", "no_such_result"),
+        (3, "lab_analyte", "no_such_result"),
+        (4, "lab_analyte", "no_visit"),
+        (5, "lab_week", "no_analyte"),
+        (6, "lab_analyte", "not_of_this_event"),
+    }
+    assert AdverseEvent.objects.count() == 2
 
 
 def test_the_verdict_in_sql_is_the_verdict_of_the_protocol(db: None) -> None:
