@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from patients.models.scope import ScopedQuerySet
 from trial.triggers import refuse_change, refuse_truncate
@@ -91,6 +92,14 @@ class Score(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} {self.value}"
+
+    @property
+    def why_in_words(self) -> str:
+        """Why there is no value, in the reader's language; in English where only that was kept."""
+        if not self.obstacle:
+            return self.why_not
+        text, *fields = self.obstacle
+        return gettext(text).format(**dict(fields))
 
 
 class Cell(models.Model):

@@ -481,6 +481,6 @@ def _score_value(code: str, one: _Drawn) -> Value | None:
     if score is None:
         return None
     if score.value is None:
-        return Value(shown="\N{EN DASH}", flag="", typed="", why_none=score.why_not)
+        return Value(shown="\N{EN DASH}", flag="", typed="", why_none=score.why_in_words)
     note = ", ".join(words.clamped(clamp) for clamp in clamps(score.inputs))
     return Value(f"{score.value:.1f}", "", "", plasma=one.mark.plasma, note=note)

@@ -274,7 +274,7 @@ def _score_line(
         if score is None:
             cells.append(None)
         elif score.value is None:
-            cells.append(Cell(why_none=score.why_not))
+            cells.append(Cell(why_none=score.why_in_words))
         else:
             before = None if at_baseline is None or draw.week == protocol.BASELINE_WEEK else at_baseline.value
             cells.append(

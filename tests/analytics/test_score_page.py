@@ -12,8 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from analytics import refresh, score_table
+from analytics.models import Score
 from patients import actions
 from patients.actions.grades import confirm_grade
 from patients.models import LabResult, Patient, Visit
@@ -25,6 +27,15 @@ pytestmark = pytest.mark.django_db
 
 FIRST = date(2024, 1, 15)
 PANEL = {"tbil": "171", "inr": "2.0", "creatinine": "70", "albumin": "27", "sodium": "130", "alt": "300"}
+
+
+def test_why_there_is_no_score_is_said_in_the_language_of_the_reader() -> None:
+    english = "not computable: INR missing"
+    kept = Score(why_not=english, obstacle=["not computable: {inputs} missing", ["inputs", "INR"]])
+    with translation.override("zh-hans"):
+        assert kept.why_in_words == "无法计算：缺少 INR"
+        assert Score(why_not=english).why_in_words == english
+    assert kept.why_in_words == english
 
 
 @pytest.fixture
