@@ -77,9 +77,7 @@ def dated(day: date, rule: str, before: Before = nothing) -> Case:
 LF: dict[str, Any] = {"diagnosis": Diagnosis.LIVER_FAILURE}
 PANEL = {"alt": "60", "ast": "70", "sodium": "138", "albumin": "33", "platelets": "90"}
 SHORT_REFUSED = {
-    "above": hard("tbil", "1701", "hard_limit"),
     "unit of another": hard("sodium", "138 g/L", "unit_not_accepted"),
-    "unit of none": hard("sodium", "138 mg/L", "unknown_unit"),
     "tomorrow": dated(timezone.localdate() + timedelta(days=2), "future"),
 }
 SHORT_ASKED = {
@@ -88,6 +86,8 @@ SHORT_ASKED = {
     "window": dated(DUE + timedelta(days=5), "outside_window"),
 }
 REFUSED = SHORT_REFUSED | {
+    "above": hard("tbil", "1701", "hard_limit"),
+    "unit of none": hard("sodium", "138 mg/L", "unknown_unit"),
     "below": hard("alt", "0", "hard_limit"),
     "limit": hard("alt", ">10001", "hard_limit"),
     "in its unit": hard("tbil", "99.5 mg/dL", "hard_limit"),

@@ -290,6 +290,7 @@ def test_a_unit_column_a_header_and_a_mapping_are_obeyed(hospital: Hospital, pat
         ("subject_id,week,tbil", "S001,0,1e400", "exponent", "1e400"),
         ("subject_id,week,tbil,tbil_missing", "S001,0,12,lost", "value_and_reason", "reason"),
         ("subject_id,week,tbil,tbil_missing", "S001,0,,eaten", "missing_reason", "eaten"),
+        ("subject_id,week,alt", "合计,6,0", "total_row", "Leave the row out"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name(
