@@ -155,9 +155,9 @@ def _docx(page: ContrastPage) -> bytes:
     document.add_heading(title_of(page), level=1)
     document.add_paragraph(caption_of(page))
     heads = [
-        _("Weeks"), _("Group"), "n", _("not due"), _("missing"), _("died, tx"), _("mean ± SD"),
-        _("median (Q1 to Q3)"), _("test"), f"{page.group1} \N{MINUS SIGN} {page.group2} (95 % CI)", "p", "Holm",
-        "BH",
+        _("Weeks"), _("Group"), "n", _("not due"), _("missing"), _("died, tx"), _("mean ± SD") + f", {page.unit}",
+        _("median (Q1 to Q3)") + f", {page.unit}", _("test"),
+        f"{page.group1} \N{MINUS SIGN} {page.group2} (95 % CI), {page.unit}", "p", "Holm", "BH",
     ]  # fmt: skip
     table = document.add_table(rows=1, cols=len(heads))
     table.style = "Light Grid Accent 1"
