@@ -114,6 +114,7 @@ _OF_THE_TITLE: Mapping[str, frozenset[str]] = {
     VISITS: frozenset({"week"}),
     INFUSIONS: frozenset({"number"}),
     ANSWERS: frozenset({"screening_id", "criterion"}),
+    "patients_screeningfact": frozenset({"screening_id", "fact"}),
     OUTCOMES: frozenset({"kind"}),
     EVENTS: frozenset({"term"}),
     TREATMENTS: frozenset({"kind", "agent", "started_on"}),
@@ -241,18 +242,25 @@ _NAMED_BY: Mapping[str, str] = {
 """The column that names a row of a table."""
 
 
+_CHOSEN_BY: Mapping[str, str] = {
+    "infusions_vitalsigns": "moment",
+    "patients_outcome": "kind",
+    "patients_screeningfact": "fact",
+}
+"""The column of choices that names a row of a table."""
+
+
 def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
     match table:
         case "patients_labresult":
             return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
         case "patients_visit":
             return (visit_label(row),)
-        case "infusions_vitalsigns":
-            return (value_text(table, "moment", row.get("moment"), names),)
+        case "infusions_vitalsigns" | "patients_outcome" | "patients_screeningfact":
+            column = _CHOSEN_BY[table]
+            return (value_text(table, column, row.get(column), names),)
         case "patients_signature":
             return (visit_label(names.row(VISITS, row["visit_id"])) if row.get("visit_id") else "",)
-        case "patients_outcome":
-            return (value_text(table, "kind", row.get("kind"), names),)
         case "patients_treatment":
             kind = value_text(table, "kind", row.get("kind"), names)
             return " ".join(filter(None, (kind, str(row.get("agent") or "")))), str(row.get("started_on", ""))

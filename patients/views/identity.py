@@ -15,7 +15,7 @@ from patients.actions import identity as actions
 from patients.actions import merge as merging
 from patients.forms.identity import IdentityForm, MergeForm
 from patients.forms.registration import IDENTITY
-from patients.models import IdentityView, Patient, Visit
+from patients.models import IdentityView, Outcome, Patient, Screening, Visit
 from trial import idempotency, protocol
 from trial.refusals import Refused
 from trial.roles import Permission, requires
@@ -130,6 +130,15 @@ def merge(request: HttpRequest, subject_id: str) -> HttpResponse:
 
 def _shown(collision: merging.Collision, form: MergeForm) -> dict[str, Any]:
     def words(row: Any) -> str:
+        if isinstance(row, Screening):
+            answered = row.answers.exclude(answer=protocol.Answer.UNKNOWN).count()
+            return _("%(verdict)s, %(answered)s of %(all)s criteria answered") % {
+                "verdict": row.get_verdict_display(),
+                "answered": answered,
+                "all": len(protocol.CRITERIA),
+            }
+        if isinstance(row, Outcome):
+            return f"{row.get_kind_display()}, {row.happened_on}"
         if not isinstance(row, Visit):
             return str(row)
         results = row.lab_results.order_by("id")

@@ -12,7 +12,7 @@ from django.test import Client
 from infusions.models import Infusion
 from patients import selectors
 from patients.actions.merge import collisions, merge, undo_merge
-from patients.models import IdentityView, LabResult, Patient, Visit
+from patients.models import IdentityView, LabResult, Patient, Screening, Visit
 from tests import factories
 from trial import replay
 from trial import selectors as trail
@@ -151,7 +151,12 @@ def test_on_the_page(
     pair: tuple[Patient, Patient], data_manager: User, signed_in: Callable[[User], Client]
 ) -> None:
     client = signed_in(data_manager)
+    with factories.by_the_software():
+        for patient in pair:
+            Screening.objects.create(patient=patient, screened_on=date(2024, 1, 2), verdict="eligible")
+    factories.settle()
     page = client.get("/patients/GE-001/merge/?with=ge-002").content.decode()
+    assert "eligible, 0 of 11 criteria answered" in page
     assert "patients_visit:W0" in page
     assert "310" in page
     answer = client.post("/patients/GE-001/merge/", {"with": "GE-002", "reason": "wrong_subject"})
@@ -163,6 +168,7 @@ def test_on_the_page(
             "reason": "wrong_subject",
             "patients_visit:W0": "first",
             "infusions_infusion:1": "first",
+            "patients_screening:2024-01-02": "first",
         },
     )
     assert answer.status_code == 302

@@ -150,6 +150,11 @@ SENTENCES = [
         id="results_added_to_a_visit",
     ),
     pytest.param(
+        [entry("patients_screeningfact", None, {"id": 1003, "patient_id": 1, "screening_id": 7, "fact": "hbsag_first_on"})],
+        ["Fact of the screening HBsAg first positive entered"],
+        id="a_fact_is_named",
+    ),
+    pytest.param(
         [entry("patients_visit", None, VISIT)], ["Visit of week 12 recorded"], id="a_visit_without_results"
     ),
     pytest.param(
