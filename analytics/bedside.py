@@ -7,23 +7,41 @@ from analytics.shared_columns import at_site
 from infusions.import_vitals import PLACES
 from infusions.vitals import SIGNS
 from trial import vocabulary
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a label for translation; who shows it translates it."""
+    return message
+
 
 _MOMENTS = vocabulary.by_code(vocabulary.VITAL_MOMENTS)
 
 BEDSIDE = (
-    Column("reaction_grade", Kind.WHOLE, "CTCAE grade of the reaction", "i.reaction_grade"),
-    Column("vein", Kind.CODE, "Vein", "nullif(i.vein, '')"),
-    Column("bag", Kind.TEXT, "Bag of the lot", "nullif(i.bag, '')", Show.IDENTIFIED),
-    Column("interruption", Kind.TEXT, "Interruption", "nullif(i.interruption, '')", Show.IDENTIFIED),
+    Column("reaction_grade", Kind.WHOLE, _("CTCAE grade of the reaction"), "i.reaction_grade"),
+    Column("vein", Kind.CODE, _("Vein"), "nullif(i.vein, '')"),
+    Column("bag", Kind.TEXT, _("Bag of the lot"), "nullif(i.bag, '')", Show.IDENTIFIED),
+    Column("interruption", Kind.TEXT, _("Interruption"), "nullif(i.interruption, '')", Show.IDENTIFIED),
     Column(
-        "observed_until", Kind.TIME, "Observed until, site time", at_site("i.observed_until"), Show.IDENTIFIED
+        "observed_until",
+        Kind.TIME,
+        _("Observed until, site time"),
+        at_site("i.observed_until"),
+        Show.IDENTIFIED,
     ),
-    Column("checked_by", Kind.TEXT, "Identity checked by", "nullif(i.checked_by, '')", Show.IDENTIFIED),
+    Column("checked_by", Kind.TEXT, _("Identity checked by"), "nullif(i.checked_by, '')", Show.IDENTIFIED),
     *(
         Column(
             column,
             Kind.NUMBER if SIGNS[sign].places else Kind.WHOLE,
-            f"{SIGNS[sign].label}, {SIGNS[sign].unit}: {_MOMENTS[moment].label}",
+            Sentence(
+                _("%(sign)s, %(unit)s: %(moment)s"),
+                {
+                    "sign": Sentence(SIGNS[sign].label),
+                    "unit": SIGNS[sign].unit,
+                    "moment": Sentence(_MOMENTS[moment].label),
+                },
+            ),
             f"g.{column}",
         )
         for column, moment, sign in PLACES

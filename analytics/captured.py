@@ -11,6 +11,13 @@ from analytics.fact_columns import FACT_COLUMNS, FACTS_OF_SCREENING
 from analytics.shared_columns import FINDINGS, GROUP, SUBJECT, VISIT, at_site, day, hour
 from patients import ctcae_terms
 from trial import protocol
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a label for translation; who shows it translates it."""
+    return message
+
 
 VISITS = Dataset(
     "visits",
@@ -19,9 +26,9 @@ VISITS = Dataset(
         SUBJECT,
         GROUP,
         *VISIT,
-        Column("not_done", Kind.CODE, "Why a planned visit did not take place", "nullif(v.not_done, '')"),
+        Column("not_done", Kind.CODE, _("Why a planned visit did not take place"), "nullif(v.not_done, '')"),
         *FINDINGS,
-        Column("note", Kind.TEXT, "Note", "nullif(v.note, '')", Show.IDENTIFIED),
+        Column("note", Kind.TEXT, _("Note"), "nullif(v.note, '')", Show.IDENTIFIED),
     ),
     "patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL",
     "member.subject_id, v.week NULLS LAST, v.visited_on, v.id",
@@ -37,22 +44,26 @@ SCREENING = Dataset(
     "one row per subject and screening",
     (
         SUBJECT,
-        *day("screened", "Screened", "c.screened_on"),
-        Column("verdict", Kind.CODE, "Verdict", "c.verdict"),
-        Column("rule_set", Kind.CODE, "Rule set of the automatic checks", "nullif(c.rule_set, '')"),
-        Column("protocol_version", Kind.CODE, "Version of the protocol", "nullif(c.protocol_version, '')"),
+        *day("screened", _("Screened"), "c.screened_on"),
+        Column("verdict", Kind.CODE, _("Verdict"), "c.verdict"),
+        Column("rule_set", Kind.CODE, _("Rule set of the automatic checks"), "nullif(c.rule_set, '')"),
+        Column("protocol_version", Kind.CODE, _("Version of the protocol"), "nullif(c.protocol_version, '')"),
         *(
             column
             for criterion in protocol.CRITERIA
             for code in (criterion.code,)
             for column in (
-                Column(code, Kind.CODE, f"{criterion.label} (yes, no, unknown)", _answer(code, "a.answer")),
                 Column(
-                    f"{code}_evidence", Kind.TEXT, f"{criterion.label}: evidence",
+                    code, Kind.CODE, Sentence(_("%(criterion)s (yes, no, unknown)"), {"criterion": Sentence(criterion.label)}),
+                    _answer(code, "a.answer"),
+                ),
+                Column(
+                    f"{code}_evidence", Kind.TEXT, Sentence(_("%(criterion)s: evidence"), {"criterion": Sentence(criterion.label)}),
                     _answer(code, "nullif(a.evidence, '')"), Show.IDENTIFIED,
                 ),
                 Column(
-                    f"{code}_on", Kind.DATE, f"{criterion.label}: date of the evidence",
+                    f"{code}_on", Kind.DATE,
+                    Sentence(_("%(criterion)s: date of the evidence"), {"criterion": Sentence(criterion.label)}),
                     _answer(code, "a.evidence_on"), Show.IDENTIFIED,
                 ),
             )
@@ -100,48 +111,48 @@ EVENTS = Dataset(
     (
         SUBJECT,
         GROUP,
-        Column("event", Kind.CODE, "adverse_event, a treatment or an outcome", "e.event"),
+        Column("event", Kind.CODE, _("adverse_event, a treatment or an outcome"), "e.event"),
         Column(
             "term",
             Kind.TEXT,
-            "Term of an adverse event, agent of a treatment",
+            _("Term of an adverse event, agent of a treatment"),
             "nullif(e.term, '')",
             Show.IDENTIFIED,
         ),
         Column(
             "term",
             Kind.CODE,
-            "Term of an adverse event where it is one of the criteria's; what was typed freely stays at home",
+            _("Term of an adverse event where it is one of the criteria's; what was typed freely stays at home"),
             f"CASE WHEN e.event = 'adverse_event' AND e.term IN ({_TERMS}) THEN e.term END",
             Show.DEIDENTIFIED,
         ),
-        Column("date", Kind.DATE, "Since", "e.date", Show.IDENTIFIED),
-        Column("time", Kind.CODE, "Since, hour", hour("e.time"), Show.IDENTIFIED),
-        Column("day", Kind.WHOLE, "Since, days since the first infusion", "e.date - member.day_zero", Show.DEIDENTIFIED),
-        Column("end_date", Kind.DATE, "Until; empty while it goes on", "e.end_date", Show.IDENTIFIED),
-        Column("end_time", Kind.CODE, "Until, hour", hour("e.end_time"), Show.IDENTIFIED),
+        Column("date", Kind.DATE, _("Since"), "e.date", Show.IDENTIFIED),
+        Column("time", Kind.CODE, _("Since, hour"), hour("e.time"), Show.IDENTIFIED),
+        Column("day", Kind.WHOLE, _("Since, days since the first infusion"), "e.date - member.day_zero", Show.DEIDENTIFIED),
+        Column("end_date", Kind.DATE, _("Until; empty while it goes on"), "e.end_date", Show.IDENTIFIED),
+        Column("end_time", Kind.CODE, _("Until, hour"), hour("e.end_time"), Show.IDENTIFIED),
         Column(
-            "end_day", Kind.WHOLE, "Until, days since the first infusion", "e.end_date - member.day_zero", Show.DEIDENTIFIED
+            "end_day", Kind.WHOLE, _("Until, days since the first infusion"), "e.end_date - member.day_zero", Show.DEIDENTIFIED
         ),
-        Column("grade", Kind.WHOLE, "CTCAE grade", "e.grade"),
-        Column("serious", Kind.CODE, "Serious because", "nullif(e.serious, '')"),
-        Column("known_at", Kind.TIME, "Known to the site, site time", at_site("e.known_at"), Show.IDENTIFIED),
-        Column("reported_at", Kind.TIME, "Reported, site time", at_site("e.reported_at"), Show.IDENTIFIED),
-        Column("relation", Kind.CODE, "Relation to the infusions", "nullif(e.relation, '')"),
-        Column("action", Kind.CODE, "Action taken", "nullif(e.action, '')"),
-        Column("result", Kind.CODE, "Outcome of the event", "nullif(e.result, '')"),
-        Column("dose", Kind.TEXT, "Dose", "nullif(e.dose, '')", Show.IDENTIFIED),
-        Column("note", Kind.TEXT, "Note", "nullif(e.note, '')", Show.IDENTIFIED),
-        Column("lab_analyte", Kind.CODE, "Laboratory value that was graded: analyte", "r.analyte"),
-        Column("lab_week", Kind.WHOLE, "Laboratory value that was graded: week", "v.week"),
+        Column("grade", Kind.WHOLE, _("CTCAE grade"), "e.grade"),
+        Column("serious", Kind.CODE, _("Serious because"), "nullif(e.serious, '')"),
+        Column("known_at", Kind.TIME, _("Known to the site, site time"), at_site("e.known_at"), Show.IDENTIFIED),
+        Column("reported_at", Kind.TIME, _("Reported, site time"), at_site("e.reported_at"), Show.IDENTIFIED),
+        Column("relation", Kind.CODE, _("Relation to the infusions"), "nullif(e.relation, '')"),
+        Column("action", Kind.CODE, _("Action taken"), "nullif(e.action, '')"),
+        Column("result", Kind.CODE, _("Outcome of the event"), "nullif(e.result, '')"),
+        Column("dose", Kind.TEXT, _("Dose"), "nullif(e.dose, '')", Show.IDENTIFIED),
+        Column("note", Kind.TEXT, _("Note"), "nullif(e.note, '')", Show.IDENTIFIED),
+        Column("lab_analyte", Kind.CODE, _("Laboratory value that was graded: analyte"), "r.analyte"),
+        Column("lab_week", Kind.WHOLE, _("Laboratory value that was graded: week"), "v.week"),
         Column(
-            "lab_date", Kind.DATE, "Laboratory value that was graded: day of its visit", "v.visited_on", Show.IDENTIFIED
+            "lab_date", Kind.DATE, _("Laboratory value that was graded: day of its visit"), "v.visited_on", Show.IDENTIFIED
         ),
         Column(
-            "lab_day", Kind.WHOLE, "Laboratory value that was graded: days since the first infusion",
+            "lab_day", Kind.WHOLE, _("Laboratory value that was graded: days since the first infusion"),
             "v.visited_on - member.day_zero", Show.DEIDENTIFIED,
         ),
-        Column("ctcae_version", Kind.CODE, "Version of the criteria of the grade", "nullif(e.ctcae_version, '')"),
+        Column("ctcae_version", Kind.CODE, _("Version of the criteria of the grade"), "nullif(e.ctcae_version, '')"),
     ),
     f"({_EVENT_SOURCE}) e JOIN member ON member.id = e.patient_id"
     " LEFT JOIN (patients_labresult r JOIN patients_visit v ON v.id = r.visit_id AND v.voided_at IS NULL)"

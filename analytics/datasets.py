@@ -33,35 +33,45 @@ from analytics.shared_columns import (
     typed_number,
 )
 from trial import protocol
+from trial.sentences import Sentence
 
 __all__ = ["DATASETS", "FROM_RESULTS", "RESULTS", "Column", "Dataset", "Kind", "Show"]
+
+
+def _(message: str) -> str:
+    """Mark a label for translation; who shows it translates it."""
+    return message
+
 
 SUBJECTS = Dataset(
     "subjects",
     "one row per subject",
     (
         SUBJECT,
-        Column("site", Kind.CODE, "Site", "s.code"),
-        Column("sex", Kind.CODE, "Sex (F, M)", "p.sex"),
-        Column("birth_date", Kind.DATE, "Date of birth", "p.birth_date", Show.IDENTIFIED),
+        Column("site", Kind.CODE, _("Site"), "s.code"),
+        Column("sex", Kind.CODE, _("Sex (F, M)"), "p.sex"),
+        Column("birth_date", Kind.DATE, _("Date of birth"), "p.birth_date", Show.IDENTIFIED),
         *age(
             "age",
-            "Age at recruitment, years",
-            f"Age at recruitment, years; {POOLED_AGE} stands for all over {OLDEST_AGE_SHOWN}",
+            _("Age at recruitment, years"),
+            Sentence(
+                _("Age at recruitment, years; %(pooled)s stands for all over %(oldest)s"),
+                {"pooled": POOLED_AGE, "oldest": OLDEST_AGE_SHOWN},
+            ),
         ),
-        Column("diagnosis", Kind.CODE, "Diagnosis", "p.diagnosis"),
-        *day("recruited", "Recruited", "p.recruited_on"),
-        Column("planned_course", Kind.CODE, "Planned course", "nullif(p.planned_course, '')"),
-        Column("status", Kind.CODE, "Status", "p.status"),
-        Column("verdict", Kind.CODE, "Verdict of the last screening", "member.verdict"),
+        Column("diagnosis", Kind.CODE, _("Diagnosis"), "p.diagnosis"),
+        *day("recruited", _("Recruited"), "p.recruited_on"),
+        Column("planned_course", Kind.CODE, _("Planned course"), "nullif(p.planned_course, '')"),
+        Column("status", Kind.CODE, _("Status"), "p.status"),
+        Column("verdict", Kind.CODE, _("Verdict of the last screening"), "member.verdict"),
         GROUP,
-        Column("infusions", Kind.WHOLE, "Valid infusions", "member.given"),
-        *day("first_infusion", "First infusion", "member.first_on"),
-        Column("eligible", Kind.CODE, "In the eligible population", "member.eligible"),
-        Column("treated", Kind.CODE, "In the treated population", "member.treated"),
-        Column("landmark", Kind.CODE, "In the landmark population", "member.landmark"),
-        Column("outcome", Kind.CODE, "First outcome that ended follow-up", "member.ending"),
-        *day("outcome", "Day of that outcome", "member.ended_on"),
+        Column("infusions", Kind.WHOLE, _("Valid infusions"), "member.given"),
+        *day("first_infusion", _("First infusion"), "member.first_on"),
+        Column("eligible", Kind.CODE, _("In the eligible population"), "member.eligible"),
+        Column("treated", Kind.CODE, _("In the treated population"), "member.treated"),
+        Column("landmark", Kind.CODE, _("In the landmark population"), "member.landmark"),
+        Column("outcome", Kind.CODE, _("First outcome that ended follow-up"), "member.ending"),
+        *day("outcome", _("Day of that outcome"), "member.ended_on"),
     ),
     "patients_patient p JOIN member ON member.id = p.id JOIN trial_site s ON s.id = p.site_id",
     "member.subject_id",
@@ -73,25 +83,25 @@ INFUSIONS = Dataset(
     (
         SUBJECT,
         GROUP,
-        Column("number", Kind.WHOLE, "Number of the infusion", "i.number"),
-        *day("given", "Given", "i.given_on"),
-        Column("started_at", Kind.CODE, "Started, hour", hour("i.started_at"), Show.IDENTIFIED),
-        Column("stopped_at", Kind.CODE, "Stopped, hour", hour("i.stopped_at"), Show.IDENTIFIED),
-        Column("weight_kg", Kind.NUMBER, "Body weight used, kg", "i.weight_kg"),
-        Column("cells", Kind.NUMBER, "Cells given", "i.cells"),
-        Column("cells_per_kg", Kind.NUMBER, "Cells per kg", "round(i.cells / i.weight_kg, 0)"),
-        Column("volume_ml", Kind.NUMBER, "Volume, mL", "i.volume_ml"),
-        Column("lot", Kind.CODE, "Lot", "l.code", Show.IDENTIFIED),
+        Column("number", Kind.WHOLE, _("Number of the infusion"), "i.number"),
+        *day("given", _("Given"), "i.given_on"),
+        Column("started_at", Kind.CODE, _("Started, hour"), hour("i.started_at"), Show.IDENTIFIED),
+        Column("stopped_at", Kind.CODE, _("Stopped, hour"), hour("i.stopped_at"), Show.IDENTIFIED),
+        Column("weight_kg", Kind.NUMBER, _("Body weight used, kg"), "i.weight_kg"),
+        Column("cells", Kind.NUMBER, _("Cells given"), "i.cells"),
+        Column("cells_per_kg", Kind.NUMBER, _("Cells per kg"), "round(i.cells / i.weight_kg, 0)"),
+        Column("volume_ml", Kind.NUMBER, _("Volume, mL"), "i.volume_ml"),
+        Column("lot", Kind.CODE, _("Lot"), "l.code", Show.IDENTIFIED),
         Column(
             "lot",
             Kind.CODE,
-            "Lot, by a number instead of the maker's",
+            _("Lot, by a number instead of the maker's"),
             "'L' || (SELECT count(*) FROM infusions_celllot earlier WHERE earlier.id <= l.id)",
             Show.DEIDENTIFIED,
         ),
-        Column("deviation", Kind.CODE, "Why it left the protocol, coded", "nullif(i.deviation, '')"),
-        Column("deviation_note", Kind.TEXT, "Note on it", "nullif(i.deviation_note, '')", Show.IDENTIFIED),
-        Column("reaction", Kind.TEXT, "Reaction", "nullif(i.reaction, '')", Show.IDENTIFIED),
+        Column("deviation", Kind.CODE, _("Why it left the protocol, coded"), "nullif(i.deviation, '')"),
+        Column("deviation_note", Kind.TEXT, _("Note on it"), "nullif(i.deviation_note, '')", Show.IDENTIFIED),
+        Column("reaction", Kind.TEXT, _("Reaction"), "nullif(i.reaction, '')", Show.IDENTIFIED),
         *BEDSIDE,
     ),
     "infusions_infusion i JOIN member ON member.id = i.patient_id AND i.voided_at IS NULL"
@@ -103,7 +113,7 @@ _UNIT_OF = " ".join(f"WHEN '{a.code}' THEN '{a.unit}'" for a in protocol.PANEL)
 _LOINC_OF = " ".join(f"WHEN '{a.code}' THEN '{a.loinc}'" for a in protocol.PANEL)
 _PLACE_OF = " ".join(f"WHEN '{a.code}' THEN {place}" for place, a in enumerate(protocol.PANEL))
 
-_AFTER_END = "On or after death or transplant: kept, and left out of the analysis"
+_AFTER_END = _("On or after death or transplant: kept, and left out of the analysis")
 # as analytics.frames has it: a visit without a date stands at the day its week was due, and both the day
 # of the visit and the day of the draw have to come before the end
 _VISIT_DAY = "coalesce(v.visited_on, member.day_zero + 7 * v.week)"
@@ -118,25 +128,28 @@ LABS_LONG = Dataset(
         SUBJECT,
         GROUP,
         *VISIT,
-        Column("analyte", Kind.CODE, "Analyte", "r.analyte"),
-        Column("value", Kind.NUMBER, "Value in the standard unit", "trim_scale(r.value)"),
+        Column("analyte", Kind.CODE, _("Analyte"), "r.analyte"),
+        Column("value", Kind.NUMBER, _("Value in the standard unit"), "trim_scale(r.value)"),
         Column(
-            "comparator", Kind.CODE, "< or > where the value is a detection limit", "nullif(r.comparator, '')"
+            "comparator",
+            Kind.CODE,
+            _("< or > where the value is a detection limit"),
+            "nullif(r.comparator, '')",
         ),
-        Column("unit", Kind.CODE, "Standard unit", f"CASE r.analyte {_UNIT_OF} END"),
-        Column("missing", Kind.CODE, "Why there is no value", "nullif(r.missing_reason, '')"),
-        Column("typed", Kind.TEXT, "As typed", "nullif(r.typed_text, '')", Show.IDENTIFIED),
+        Column("unit", Kind.CODE, _("Standard unit"), f"CASE r.analyte {_UNIT_OF} END"),
+        Column("missing", Kind.CODE, _("Why there is no value"), "nullif(r.missing_reason, '')"),
+        Column("typed", Kind.TEXT, _("As typed"), "nullif(r.typed_text, '')", Show.IDENTIFIED),
         Column(
             "typed",
             Kind.TEXT,
-            "As typed, where it is a number and nothing else",
+            _("As typed, where it is a number and nothing else"),
             typed_number("r.value", "r.typed_text"),
             Show.DEIDENTIFIED,
         ),
-        Column("typed_unit", Kind.CODE, "Unit as typed", "nullif(r.typed_unit, '')"),
-        Column("laboratory", Kind.CODE, "Laboratory that measured it", "b.code"),
-        Column("drawn_at", Kind.TIME, "Drawn at, site time", at_site("r.sampled_at"), Show.IDENTIFIED),
-        Column("loinc", Kind.CODE, "LOINC code of the standard unit", f"CASE r.analyte {_LOINC_OF} END"),
+        Column("typed_unit", Kind.CODE, _("Unit as typed"), "nullif(r.typed_unit, '')"),
+        Column("laboratory", Kind.CODE, _("Laboratory that measured it"), "b.code"),
+        Column("drawn_at", Kind.TIME, _("Drawn at, site time"), at_site("r.sampled_at"), Show.IDENTIFIED),
+        Column("loinc", Kind.CODE, _("LOINC code of the standard unit"), f"CASE r.analyte {_LOINC_OF} END"),
         Column("after_end", Kind.CODE, _AFTER_END, f"coalesce({_LAST_DAY} >= member.closed_on, false)"),
     ),
     "patients_labresult r JOIN patients_visit v ON v.id = r.visit_id AND v.voided_at IS NULL"
@@ -146,9 +159,21 @@ LABS_LONG = Dataset(
 
 
 _WIDE_PARTS = (
-    ("", Kind.NUMBER, "{label}, {unit}", "value", "trim_scale(w.{name})"),
-    ("_comparator", Kind.CODE, "{label}: < or > at a detection limit", "comparator", "nullif(w.{name}, '')"),
-    ("_missing", Kind.CODE, "{label}: why there is no value", "missing_reason", "nullif(w.{name}, '')"),
+    ("", Kind.NUMBER, _("%(analyte)s, %(unit)s"), "value", "trim_scale(w.{name})"),
+    (
+        "_comparator",
+        Kind.CODE,
+        _("%(analyte)s: < or > at a detection limit"),
+        "comparator",
+        "nullif(w.{name}, '')",
+    ),
+    (
+        "_missing",
+        Kind.CODE,
+        _("%(analyte)s: why there is no value"),
+        "missing_reason",
+        "nullif(w.{name}, '')",
+    ),
 )
 _PIVOT = ", ".join(
     f"max(r.{field}) FILTER (WHERE r.analyte = '{analyte.code}') AS {analyte.code}{suffix}"
@@ -159,7 +184,7 @@ _WIDE_COLUMNS = tuple(
     Column(
         f"{analyte.code}{suffix}",
         kind,
-        label.format(label=analyte.label, unit=analyte.unit),
+        Sentence(label, {"analyte": analyte.label, "unit": analyte.unit}),
         sql.format(name=f"{analyte.code}{suffix}"),
     )
     for analyte in protocol.PANEL
@@ -182,20 +207,23 @@ SCORES = Dataset(
         SUBJECT,
         GROUP,
         *VISIT,
-        Column("score", Kind.CODE, "Score", "c.variant"),
-        Column("value", Kind.NUMBER, "Unrounded", "trim_scale(c.value)"),
-        Column("reported", Kind.WHOLE, "As it is reported", "c.reported"),
+        Column("score", Kind.CODE, _("Score"), "c.variant"),
+        Column("value", Kind.NUMBER, _("Unrounded"), "trim_scale(c.value)"),
+        Column("reported", Kind.WHOLE, _("As it is reported"), "c.reported"),
         Column(
             "after_end",
             Kind.CODE,
-            f"{_AFTER_END}; a score counts only when all its inputs do",
+            _(
+                "On or after death or transplant: kept, and left out of the analysis;"
+                " a score counts only when all its inputs do"
+            ),
             f"coalesce({_VISIT_DAY} >= member.closed_on OR EXISTS (SELECT 1 FROM patients_labresult r"
             f" WHERE r.visit_id = v.id AND r.analyte::text = ANY(CASE c.variant {INPUTS} END)"
             f" AND r.sampled_at IS NOT NULL AND {_LAST_DAY} >= member.closed_on), false)",
         ),
-        Column("inputs", Kind.TEXT, "What went in, as JSON", "c.inputs::text"),
-        Column("why_not", Kind.TEXT, "Why there is no value", "nullif(c.why_not, '')"),
-        Column("revision", Kind.WHOLE, "Revision that last changed it", "c.revision"),
+        Column("inputs", Kind.TEXT, _("What went in, as JSON"), "c.inputs::text"),
+        Column("why_not", Kind.TEXT, _("Why there is no value"), "nullif(c.why_not, '')"),
+        Column("revision", Kind.WHOLE, _("Revision that last changed it"), "c.revision"),
     ),
     "(SELECT DISTINCT ON (visit_id, variant) * FROM analytics_score ORDER BY visit_id, variant, run_id DESC) c"
     " JOIN patients_visit v ON v.id = c.visit_id AND v.voided_at IS NULL JOIN member ON member.id = c.patient_id",
@@ -206,29 +234,29 @@ AUDIT = Dataset(
     "audit",
     "one row per row written, in the order of the revisions",
     (
-        Column("revision", Kind.WHOLE, "Revision", "n.number"),
-        Column("made_at", Kind.TIME, "When, UTC", "n.made_at AT TIME ZONE 'UTC'", Show.IDENTIFIED),
-        Column("actor", Kind.CODE, "Who", "u.username", Show.IDENTIFIED),
-        Column("role", Kind.CODE, "Role of who wrote", "nullif(u.role, '')"),
-        Column("reason", Kind.TEXT, "Why", "n.reason", Show.IDENTIFIED),
-        Column("source", Kind.TEXT, "From where", "n.source", Show.IDENTIFIED),
-        Column("table", Kind.CODE, "Table", 'e."table"'),
-        Column("row", Kind.WHOLE, "Row", 'e."row"'),
-        Column("subject_id", Kind.CODE, "Subject", "p.subject_id"),
-        Column("op", Kind.CODE, "I entered, U changed, D deleted", "e.op"),
+        Column("revision", Kind.WHOLE, _("Revision"), "n.number"),
+        Column("made_at", Kind.TIME, _("When, UTC"), "n.made_at AT TIME ZONE 'UTC'", Show.IDENTIFIED),
+        Column("actor", Kind.CODE, _("Who"), "u.username", Show.IDENTIFIED),
+        Column("role", Kind.CODE, _("Role of who wrote"), "nullif(u.role, '')"),
+        Column("reason", Kind.TEXT, _("Why"), "n.reason", Show.IDENTIFIED),
+        Column("source", Kind.TEXT, _("From where"), "n.source", Show.IDENTIFIED),
+        Column("table", Kind.CODE, _("Table"), 'e."table"'),
+        Column("row", Kind.WHOLE, _("Row"), 'e."row"'),
+        Column("subject_id", Kind.CODE, _("Subject"), "p.subject_id"),
+        Column("op", Kind.CODE, _("I entered, U changed, D deleted"), "e.op"),
         Column(
             "changed",
             Kind.TEXT,
-            "Columns that changed",
+            _("Columns that changed"),
             "(SELECT string_agg(a.key, ' ' ORDER BY a.key) FROM jsonb_each(coalesce(e.new, e.old)) a"
             " WHERE e.op <> 'U' OR e.old -> a.key IS DISTINCT FROM e.new -> a.key)",
         ),
         Column(
-            "old", Kind.TEXT, "Before", "CASE WHEN e.\"table\" NOT IN ('patients_patientidentity', 'trial_user')"
+            "old", Kind.TEXT, _("Before"), "CASE WHEN e.\"table\" NOT IN ('patients_patientidentity', 'trial_user')"
             " THEN e.old::text END", Show.IDENTIFIED,
         ),
         Column(
-            "new", Kind.TEXT, "After", "CASE WHEN e.\"table\" NOT IN ('patients_patientidentity', 'trial_user')"
+            "new", Kind.TEXT, _("After"), "CASE WHEN e.\"table\" NOT IN ('patients_patientidentity', 'trial_user')"
             " THEN e.new::text END", Show.IDENTIFIED,
         ),
     ),
@@ -239,17 +267,17 @@ AUDIT = Dataset(
 )  # fmt: skip
 
 _RESULT_LABELS = {
-    "population": "Population",
-    "measure": "baseline, level, interval or cumulative",
-    "group1": "Group, or the first of two",
-    "group2": "The second group; empty within a group",
-    "analyte": "Analyte, score, age, sex or subjects",
-    "unit": "Unit",
-    "week_from": "Earlier week",
-    "week_to": "Later week; equal for a level",
-    "method": "Test",
-    "revision": "Revision of the data the result is valid for",
-    "note": "What a reader has to know",
+    "population": _("Population"),
+    "measure": _("baseline, level, interval or cumulative"),
+    "group1": _("Group, or the first of two"),
+    "group2": _("The second group; empty within a group"),
+    "analyte": _("Analyte, score, age, sex or subjects"),
+    "unit": _("Unit"),
+    "week_from": _("Earlier week"),
+    "week_to": _("Later week; equal for a level"),
+    "method": _("Test"),
+    "revision": _("Revision of the data the result is valid for"),
+    "note": _("What a reader has to know"),
 }
 _RESULT_KINDS = {
     "week_from": Kind.WHOLE,

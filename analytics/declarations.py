@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trial import protocol
+from trial.sentences import Sentence
 
 
 class Kind(StrEnum):
@@ -35,13 +36,18 @@ class Show(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its header, what it holds, and the SQL that yields it."""
+    """One column: its header, what it holds in marked words, and the SQL that yields it."""
 
     name: str
     kind: Kind
-    label: str
+    words: str | Sentence
     sql: str = ""
     show: Show = Show.ALWAYS
+
+    @property
+    def label(self) -> str:
+        """What it holds, in English."""
+        return str(self.words)
 
     @property
     def is_utc(self) -> bool:

@@ -11,6 +11,13 @@ from patients.facts import FACTS, Fact
 from patients.imports.screening_facts import column_of, parts_of
 from patients.rule_sets import analyte_of
 from trial import protocol
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a label for translation; who shows it translates it."""
+    return message
+
 
 _STORED = ("value", "typed_text", "typed_unit", "happened_on", "source")
 _YES_AND_NO = "CASE {value} WHEN 1 THEN 'yes' WHEN 0 THEN 'no' END"
@@ -24,22 +31,26 @@ def _columns_of(fact: Fact) -> Iterator[Column]:
     elif fact.kind is facts.Kind.GRADE:
         yield Column(column_of(fact), Kind.WHOLE, fact.label, f"trim_scale({value})")
     elif fact.has_value:
-        yield Column(column_of(fact), Kind.NUMBER, f"{fact.label}, {_unit_of(fact)}", f"trim_scale({value})")
+        label = _of(fact, _("%(fact)s, %(unit)s"), unit=_unit_of(fact))
+        yield Column(column_of(fact), Kind.NUMBER, label, f"trim_scale({value})")
     if "typed" in parts:
-        name, label = column_of(fact, "typed"), f"{fact.label}: as typed"
+        name, label = column_of(fact, "typed"), _of(fact, _("%(fact)s: as typed"))
         yield Column(name, Kind.TEXT, label, f"nullif({typed}, '')", Show.IDENTIFIED)
         yield Column(name, Kind.TEXT, label, typed_number(value, typed), Show.DEIDENTIFIED)
     if "unit" in parts:
-        yield Column(
-            column_of(fact, "unit"), Kind.CODE, f"{fact.label}: unit as typed", f"nullif({unit}, '')"
-        )
+        label = _of(fact, _("%(fact)s: unit as typed"))
+        yield Column(column_of(fact, "unit"), Kind.CODE, label, f"nullif({unit}, '')")
     if "on" in parts:
-        yield from day(column_of(fact), f"{fact.label}: day", happened_on)
+        yield from day(column_of(fact), _of(fact, _("%(fact)s: day")), happened_on)
     if "never" in parts:
-        never = f"CASE WHEN {value} = 0 THEN 'yes' END"
-        yield Column(column_of(fact, "never"), Kind.CODE, f"{fact.label}: yes where it never was", never)
-    taken = f"nullif({source}, '')"
-    yield Column(column_of(fact, "source"), Kind.CODE, f"{fact.label}: where it was taken from", taken)
+        label = _of(fact, _("%(fact)s: yes where it never was"))
+        yield Column(column_of(fact, "never"), Kind.CODE, label, f"CASE WHEN {value} = 0 THEN 'yes' END")
+    label = _of(fact, _("%(fact)s: where it was taken from"))
+    yield Column(column_of(fact, "source"), Kind.CODE, label, f"nullif({source}, '')")
+
+
+def _of(fact: Fact, pattern: str, **gaps: str) -> Sentence:
+    return Sentence(pattern, {"fact": Sentence(fact.label), **gaps})
 
 
 def _unit_of(fact: Fact) -> str:

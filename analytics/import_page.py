@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from analytics import import_groups
 from analytics.imports import KINDS
 from patients.edit_checks import DAY_FIELD
 from patients.imports.columns import Column, Role, letter_of, plain, proposed
@@ -44,6 +45,7 @@ def described() -> list[Described]:
             first = criteria[0]
             others = [code for code in others if code in criteria or not code.startswith(criteria)]
             others += [f"{first}_evidence", f"{first}_on", "…"]
+        others = import_groups.without_sets(others)
         if kind.analytes:
             others = [code for code in others if code not in LONG] + [
                 *protocol.REQUIRED_ANALYTES,
@@ -130,8 +132,12 @@ def columns_of(job: Job, posted: Mapping[str, str] | None = None) -> list[Column
 def choices_of(kind: Kind) -> list[tuple[str, list[Choice]]]:
     """Return everything a column of one kind of file may hold, by group."""
     needed = [Choice(field.code, f"{_field_label(field.code)} *") for field in kind.fields if field.required]
-    others = [Choice(field.code, _field_label(field.code)) for field in kind.fields if not field.required]
+    codes = [field.code for field in kind.fields if not field.required]
+    sets = import_groups.sets_of(codes)
+    in_sets = {code for _name, its in sets for code in its}
+    others = [Choice(code, _field_label(code)) for code in codes if code not in in_sets]
     found = [(_("Columns of this kind"), [*needed, *others])]
+    found += [(name, [Choice(code, _field_label(code)) for code in its]) for name, its in sets]
     if kind.analytes:
         panel = protocol.PANEL
         found.append((_("Laboratory values"), [Choice(a.code, f"{a.label} · {a.name}") for a in panel]))
@@ -296,7 +302,6 @@ def _field_label(field: str) -> str:
     if field in protocol.ANALYTES:
         return protocol.ANALYTES[field].label
     labels = {
-        **_criterion_labels(field),
         "subject_id": _("subject code"),
         "week": _("week"),
         "visit_date": _("visit date"),
@@ -326,6 +331,7 @@ def _field_label(field: str) -> str:
         "verdict": _("verdict of the screening"),
         "screened_on": _("screened on"),
         "rule_set": _("rule set of the checks"),
+        "protocol_version": _("version of the protocol"),
         "number": _("number of the infusion"),
         "given_on": _("given on"),
         "weight_kg": _("weight, kg"),
@@ -338,6 +344,12 @@ def _field_label(field: str) -> str:
         "deviation": _("deviation, coded"),
         "deviation_note": _("note on the deviation"),
         "reaction": _("reaction"),
+        "reaction_grade": _("grade of the reaction"),
+        "vein": _("vein"),
+        "bag": _("bag"),
+        "interruption": _("interruption"),
+        "observed_until": _("observed until"),
+        "checked_by": _("identity checked by"),
         "event": _("kind of event"),
         "term": _("term"),
         "agent": _("agent"),
@@ -353,24 +365,12 @@ def _field_label(field: str) -> str:
         "action": _("action taken"),
         "result": _("outcome of the event"),
         "dose": _("dose"),
+        "lab_analyte": _("laboratory value that was graded: analyte"),
+        "lab_week": _("laboratory value that was graded: week"),
+        "lab_date": _("laboratory value that was graded: day"),
+        "ctcae_version": _("version of the criteria"),
     }
-    return labels.get(field, field.replace("_", " "))
-
-
-def _criterion_labels(field: str) -> dict[str, str]:
-    """Return the label of a criterion, its evidence or the date of that."""
-    code, part = next(
-        ((field.removesuffix(end), end) for end in ("_evidence", "_on") if field.endswith(end)), (field, "")
-    )
-    criterion = protocol.CRITERION_AT.get(code)
-    if criterion is None:
-        return {}
-    pattern = {
-        "": "%(criterion)s",
-        "_evidence": _("%(criterion)s: evidence"),
-        "_on": _("%(criterion)s: date of the evidence"),
-    }[part]
-    return {field: pattern % {"criterion": _(criterion.label)}}
+    return labels.get(field) or import_groups.label_of(field) or field.replace("_", " ")
 
 
 def _unit(field: str) -> str:

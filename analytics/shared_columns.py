@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from analytics.declarations import Column, Kind, Show
 from trial import protocol
+from trial.sentences import Sentence
+
+
+def _(message: str) -> str:
+    """Mark a label for translation; who shows it translates it."""
+    return message
+
 
 OLDEST_AGE_SHOWN = 89
 POOLED_AGE = OLDEST_AGE_SHOWN + 1
@@ -16,14 +23,17 @@ INPUTS = " ".join(
 """The branches of a CASE from a score to the analytes that go into it."""
 
 
-def day(name: str, label: str, sql: str) -> tuple[Column, Column]:
+def day(name: str, label: str | Sentence, sql: str) -> tuple[Column, Column]:
     """Return a date, and the study day that stands for it without identifying anybody."""
     return (
         Column(f"{name}_on" if not name.endswith("_date") else name, Kind.DATE, label, sql, Show.IDENTIFIED),
         Column(
             f"{name.removesuffix('_date')}_day",
             Kind.WHOLE,
-            f"{label}, days since the first infusion",
+            Sentence(
+                _("%(what)s, days since the first infusion"),
+                {"what": Sentence(label) if isinstance(label, str) else label},
+            ),
             f"({sql}) - member.day_zero",
             Show.DEIDENTIFIED,
         ),
@@ -48,7 +58,7 @@ def at_site(sql: str) -> str:
     return f"date_trunc('second', {sql} AT TIME ZONE member.time_zone)"
 
 
-def age(name: str, label: str, pooled_label: str) -> tuple[Column, Column]:
+def age(name: str, label: str, pooled_label: str | Sentence) -> tuple[Column, Column]:
     """Return the age at recruitment of a patient ``p``, and the one that stands for it where the oldest are pooled."""
     return (
         Column(name, Kind.NUMBER, label, AGE, Show.IDENTIFIED),
@@ -62,19 +72,21 @@ def age(name: str, label: str, pooled_label: str) -> tuple[Column, Column]:
     )
 
 
-SUBJECT = Column("subject_id", Kind.CODE, "Subject", "member.subject_id")
-GROUP = Column("group", Kind.CODE, "Group, derived from valid infusions", 'member."group"')
+SUBJECT = Column("subject_id", Kind.CODE, _("Subject"), "member.subject_id")
+GROUP = Column("group", Kind.CODE, _("Group, derived from valid infusions"), 'member."group"')
 VISIT = (
-    Column("week", Kind.WHOLE, "Week of the protocol; empty for an unscheduled draw", "v.week"),
+    Column("week", Kind.WHOLE, _("Week of the protocol; empty for an unscheduled draw"), "v.week"),
     Column(
         "unscheduled",
         Kind.CODE,
-        "yes for a draw outside the weeks",
+        _("yes for a draw outside the weeks"),
         "CASE WHEN v.week IS NULL THEN 'yes' END",
     ),
-    *day("visit_date", "Visit", "v.visited_on"),
+    *day("visit_date", _("Visit"), "v.visited_on"),
 )
 FINDINGS = (
-    Column("ascites", Kind.CODE, "Ascites, graded at the bedside", "nullif(v.ascites, '')"),
-    Column("encephalopathy", Kind.CODE, "Encephalopathy, West Haven grade", "nullif(v.encephalopathy, '')"),
+    Column("ascites", Kind.CODE, _("Ascites, graded at the bedside"), "nullif(v.ascites, '')"),
+    Column(
+        "encephalopathy", Kind.CODE, _("Encephalopathy, West Haven grade"), "nullif(v.encephalopathy, '')"
+    ),
 )

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.template.loader import render_to_string
-from django.utils.translation import gettext, override
+from django.utils.translation import override
 
 from analytics.datasets import FROM_RESULTS, Column, Dataset, Kind
 from analytics.exports import cdisc, code_lists
-from analytics.exports.odm_design import CHINESE
+from analytics.exports.odm_design import CHINESE, said
 from trial import protocol, units
+from trial.sentences import Sentence
 
 if TYPE_CHECKING:
     from analytics.exports.companions import Asked
@@ -167,7 +168,7 @@ def _entry(dataset: Dataset, column: Column, reason: str) -> Entry:
         dataset.name,
         column.name,
         label,
-        _chinese(analyte.name if analyte else column.label),
+        _chinese(analyte.name if analyte else column.words),
         _KINDS[column.kind],
         _unit(dataset, column),
         codes,
@@ -192,14 +193,14 @@ def _unit(dataset: Dataset, column: Column) -> str:
     return ""
 
 
-def _chinese(text: str) -> str:
-    """Return a text in Chinese, or nothing where the catalogue has none."""
-    if not text:
+def _chinese(words: str | Sentence) -> str:
+    """Return words in Chinese, or nothing where the catalogue has none."""
+    if not words:
         return ""
     with override("en"):
-        english = gettext(text)
+        english = said(words)
     with override(CHINESE):
-        chinese = gettext(text)
+        chinese = said(words)
     return chinese if chinese != english else ""
 
 

@@ -19,6 +19,7 @@ from analytics.exports.tables import Table
 from analytics.shared_columns import VISIT
 from trial import protocol, units
 from trial.protocol import Analyte, Limits
+from trial.sentences import Sentence
 
 CAPTURED = ("subjects", "screening", "events", "visits", "labs_long", "infusions")
 """The datasets that ODM holds: what was captured, in the order of the forms."""
@@ -114,12 +115,19 @@ class Design:
 # --- words ----------------------------------------------------------------------------------
 
 
-def translated(text: str) -> list[Tag]:
-    """Return a text in English, and in Chinese where the catalogue has it."""
+def said(words: str | Sentence) -> str:
+    """Return marked words in the language of the moment."""
+    if isinstance(words, Sentence):
+        return words.said(gettext)
+    return gettext(words) if words else words
+
+
+def translated(words: str | Sentence) -> list[Tag]:
+    """Return words in English, and in Chinese where the catalogue has them."""
     with override("en"):
-        english = gettext(text) if text else text
+        english = said(words)
     with override(CHINESE):
-        chinese = gettext(text) if text else text
+        chinese = said(words)
     found: list[Tag] = [("TranslatedText", {"xml:lang": "en"}, [english])]
     if chinese != english:
         found.append(("TranslatedText", {"xml:lang": "zh-Hans"}, [chinese]))
@@ -254,7 +262,7 @@ class Item:
     oid: str
     name: str
     column: Column
-    question: str
+    question: str | Sentence
     codes: Mapping[str, str]
     unit: str = ""
     analyte: Analyte | None = None
@@ -320,7 +328,7 @@ def _items(design: Design) -> Iterator[Item]:
                 cdisc.item_oid(dataset, column),
                 f"{dataset.name}.{column.name}",
                 column,
-                column.label,
+                column.words,
                 code_lists.labels_of(dataset, column),
                 UNIT_OF_COLUMN.get(column.name, "") if column.kind is Kind.NUMBER else "",
             )
@@ -333,7 +341,7 @@ def _items(design: Design) -> Iterator[Item]:
                     lab_item_oid(analyte.code, column.name),
                     f"{analyte.code}.{column.name}",
                     column,
-                    analyte.name if is_value else column.label,
+                    analyte.name if is_value else column.words,
                     code_lists.labels_of(dataset, column),
                     analyte.unit if is_value else "",
                     analyte if is_value else None,
