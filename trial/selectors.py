@@ -277,7 +277,9 @@ def listed(eyes: Reader, shown: Sequence[Revision], *, patient: int | None = Non
     pairs = [key for key, tally in tallies.items() if tally.may_be_a_merge and not tally.is_small]
     wanted = entries(eyes).filter(whole | Q(revision__in=pairs, table=words.PATIENTS) if pairs else whole)
     if patient is not None:
-        wanted = wanted.filter(patient_id=patient)
+        # a code that was given up for this subject is told with it, and one that was taken back
+        joined = Q(new__merged_into_id=patient) | Q(old__merged_into_id=patient)
+        wanted = wanted.filter(Q(patient_id=patient) | Q(joined, table=words.PATIENTS))
     written: dict[int, list[AuditEntry]] = {}
     for entry in wanted.order_by("pk"):
         written.setdefault(entry.revision_id, []).append(entry)

@@ -18,6 +18,7 @@ from trial import replay
 from trial import selectors as trail
 from trial.models import Revision, Site, User
 from trial.refusals import Moved, Refused
+from trial.selectors import listed, reader
 
 pytestmark = pytest.mark.django_db
 Sites = dict[str, Site]
@@ -90,6 +91,12 @@ def test_one_revision_and_back(pair: tuple[Patient, Patient], data_manager: User
     pair[1].refresh_from_db()
     undo_merge(second=pair[1], by=data_manager, reason="two brothers")
     factories.settle()
+    newest = list(Revision.objects.exclude(number=None).order_by("-number")[:2])
+    for row in pair:
+        told = [
+            str(line) for each in listed(reader(data_manager), newest, patient=row.pk) for line in each.told
+        ]
+        assert any("merged into GE-001" in line for line in told), "the history of both tells it"
     assert trail_tells(data_manager) == "GE-002 parted from GE-001 again"
     assert [values(patient) for patient in pair] == before
     assert Patient.objects.get(pk=pair[1].pk).merged_into is None
