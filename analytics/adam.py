@@ -26,6 +26,12 @@ from analytics.shared_columns import POOLED_AGE, age
 from trial import protocol
 from trial.protocol import Course, OutcomeKind
 
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
 STUDY = "UCMSC-HBV"
 """STUDYID of every file in a CDISC format."""
 
@@ -80,7 +86,7 @@ _ENDED_ON = f"CASE WHEN {_COMPLETED} THEN o.completed_on ELSE member.ended_on EN
 
 ADSL = Dataset(
     "adsl",
-    "ADaM-like: one record per subject",
+    _("ADaM-like: one record per subject"),
     (
         *WHO,
         Column("SITEID", Kind.CODE, "Study Site Identifier", "s.code"),
@@ -203,7 +209,7 @@ _GROUPS_AT_ORIGIN = " ".join(
 
 ADTTE = Dataset(
     "adtte",
-    "ADaM-like: one record per treated subject, endpoint and origin",
+    _("ADaM-like: one record per treated subject, endpoint and origin"),
     (
         *WHO,
         *FLAGS,

@@ -16,6 +16,12 @@ from patients import ctcae
 from trial import protocol, vocabulary
 from trial.protocol import Clock
 
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
+
 SCORE_WORDS = "SCORE"
 LABORATORY = "LABORATORY"
 SCORE_UNIT = "POINTS"
@@ -232,7 +238,7 @@ _SCORED = f"b.code IN ({quoted(list(protocol.SCORE_AT))})"
 
 ADLB = Dataset(
     "adlb",
-    "ADaM-like: one record per subject, visit and laboratory value or score",
+    _("ADaM-like: one record per subject, visit and laboratory value or score"),
     (
         *WHO,
         *FLAGS,

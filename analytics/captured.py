@@ -21,7 +21,7 @@ def _(message: str) -> str:
 
 VISITS = Dataset(
     "visits",
-    "one row per visit, done or not",
+    _("one row per visit, done or not"),
     (
         SUBJECT,
         GROUP,
@@ -41,7 +41,7 @@ def _answer(code: str, what: str) -> str:
 
 SCREENING = Dataset(
     "screening",
-    "one row per subject and screening",
+    _("one row per subject and screening"),
     (
         SUBJECT,
         *day("screened", _("Screened"), "c.screened_on"),
@@ -107,7 +107,7 @@ _TERMS = quoted(term.name for term in ctcae_terms.TERMS)
 
 EVENTS = Dataset(
     "events",
-    "one row per adverse event, treatment or outcome",
+    _("one row per adverse event, treatment or outcome"),
     (
         SUBJECT,
         GROUP,

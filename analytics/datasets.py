@@ -45,7 +45,7 @@ def _(message: str) -> str:
 
 SUBJECTS = Dataset(
     "subjects",
-    "one row per subject",
+    _("one row per subject"),
     (
         SUBJECT,
         Column("site", Kind.CODE, _("Site"), "s.code"),
@@ -79,7 +79,7 @@ SUBJECTS = Dataset(
 
 INFUSIONS = Dataset(
     "infusions",
-    "one row per valid infusion",
+    _("one row per valid infusion"),
     (
         SUBJECT,
         GROUP,
@@ -123,7 +123,7 @@ _LAST_DAY = (
 )
 LABS_LONG = Dataset(
     "labs_long",
-    "one row per subject, visit and analyte",
+    _("one row per subject, visit and analyte"),
     (
         SUBJECT,
         GROUP,
@@ -193,7 +193,7 @@ _WIDE_COLUMNS = tuple(
 
 LABS_WIDE = Dataset(
     "labs_wide",
-    "one row per subject and visit",
+    _("one row per subject and visit"),
     (SUBJECT, GROUP, *VISIT, *FINDINGS, *_WIDE_COLUMNS),
     f"patients_visit v JOIN member ON member.id = v.patient_id AND v.voided_at IS NULL AND v.not_done = ''"
     f" LEFT JOIN LATERAL (SELECT {_PIVOT} FROM patients_labresult r WHERE r.visit_id = v.id) w ON true",
@@ -202,7 +202,7 @@ LABS_WIDE = Dataset(
 
 SCORES = Dataset(
     "scores",
-    "one row per subject, visit and score",
+    _("one row per subject, visit and score"),
     (
         SUBJECT,
         GROUP,
@@ -232,7 +232,7 @@ SCORES = Dataset(
 
 AUDIT = Dataset(
     "audit",
-    "one row per row written, in the order of the revisions",
+    _("one row per row written, in the order of the revisions"),
     (
         Column("revision", Kind.WHOLE, _("Revision"), "n.number"),
         Column("made_at", Kind.TIME, _("When, UTC"), "n.made_at AT TIME ZONE 'UTC'", Show.IDENTIFIED),
@@ -298,8 +298,8 @@ def _result_columns(names: Iterable[str]) -> tuple[Column, ...]:
     )
 
 
-CELLS = Dataset("cells", "one row per comparison or description", _result_columns(contrasts.CELLS_COLUMNS))
-TESTS = Dataset("tests", "one row per comparison and method", _result_columns(contrasts.TESTS_COLUMNS))
+CELLS = Dataset("cells", _("one row per comparison or description"), _result_columns(contrasts.CELLS_COLUMNS))
+TESTS = Dataset("tests", _("one row per comparison and method"), _result_columns(contrasts.TESTS_COLUMNS))
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
