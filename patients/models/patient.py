@@ -131,6 +131,13 @@ class Patient(models.Model):
         valid = self.outcomes.filter(voided_at__isnull=True, kind__in=ends)
         return valid.order_by("happened_on", "kind").first()
 
+    @property
+    def end_of_follow_up(self) -> Any:
+        """The outcome to tell whoever records something: the one that ends observation, else the first; None without."""
+        valid = list(self.outcomes.filter(voided_at__isnull=True).order_by("happened_on", "kind"))
+        ends = {protocol.OutcomeKind.DEATH, protocol.OutcomeKind.TRANSPLANT}
+        return next((each for each in valid if each.kind in ends), valid[0] if valid else None)
+
     def age_on(self, day: date) -> int | None:
         """Return the age in whole years on a day, or None when it cannot be known."""
         if self.birth_date is not None:

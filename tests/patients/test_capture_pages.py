@@ -509,6 +509,15 @@ def test_an_outcome_that_cannot_be(
     assert not Outcome.objects.exists()
 
 
+def test_who_enters_after_the_end_of_follow_up_is_told(browser: Client, patient: Patient) -> None:
+    assert "Follow-up has ended" not in text(browser.get("/patients/GE-001/visits/4/"))
+    given = {"kind": "withdrawal", "happened_on": "2024-03-01", "what": "", "version": "0"}
+    assert browser.post(at("outcomes", "GE-001"), given).status_code == 302
+    page = text(browser.get("/patients/GE-001/visits/4/"))
+    assert "on 2024-03-01." in page and "Follow-up has ended" in page
+    assert "left out of the analysis" not in page
+
+
 def test_an_outcome_tomorrow_is_refused(browser: Client, patient: Patient) -> None:
     tomorrow = clock.today_at(patient.site) + timedelta(days=1)
     given = {"kind": "lost", "happened_on": tomorrow.isoformat(), "version": "0"}
