@@ -642,6 +642,9 @@ def test_hostile_values_in_every_field_of_every_form(browser: Client, patient: P
     for parameter in ("kind", "on", "saved"):
         for name in ("outcomes", "screen", "labs", "eligibility"):
             for hostile in HOSTILE:
-                assert browser.get(at(name, "GE-001"), {parameter: hostile[:500]}).status_code == 200
+                answer = browser.get(at(name, "GE-001"), {parameter: hostile[:500]})
+                # a word of an address that is offered and names nothing is said to name nothing
+                is_read = (parameter, name) == ("kind", "outcomes")
+                assert answer.status_code in ({200, 400} if is_read else {200}), (parameter, name)
     assert Patient.objects.count() == before
     assert Outcome.objects.get().voided_at is None
