@@ -7,13 +7,12 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from analytics.contrast_page import ContrastPage, GroupRow, IntervalRow
 from analytics.contrast_source import Question
 from analytics.contrast_words import interval_words
-from trial import protocol
+from trial import protocol, synthetic_label
 from trial.protocol import Population
 from trial.templatetags.cordline import difference, number, p_value
 
@@ -86,7 +85,7 @@ def notes_of(question: Question, revision: int) -> list[str]:
     """Return what every file of a question says: draws left out, the revision, and whether it is made up."""
     notes = [_("Draws within 48 h after plasma are left out.")] if question.without_plasma else []
     notes.append(_("As of revision %(revision)s.") % {"revision": revision})
-    if settings.SYNTHETIC:
+    if synthetic_label.is_on():
         notes.append(_("Synthetic demonstration study; no real patient."))
     return notes
 

@@ -20,7 +20,7 @@ from analytics.cells import AGE, SEX, SUBJECTS, CellKey, CellResult
 from analytics.landmark import FollowedSubject
 from analytics.samples import MISSING
 from analytics.study_arrays import StudyArrays, places_of
-from trial import protocol
+from trial import protocol, synthetic_label
 from trial.protocol import Measure, Population
 from trial.templatetags.cordline import count
 
@@ -132,7 +132,7 @@ def read(population: Population) -> PaperData:
         revision=run.revision if run else 0,
         made_on=timezone.localdate(run.finished_at) if run else None,
         population=population,
-        synthetic=settings.SYNTHETIC,
+        synthetic=synthetic_label.is_on(),
         code_version=run.code_version if run else settings.CODE_VERSION,
         behind=fresh.behind,
     )

@@ -21,7 +21,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone, translation
@@ -33,7 +32,7 @@ from analytics.datasets import DATASETS
 from analytics.exports import bundle
 from analytics.exports.companions import COMPANIONS, Asked
 from analytics.models import Run, Snapshot, SnapshotBlock
-from trial import protocol
+from trial import protocol, synthetic_label
 
 if TYPE_CHECKING:
     from trial.models import User
@@ -201,7 +200,7 @@ def _manifest(run: Run, files: list[dict[str, Any]]) -> str:
         "format": FORMAT,
         "study": str(protocol.TITLE),
         "protocol": protocol.VERSION,
-        "synthetic": settings.SYNTHETIC,
+        "synthetic": synthetic_label.is_on(),
         "revision": run.revision,
         "run": run.pk,
         "code_version": run.code_version,

@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from trial import synthetic_label
 from trial.roles import Permission, allowed
 
 
@@ -60,7 +61,7 @@ def page(request: HttpRequest) -> dict[str, object]:
         "sees_results": SimpleLazyObject(
             lambda: allowed(getattr(request, "user", None), Permission.VIEW_CLINICAL)
         ),
-        "synthetic": settings.SYNTHETIC,
+        "synthetic": synthetic_label.is_on(),
         "idle_seconds": settings.SESSION_IDLE_SECONDS,
         "other_languages": [(code, name) for code, name in LANGUAGE_NAMES.items() if code != language],
     }

@@ -20,7 +20,7 @@ from analytics.exports import csv_files
 from analytics.exports.companions import COMPANIONS, Asked
 from analytics.exports.formats import FORMATS, Format, TooLarge, Wrote
 from analytics.exports.tables import Table
-from trial import audit, protocol
+from trial import audit, protocol, synthetic_label
 
 __all__ = [
     "FORMATS", "MANIFEST", "Asked", "TooLarge", "UnknownDataset", "Written", "blocks", "bring_up_to_date", "chosen",
@@ -248,7 +248,7 @@ def _facts() -> dict[str, str]:
         "data_revision": str(audit.latest_revision()),
         "results_revision": str(selectors.freshness().shown),
         "code_version": settings.CODE_VERSION,
-        "synthetic": str(settings.SYNTHETIC).lower(),
+        "synthetic": str(synthetic_label.is_on()).lower(),
     }
 
 
@@ -258,7 +258,7 @@ def _manifest(
     return {
         "study": protocol.TITLE,
         "protocol": protocol.VERSION,
-        "synthetic": settings.SYNTHETIC,
+        "synthetic": synthetic_label.is_on(),
         "code_version": settings.CODE_VERSION,
         "data_revision": audit.latest_revision(),
         "results_revision": selectors.freshness().shown,

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from analytics.adam import STUDY
 from analytics.datasets import Column, Dataset, Kind
-from trial import audit, protocol
+from trial import audit, protocol, synthetic_label
 from trial.models import Revision
 
 SYSTEM = "Cordline"
@@ -66,7 +66,7 @@ def system_version() -> str:
 
 def originator() -> str:
     """Return who the file comes from; of synthetic data that they are."""
-    return f"{SYSTEM}, synthetic data" if settings.SYNTHETIC else SYSTEM
+    return f"{SYSTEM}, synthetic data" if synthetic_label.is_on() else SYSTEM
 
 
 def iso(kind: Kind, text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -17,7 +16,7 @@ from analytics import trend_figure, trend_group
 from analytics.trend import TrendPage, Wanted
 from patients import selectors
 from patients.models import Patient
-from trial import address
+from trial import address, synthetic_label
 from trial.protocol import POPULATION_LABELS
 from trial.roles import Permission, requires
 
@@ -112,7 +111,7 @@ def _labels(patient: Patient, page: TrendPage, wanted: Wanted) -> dict[str, str]
         "latest": _("%(latest)s, vs week 0") % {"latest": page.figure.latest} if page.figure else "",
         "infusions": _("Infusions"),
         "revision": _("as of revision %(number)s") % {"number": page.revision},
-        "synthetic": _("Synthetic data, no real patient") if settings.SYNTHETIC else "",
+        "synthetic": _("Synthetic data, no real patient") if synthetic_label.is_on() else "",
     }
 
 

@@ -29,6 +29,7 @@ from analytics.synthetic_study import SITES, Study
 from patients.imports.importing import opened
 from patients.imports.kinds import Context
 from patients.models import Patient
+from trial import synthetic_label
 from trial.models import User
 
 IMPORTER = "huang.lei"
@@ -58,6 +59,7 @@ class Command(BaseCommand):
             raise CommandError("There are subjects already. The synthetic study needs an empty database.")
         if options["patients"] < 1:
             raise CommandError("--patients: at least 1.")
+        synthetic_label.put_on()
         begun = time.monotonic()
         today = options["today"] or timezone.localdate()
         study = synthetic.generate(patients=options["patients"], seed=options["seed"], today=today)

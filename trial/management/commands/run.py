@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from trial import synthetic_label
 from trial.models import Site, User
 from trial.roles import ROLE_LABELS, Role
 from trial.supervisor import Child, Supervisor
@@ -70,6 +71,8 @@ class Command(BaseCommand):
         self.stdout.write("Preparing the database…")
         call_command("migrate", verbosity=0)
         password = _demonstration_password(settings.DATA_DIR / "demonstration_password")
+        if empty and not Site.objects.exists():
+            synthetic_label.take_off()
         if not empty and settings.SYNTHETIC and not Site.objects.exists():
             self.stdout.write("Creating a synthetic study…")
             call_command("seed_demo", password=password, stdout=self.stdout)
@@ -131,6 +134,7 @@ def _web(listener: socket.socket) -> Child:
     number = listener.fileno()
     command = [sys.executable, "-m", "gunicorn", "trial.wsgi:application", "--bind", f"fd://{number}"]
     command += ["--workers", "2", "--threads", "4", "--graceful-timeout", "5", "--log-level", "warning"]
+    command.append("--preload")  # the application is imported once, not by each of its processes
     known = {
         flag for setting in import_module("gunicorn.config").KNOWN_SETTINGS for flag in setting.cli or ()
     }
