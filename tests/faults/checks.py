@@ -164,7 +164,7 @@ class Checker:
         try:
             while not self.halt.is_set():
                 self.look()
-                self.halt.wait(0.02)
+                self.halt.wait(0.04)
         finally:
             connection.close()
 
