@@ -206,13 +206,17 @@ def stored_cells(
         }
 
 
-def current_cells(*, run: Run | None = None, **filters: Any) -> list[tuple[CellKey, CellResult]]:
+def current_cells(
+    *, run: Run | None = None, places: slice = slice(None), **filters: Any
+) -> list[tuple[CellKey, CellResult]]:
     """Return cells with their adjusted p-values, in the order of the study.
 
     Parameters
     ----------
     run
         As of which run; the newest by default.
+    places
+        Which of the keys that match, by their place among them.
     **filters
         Fields of the key, as ``group1="C"`` or ``analyte__in=("tbil", "alt")``; an empty
         ``population`` means all of them.
@@ -222,9 +226,7 @@ def current_cells(*, run: Run | None = None, **filters: Any) -> list[tuple[CellK
     run = run or latest_run()
     if run is None:
         return []
-    if not filters.get("population", "all"):
-        del filters["population"]
-    wanted = _matching(filters)
+    wanted = keys_of(**filters)[places]
     found = stored_cells(_with_families(wanted), run=run.pk, whole=wanted)
     asked = set(wanted)
     results = {
@@ -243,12 +245,14 @@ def cells(
     )
 
 
-def _matching(filters: Mapping[str, Any]) -> list[CellKey]:
-    """Return the keys whose fields are, or are among, what is wanted."""
+def keys_of(**filters: Any) -> list[CellKey]:
+    """Return the keys whose fields are, or are among, what is wanted, as :func:`current_cells` takes it."""
     from analytics.cells import CellKey, all_keys
 
     wanted = []
     for name, value in filters.items():
+        if name == "population" and not value:
+            continue
         field, _, how = name.partition("__")
         wanted.append((CellKey._fields.index(field), value if how == "in" else (value,)))
     return [key for key in all_keys() if all(key[place] in values for place, values in wanted)]

@@ -40,6 +40,7 @@ def _(message: str) -> str:
 
 SOURCE = "api"
 _FURTHEST = 10**9
+_CELLS_AT_ONCE = 1000
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _KNOWN = ("limit", "cursor", "identified", "purpose", "population")
 
@@ -240,7 +241,8 @@ def _start(asked: _Asked, freshness: Freshness) -> tuple[str, int]:
             then=cursor["data"],
         )
     column = _key_column(asked.dataset, asked.columns())
-    is_number = column is not None and column.kind is Kind.WHOLE
+    # rows of results are found by the place of their key
+    is_number = column.kind is Kind.WHOLE if column else not asked.dataset.source
     if not 0 <= cursor["skip"] <= _FURTHEST or (is_number and not _NUMBER.fullmatch(cursor["key"])):
         raise bad("cursor", asked.cursor, "cursor", _("“%(value)s” is not a cursor."), _("Take it from the link to the next page."))  # fmt: skip
     return cursor["key"], cursor["skip"]
@@ -285,12 +287,25 @@ def _rows_of_query(asked: _Asked, start: tuple[str, int]) -> tuple[list[str], tu
 def _rows_of_results(
     asked: _Asked, freshness: Freshness, start: tuple[str, int]
 ) -> tuple[list[str], tuple[str, int] | None]:
+    """Return the rows of a page, having read no cells but its own and those adjusted together with them."""
     names = [column.name for column in asked.columns()]
-    skip = start[1]
-    found = [
-        dict(zip(names, row, strict=True))
-        for key, result in selectors.current_cells(population=asked.population)
-        for row in RESULTS[asked.dataset.name](key, result, freshness.shown)
-    ]
-    rows = [strict_json.written(row) for row in found[skip : skip + asked.limit]]
-    return rows, ("", skip + asked.limit) if len(found) > skip + asked.limit else None
+    key, skip = start
+    places = {cell: at for at, cell in enumerate(selectors.keys_of(population=asked.population))}
+    place = int(key or 0)
+    found: list[tuple[int, Any]] = []
+    # many cells have no row of tests at all
+    batch = max(asked.limit + skip + 1, _CELLS_AT_ONCE)
+    while len(found) - skip <= asked.limit and place < len(places):
+        for cell, result in selectors.current_cells(
+            population=asked.population, places=slice(place, place + batch)
+        ):
+            rows_of = RESULTS[asked.dataset.name](cell, result, freshness.shown)
+            found += [(places[cell], row) for row in rows_of]
+        place += batch
+    page = found[skip : skip + asked.limit]
+    rows = [strict_json.written(dict(zip(names, row, strict=True))) for _at, row in page]
+    if len(found) - skip <= asked.limit:
+        return rows, None
+    following = skip + asked.limit
+    next_place = found[following][0]
+    return rows, (str(next_place), sum(at == next_place for at, _row in found[:following]))

@@ -75,11 +75,18 @@ def a_child_was_replaced(worker: subprocess.Popen[bytes], seen: set[int]) -> boo
     return len(seen) > 2
 
 
-def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies() -> None:
+@pytest.mark.parametrize(
+    "failpoints",
+    [
+        pytest.param(("refresh_before_store", "refresh_after_commit"), id="two"),
+        pytest.param(FAILPOINTS, id="all", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies(failpoints: tuple[str, ...]) -> None:
     a_study()
     with checking() as checker:
         with saving(SAVES) as saves:
-            for failpoint in FAILPOINTS:
+            for failpoint in failpoints:
                 # every child's second refresh kills it there, and the worker goes on with another
                 struck = processes.environment(CORDLINE_FAILPOINT=f"{failpoint}=kill@2,{failpoint}=sleep:1")
                 with processes.worker(env=struck) as worker:
@@ -94,7 +101,7 @@ def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies() -> None:
             wait_until_current()
 
     print(
-        f"\n{len(saves.done)} saves, 8 kills, {checker.looks} looks, {checker.current} of them called current,"
+        f"\n{len(saves.done)} saves, {2 * len(failpoints)} kills, {checker.looks} looks, {checker.current} of them called current,"
         f" {Run.objects.count()} runs"
     )
     assert saves.ended == 0
