@@ -139,7 +139,7 @@ def read(population: Population) -> PaperData:
     if run is None:
         return PaperData(stamp, {})
     seconds = {pair[1] for pair in PAIRS}
-    filters: tuple[dict[str, object], ...] = (
+    filters: tuple[dict[str, Any], ...] = (
         {"measure": Measure.BASELINE.value, "analyte__in": (AGE, SEX, SUBJECTS)},
         {"measure": Measure.LEVEL.value, "group2__in": seconds, "week_from": FIRST, "week_to": FIRST},
         {

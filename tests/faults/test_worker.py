@@ -87,12 +87,15 @@ def test_workers_killed_in_mid_refresh_lose_nothing_and_no_label_lies(failpoints
     with checking() as checker:
         with saving(SAVES) as saves:
             for failpoint in failpoints:
-                # every child's second refresh kills it there, and the worker goes on with another
-                struck = processes.environment(CORDLINE_FAILPOINT=f"{failpoint}=kill@2,{failpoint}=sleep:1")
+                # a refresh lies open at the failpoint, and the whole worker dies there
+                stopped = processes.environment(CORDLINE_FAILPOINT=f"{failpoint}=sleep:2")
+                with processes.worker(env=stopped) as worker:
+                    processes.wait_until(somebody_refreshes, "a refresh is at work")
+                    os.killpg(worker.pid, signal.SIGKILL)
+                # a refresh kills its process there, and the worker goes on with another
+                struck = processes.environment(CORDLINE_FAILPOINT=f"{failpoint}=kill@2")
                 with processes.worker(env=struck) as worker:
                     processes.wait_until(partial(a_child_was_replaced, worker, set()), "a child was replaced")
-                    # a refresh lies open there, and the whole worker dies
-                    processes.wait_until(somebody_refreshes, "a refresh is at work")
                     os.killpg(worker.pid, signal.SIGKILL)
         with processes.worker():
             wait_until_current(60)
