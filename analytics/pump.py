@@ -29,7 +29,7 @@ from django.db.models.functions import Now
 from analytics.code_version import CURRENT, READ_AT
 from analytics.locks import PUMP
 from analytics.refresh import refresh
-from trial import jobs
+from trial import idempotency, jobs
 from trial.celery import app
 from trial.models import Job
 from trial.trail_functions import CHANNEL
@@ -124,6 +124,7 @@ class Pump:
         if time.monotonic() - self.purged_at >= PURGE_SECONDS:
             self.purged_at = time.monotonic()
             jobs.purge()
+            idempotency.purge_answers()
 
     def refresh_here(self) -> None:
         """Do the work of the message that leads to nothing."""

@@ -12,14 +12,18 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from trial import audit, jobs
-from trial.models import Job, Revision, User
+from trial.models import ApiAnswer, Job, Revision, User
 
+ANSWERS_KEPT = timedelta(days=30)
+"""How long a program may try a write again and be told what the first try was told."""
 FIELD = "submission_key"
 _LONGEST_KEY = 64
 _NOT_CONTENT = frozenset({"csrfmiddlewaretoken", "password", "code"})
@@ -36,6 +40,11 @@ class Attempt:
     @property
     def is_repeated(self) -> bool:
         return self.earlier is not None
+
+
+def purge_answers() -> int:
+    """Delete what programs were answered longer ago than they may try again; return how many there were."""
+    return ApiAnswer.objects.filter(made_at__lt=Now() - ANSWERS_KEPT).delete()[0]
 
 
 def key_of(request: HttpRequest) -> str:

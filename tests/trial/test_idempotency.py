@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from patients.models import LabResult, Patient, Visit
 from tests import factories
 from trial import audit, idempotency
-from trial.models import Revision, User
+from trial.models import ApiAnswer, Revision, User
 
 SignIn = Callable[[User], Client]
 
@@ -141,3 +142,12 @@ def test_of_two_different_saves_at_once_one_wins_and_the_other_is_asked(
         winner = next(value for value, status in answers.items() if status == 302)
         stored = LabResult.objects.get(patient=patient, analyte="tbil")
         assert stored.typed_text == winner
+
+
+@pytest.mark.django_db
+def test_answers_to_programs_go_when_no_try_can_come_any_more(coordinator: User) -> None:
+    for key, age in (("old", idempotency.ANSWERS_KEPT), ("young", idempotency.ANSWERS_KEPT / 2)):
+        answer = ApiAnswer.objects.create(owner=coordinator, key=key, digest="0" * 64, status=200, body="{}")
+        ApiAnswer.objects.filter(pk=answer.pk).update(made_at=Now() - age - timedelta(seconds=1))
+    assert idempotency.purge_answers() == 1
+    assert ApiAnswer.objects.get().key == "young"
