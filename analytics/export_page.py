@@ -14,7 +14,7 @@ from analytics import selectors
 from analytics.cells import all_keys, tests_done
 from analytics.datasets import DATASETS
 from analytics.exports import bundle, taken
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.exports.formats import FORMATS
 from analytics.exports.odm_design import CAPTURED
 from analytics.models import ExportRecord

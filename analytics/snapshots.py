@@ -30,7 +30,8 @@ from analytics import refresh, selectors
 from analytics.code_version import CURRENT
 from analytics.datasets import DATASETS
 from analytics.exports import bundle
-from analytics.exports.companions import COMPANIONS, Asked
+from analytics.exports.asked import Asked
+from analytics.exports.companions import COMPANIONS
 from analytics.models import Run, Snapshot, SnapshotBlock
 from trial import protocol, synthetic_label
 

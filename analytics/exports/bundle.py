@@ -17,7 +17,8 @@ from django.conf import settings
 from analytics import refresh, selectors
 from analytics.datasets import DATASETS, FROM_RESULTS, RESULTS, Dataset
 from analytics.exports import csv_files
-from analytics.exports.companions import COMPANIONS, Asked
+from analytics.exports.asked import Asked
+from analytics.exports.companions import COMPANIONS
 from analytics.exports.formats import FORMATS, Format, TooLarge, Wrote
 from analytics.exports.tables import Table
 from trial import audit, protocol, synthetic_label

@@ -10,19 +10,16 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.template.loader import render_to_string
 from django.utils.translation import override
 
 from analytics.datasets import FROM_RESULTS, Column, Dataset, Kind
 from analytics.exports import cdisc, code_lists
+from analytics.exports.asked import Asked
 from analytics.exports.odm_design import CHINESE, said
 from trial import protocol, units
 from trial.sentences import Sentence
-
-if TYPE_CHECKING:
-    from analytics.exports.companions import Asked
 
 PAGE, TABLE = "codebook.html", "codebook.csv"
 HEADER = (

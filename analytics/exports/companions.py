@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from analytics.datasets import Dataset
 from analytics.exports import codebook, scripts
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for, besides the datasets."""
-
-    format: str = "csv"
-    identified: bool = False
-    population: str = ""
-    byte_order_mark: bool = True
-
+from analytics.exports.asked import Asked
 
 Companion = Callable[[Path, Sequence[Dataset], Asked], Iterable[Path]]
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from analytics import snapshots
 from analytics.exports import bundle, taken
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from trial import jobs, protocol
 from trial.models import Job
 

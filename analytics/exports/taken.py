@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from analytics.exports import bundle
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.models import ExportRecord, Snapshot
 from trial import audit
 from trial.models import User

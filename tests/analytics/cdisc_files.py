@@ -24,8 +24,8 @@ from odmlib.schema_manager import get_schema_path
 
 from analytics.datasets import DATASETS, Column, Dataset, Kind
 from analytics.exports import odm, odm_design
+from analytics.exports.asked import Asked
 from analytics.exports.bundle import Written
-from analytics.exports.companions import Asked
 from tests.analytics import read_back
 from trial import protocol, units
 

@@ -22,7 +22,7 @@ from django.db import connection
 
 from analytics.datasets import Column, Dataset, Kind
 from analytics.exports import bundle, sas_files, spss_files, stata_files
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 
 Rows = list[list[Any]]
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from analytics.datasets import DATASETS, RESULTS
 from analytics.exports import bundle, codebook, odm_design
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.exports.formats import TooLarge
 from patients import actions
 from patients.entries import AnswerEntry

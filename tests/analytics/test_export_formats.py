@@ -32,7 +32,7 @@ from analytics.exports import (
     whole_frames,
     xlsx_files,
 )
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.exports.formats import FORMATS, TooLarge
 from analytics.models import ExportRecord
 from infusions.models import Infusion

@@ -18,7 +18,7 @@ from django.core.management import call_command
 
 from analytics.datasets import DATASETS, Dataset
 from analytics.exports import bundle, odm_design
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.exports.formats import FORMATS
 from tests.analytics import cdisc_files, read_back
 from tests.analytics.test_pbcseq import import_everything

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from analytics import selectors, snapshots
 from analytics.datasets import DATASETS
 from analytics.exports import bundle, taken
-from analytics.exports.companions import Asked
+from analytics.exports.asked import Asked
 from analytics.exports.formats import FORMATS
 from analytics.models import Snapshot
 from trial import audit, protocol
