@@ -322,7 +322,7 @@ def test_a_conflict_shows_all_three_and_the_next_save_decides(
     answer = browser.post(url("give", patient, 1), correction(infusion, weight_kg="61"))
     assert answer.status_code == 409
     said = text_of(answer)
-    assert f"Body weight, kg 61.0 66.0 {data_manager.shown_name} 60.0" in said
+    assert f"Body weight, kg 60.0 66.0 {data_manager.shown_name} 61.0" in said
     assert 'name="version" value="2"' in answer.content.decode()
     assert 'value="61"' in answer.content.decode()
     assert Infusion.objects.get().weight_kg == 66
