@@ -88,7 +88,11 @@ class DecisionForm(Refusing, ReasonFields):
         error_messages={"required": gettext_lazy("No decision is given. Choose one.")},
     )
     decided_on = DayField(label=gettext_lazy("Decided on"))
-    decided_by = text_field(gettext_lazy("Decided by"), most=80)
+    decided_by = text_field(
+        gettext_lazy("Decided by"),
+        most=80,
+        error_messages={"required": gettext_lazy("Say which physician decided; you record it for them.")},
+    )
     grounds = text_field(gettext_lazy("Grounds"), required=True)
     version = version_field()
 
@@ -104,3 +108,5 @@ class DecisionForm(Refusing, ReasonFields):
         }
         super().__init__(data, initial=initial, use_required_attribute=False)
         self.fields["decision"].choices = choices_of(vocabulary.COURSE_DECISIONS)  # type: ignore[attr-defined]
+        # asked here as well, so that whoever records for a physician hears of everything missing at once
+        self.fields["decided_by"].required = not own_name

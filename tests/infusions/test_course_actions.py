@@ -377,7 +377,7 @@ def test_a_disagreement_asks_once_and_closes_itself(
 
 
 def test_the_decision_is_read_by_all_and_written_by_few(
-    patient: Patient, hepatologist: User, monitor: User, signed_in: SignIn
+    patient: Patient, hepatologist: User, coordinator: User, monitor: User, signed_in: SignIn
 ) -> None:
     address = reverse("infusions:decide", args=["GE-001"])
     form = {
@@ -392,5 +392,7 @@ def test_the_decision_is_read_by_all_and_written_by_few(
     }
     assert signed_in(monitor).get(address).status_code == 200
     assert signed_in(monitor).post(address, form).status_code == 403
+    missing = signed_in(coordinator).post(address, form | {"grounds": ""})
+    assert missing.status_code == 422 and set(missing.context["form"].errors) == {"decided_by", "grounds"}
     assert signed_in(hepatologist).post(address, form).status_code == 302
     assert CourseDecision.objects.get().decided_on == date(2024, 1, 15)
