@@ -194,6 +194,7 @@ class Assessment:
     breaches: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     is_explained: bool = False
+    is_undecided: bool = False
 
     @property
     def needs_deviation(self) -> bool:
@@ -214,6 +215,7 @@ def assess(
     """
     weight, cells = particulars.weight_kg, particulars.cells
     both = weight is not None and cells is not None
+    found = breaches(particulars, around, is_stored=is_stored)
     return Assessment(
         target=dosing.millions(dosing.target_cells(weight)) if weight is not None else "",
         off_target=dosing.percent_off_target(cells, weight) if both else None,  # type: ignore[arg-type]
@@ -222,11 +224,12 @@ def assess(
         timing=_timing(particulars.given_on, around),
         breaches=tuple(
             breach.sentence.said(_)
-            for breach in breaches(particulars, around, is_stored=is_stored)
+            for breach in found
             if not (is_typing and breach.rule is dosing.Rule.UNDOCUMENTED)
         ),
         doubts=tuple(each.said(_) for each in doubts(vitals or {})),
         is_explained=bool(particulars.deviation),
+        is_undecided=any(breach.rule is dosing.Rule.UNDECIDED for breach in found),
     )
 
 

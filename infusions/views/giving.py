@@ -113,7 +113,8 @@ def check(request: HttpRequest, subject_id: str, number: int) -> HttpResponse:
     around = selectors.circumstances(patient, number, correcting=infusion)
     form = InfusionForm(request.POST, around=around, infusion=infusion, is_typing=True)
     form.is_valid()
-    return render(request, "infusions/_check.html", {"assessment": form.assessment})
+    context = {"assessment": form.assessment, "subject_id": patient.subject_id}
+    return render(request, "infusions/_check.html", context)
 
 
 @requires(Permission.RECORD_INFUSIONS)
