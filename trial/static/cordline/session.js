@@ -124,7 +124,8 @@ const withPassword = async () => {
     const { form } = await answer.json();
     const said = [form?.errors ?? [], ...Object.values(form?.fields ?? {}).map((field) => field.errors)].flat();
     part("password").select();
-    return problem(said.join(" ") || words.wrong);
+    // the login speaks of a name as well, which nobody typed here
+    return problem(said.filter((each) => each !== words.mismatch).join(" ") || words.wrong);
   }
   if (!answer.ok) return problem(words.unanswered);
   const { location: next } = await answer.json();
