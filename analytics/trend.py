@@ -170,8 +170,11 @@ def trend(
         end = max([last, *(mark.day for mark in lanes.marks if mark.state in ("given", "late"))])
         final = protocol.VISITS[-1]
         study_end = final.day + final.window.after
-        # who is still followed is shown until today, so that a visit that never came is a gap
-        end = max(end, min(until, end + TAIL if outcomes else study_end + TAIL))
+        # who is still followed is shown until today, so that a visit that never came is a gap;
+        # what ended the follow-up is seen however long after the last value it came
+        longest = study_end + TAIL
+        shown = max([end + TAIL, *(min(day, longest) for day, _word in ended)]) if outcomes else longest
+        end = max(end, min(until, shown))
         if wanted.whole:
             end = max(end, study_end)
         first = min(*(one.day for one in drawn), 0) - 3
