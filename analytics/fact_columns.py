@@ -9,7 +9,7 @@ from analytics.shared_columns import day, typed_number
 from patients import facts
 from patients.facts import FACTS, Fact
 from patients.imports.screening_facts import column_of, parts_of
-from patients.rule_sets import analyte_of
+from patients.rules import analyte_of
 from trial import protocol
 from trial.sentences import Sentence
 

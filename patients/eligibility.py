@@ -12,7 +12,8 @@ from datetime import date
 from types import MappingProxyType
 
 from patients.entries import AnswerEntry
-from patients.rule_sets import CIRRHOSIS_VERSION, Check, Diagnoses, Facts, State, diagnose
+from patients.rule_sets import CIRRHOSIS_VERSION, Diagnoses, diagnose
+from patients.rules import Check, Facts, State
 from trial import protocol
 from trial.protocol import Answer, Diagnosis, Sex
 from trial.sentences import Sentence

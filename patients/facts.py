@@ -12,7 +12,7 @@ from types import MappingProxyType
 from patients import edit_checks
 from patients.edit_checks import Around, Breach, Doubt, Earlier, Life
 from patients.entries import LabEntry
-from patients.rule_sets import Facts, Known, analyte_of
+from patients.rules import Facts, Known, analyte_of
 from trial import protocol, typed, vocabulary
 from trial.protocol import Sex
 from trial.sentences import Sentence

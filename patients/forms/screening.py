@@ -12,7 +12,7 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from patients import edit_checks, eligibility, facts, rule_sets, screenings
+from patients import edit_checks, eligibility, facts, rules, screenings
 from patients.edit_checks import Doubt, Earlier
 from patients.eligibility import Finding
 from patients.entries import AnswerEntry
@@ -40,11 +40,11 @@ class CheckLine:
     @property
     def is_for(self) -> bool:
         """Whether it speaks for the subject: an inclusion that is met, an exclusion that is not."""
-        return self.state == (rule_sets.State.NOT_MET if self.is_exclusion else rule_sets.State.MET)
+        return self.state == (rules.State.NOT_MET if self.is_exclusion else rules.State.MET)
 
     @property
     def is_against(self) -> bool:
-        return self.state == (rule_sets.State.MET if self.is_exclusion else rule_sets.State.NOT_MET)
+        return self.state == (rules.State.MET if self.is_exclusion else rules.State.NOT_MET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Question:
         return [
             CheckLine(
                 check.state,
-                gettext(rule_sets.STATE_LABELS[check.state]),
+                gettext(rules.STATE_LABELS[check.state]),
                 check.rule.said(gettext),
                 check.seen.said(gettext),
                 is_exclusion=self.criterion.passes == Answer.NO,

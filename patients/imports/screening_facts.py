@@ -27,7 +27,7 @@ from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordReader
 from patients.imports.tables import Table
 from patients.imports.words import ANSWERS, FACT_SOURCES, free_text
 from patients.models import Screening
-from patients.rule_sets import analyte_of
+from patients.rules import analyte_of
 from trial import protocol, typed, units
 from trial.sentences import Sentence
 from trial.typed import Unreadable

@@ -27,7 +27,7 @@ from patients import actions
 from patients.actions import AnswerEntry, EventEntry, LabEntry, TreatmentEntry
 from patients.facts import FACTS, Fact, FactEntry, Kind
 from patients.models import LabResult, Patient
-from patients.rule_sets import analyte_of
+from patients.rules import analyte_of
 from tests import factories
 from tests.analytics import reference
 from tests.analytics.test_carried import CARRIED

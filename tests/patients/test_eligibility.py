@@ -11,7 +11,7 @@ from patients import eligibility
 from patients.eligibility import Subject
 from patients.entries import AnswerEntry
 from patients.models import Patient
-from patients.rule_sets import Facts, Known
+from patients.rules import Facts, Known
 from trial import protocol
 from trial.protocol import Answer, Diagnosis, Sex
 

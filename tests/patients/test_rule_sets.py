@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from patients import rule_sets
+from patients import rule_sets, rules
 from patients.facts import FACT_AT, FactEntry, for_rules
-from patients.rule_sets import AllOf, AnyOf, Facts, Known, State, Threshold, diagnose
+from patients.rule_sets import diagnose
+from patients.rules import AllOf, AnyOf, Facts, Known, State, Threshold
 from trial import protocol, vocabulary
 from trial.protocol import Diagnosis, Sex
 
@@ -80,13 +81,13 @@ def test_a_threshold(rule: tuple[str, str, str, str], value: tuple[str, str], st
 )
 def test_a_daily_rise_needs_two_days(before: str, after: str, days: int, state: State) -> None:
     given = facts(tbil_before=lab(before, "umol/L", days_ago=days), tbil=lab(after, "umol/L"))
-    assert rule_sets.DailyRise(Decimal("17.1")).state(given) is state
+    assert rules.DailyRise(Decimal("17.1")).state(given) is state
 
 
 def test_a_daily_rise_without_a_date_cannot_be_determined() -> None:
     undated = Known(Decimal(100), "umol/L")
     given = facts(tbil_before=undated, tbil=lab("300", "umol/L"))
-    assert rule_sets.DailyRise(Decimal("17.1")).state(given) is OPEN
+    assert rules.DailyRise(Decimal("17.1")).state(given) is OPEN
 
 
 def on(days_after: int) -> Known:
@@ -117,7 +118,7 @@ NEVER = Known(Decimal(0))
     ],
 )
 def test_four_weeks(known: dict[str, Known], state: State) -> None:
-    assert rule_sets.WithinFourWeeks().state(facts(**known)) is state
+    assert rules.WithinFourWeeks().state(facts(**known)) is state
 
 
 FAILING = {
