@@ -14,7 +14,7 @@ from analytics.contrast_source import Question
 from analytics.contrast_words import interval_words
 from trial import protocol, synthetic_label
 from trial.protocol import Population
-from trial.templatetags.cordline import difference, number, p_value
+from trial.templatetags.cordline import difference, middle, number, p_value
 
 KINDS: Mapping[str, str] = {
     "svg": "image/svg+xml",
@@ -193,9 +193,9 @@ def _described(page: ContrastPage, row: IntervalRow, place: int) -> list[str]:
         str(group.missing),
         f"{group.died}, {group.transplanted}",
         f"{number(group.mean, places)} ± {number(group.sd, places)}",
-        f"{number(group.median, places)} ({number(group.q1, places)} {_('to')} {number(group.q3, places)})"
+        f"{middle(group.median, places)} ({middle(group.q1, places)} {_('to')} {middle(group.q3, places)})"
         if group.q1 is not None
-        else number(group.median, places),
+        else middle(group.median, places),
     ]
 
 

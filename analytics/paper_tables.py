@@ -13,7 +13,7 @@ from analytics.cells import AGE, SEX, CellKey, CellResult, GroupResult
 from analytics.paper import PaperData
 from trial import protocol, units
 from trial.protocol import Measure
-from trial.templatetags.cordline import apart, count, number
+from trial.templatetags.cordline import apart, count, middle, number
 
 Pair = tuple[str, str]
 BY_COURSE: tuple[Pair, ...] = (("A", "B"), ("C", "D"))
@@ -298,7 +298,7 @@ def _location(group: GroupResult | None, code: str, normal: bool) -> str:
     s, decimals = group.summary, protocol.decimals_of(code)
     if normal and s.sd is not None:
         return f"{_grouped(s.mean, decimals)} ± {_grouped(s.sd, decimals)}"
-    return f"{_grouped(s.median, decimals)} ({quartiles(s.q1, s.q3, decimals)})"
+    return f"{apart(middle(s.median, decimals))} ({quartiles(s.q1, s.q3, decimals)})"
 
 
 def _grouped(value: float | None, decimals: int) -> str:
@@ -307,7 +307,7 @@ def _grouped(value: float | None, decimals: int) -> str:
 
 def quartiles(q1: float | None, q3: float | None, decimals: int) -> str:
     """Return ``20–60``; with a minus in it ``−5 to 60``, because a dash beside a minus misreads."""
-    low, high = _grouped(q1, decimals), _grouped(q3, decimals)
+    low, high = apart(middle(q1, decimals)), apart(middle(q3, decimals))
     minus = "\N{MINUS SIGN}"
     return f"{low} {_('to')} {high}" if minus in low + high else f"{low}\N{EN DASH}{high}"
 

@@ -82,6 +82,22 @@ def test_no_limit_of_an_interval_hides_its_sign(
 
 
 @pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [
+        (-0.5, 0, "−0.5"),
+        (2.5, 0, "2.5"),
+        (Decimal("-3.0"), 0, "−3"),
+        (4.75, 0, "5"),
+        (2.56, 1, "2.6"),
+        (2.5, 1, "2.5"),
+        (None, 0, "–"),
+    ],
+)
+def test_a_median_midway_between_whole_numbers_keeps_its_half(value: Any, decimals: int, shown: str) -> None:
+    assert cordline.middle(value, decimals) == shown
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [
         (0.4012, "0.40"),

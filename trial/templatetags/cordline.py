@@ -131,6 +131,14 @@ def number(value: Any, decimals: Any = None) -> str:
 
 
 @register.filter
+def middle(value: Any, decimals: Any = None) -> str:
+    """Return a median or a quartile as :func:`number` does; one that lies midway between whole numbers keeps its half."""
+    exact, places = _decimal(value), _places(decimals)
+    midway = exact is not None and places == 0 and exact % 1 != 0 and exact * 2 % 1 == 0
+    return number(value, 1 if midway else decimals)
+
+
+@register.filter
 def signed(value: Any, decimals: Any = None) -> str:
     """Return a change with its sign; no change is a bare 0."""
     exact = _decimal(value)
