@@ -189,7 +189,7 @@ def _scores(run: Run, revision: Revision, user: User) -> list[MovedScore]:
             before=before[score.visit_id].value if score.visit_id in before else None,
             after=score.value,
             why_not=score.why_not,
-            inputs=score.inputs,
+            inputs=[each | {"label": protocol.label_of(each["code"])} for each in score.inputs],
         )
         for score in rows
         if score.visit_id not in before or before[score.visit_id].value != score.value
