@@ -307,6 +307,65 @@ def _said_unit(header: str, code: str, text: str) -> str:
     )
 
 
+def refuse_units_apart(
+    rows: Iterable[tuple[int, list[str]]], columns: Sequence[Column | None], meanings: Mapping[str, Meaning]
+) -> None:
+    """Refuse a file whose units stand in a line of their own, and are not those its columns are read in.
+
+    Parameters
+    ----------
+    rows
+        The lines around the header, numbered.
+    columns
+        From :func:`recognise`.
+    meanings
+        From :func:`meanings_of`.
+
+    Raises
+    ------
+    FileRefused
+        Naming the first line and column that would be read in another unit.
+    """
+    results = [column for column in columns if column is not None and column.role is Role.VALUE]
+    for line, cells in rows:
+        found = [
+            (column, cells[column.position], _unit_alone(cells[column.position], column, meanings))
+            for column in results
+            if column.position < len(cells)
+        ]
+        if any(unit is None and text.strip()[:1].isdigit() for _column, text, unit in found):
+            continue
+        for column, text, unit in found:
+            if unit is not None and unit != (column.unit or protocol.ANALYTES[column.code].unit):
+                raise FileRefused(
+                    "units_apart",
+                    Sentence(
+                        _("Line %(line)s says “%(unit)s” of the column “%(header)s”, apart from its header."),
+                        {"line": line, "unit": text.strip(), "header": column.header},
+                    ),
+                    Sentence(
+                        _(
+                            "Write the unit into the header, as in “TBIL (mg/dL)”, and leave line %(line)s out."
+                        ),
+                        {"line": line},
+                    ),
+                    lines=[line],
+                    columns=[column.header],
+                )
+
+
+def _unit_alone(text: str, column: Column, meanings: Mapping[str, Meaning]) -> str | None:
+    """Return the unit of a cell that is a unit, or a second header with one, of the same analyte."""
+    bare = text.translate(_ONE_KIND_OF_BRACKETS).strip(" ()[]")
+    if not bare or (unit := typed.read_unit(bare)):
+        return unit if bare else None
+    try:
+        meaning = _meaning(text, meanings)
+    except FileRefused:
+        return ""
+    return (meaning[2] or None) if meaning and meaning[:2] == (column.role, column.code) else None
+
+
 def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None], placed: set[int]) -> None:
     seen: dict[tuple[Role, str], Column] = {}
     names: dict[str, int] = {}

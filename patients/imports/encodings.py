@@ -218,7 +218,9 @@ def _is_everyday_chinese(path: Path) -> bool:
     with path.open(encoding="gb18030", newline="") as file:
         while block := file.read(BLOCK):
             counts.update(character for character in block if not character.isascii())
-    known = sum(count for character, count in counts.items() if _is_in_gb2312(character))
+    known = sum(
+        count for character, count in counts.items() if _is_in_gb2312(character) or _is_rare(character)
+    )
     return known >= _EVERYDAY_SHARE * sum(counts.values())
 
 
@@ -228,6 +230,12 @@ def _is_in_gb2312(character: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_rare(character: str) -> bool:
+    """Whether a character is Chinese and takes four bytes, digits between them: no other encoding looks so."""
+    is_chinese = "\u3400" <= character <= "\u9fff" or "\U00020000" <= character <= "\U000323af"
+    return is_chinese and len(character.encode("gb18030")) == 4
 
 
 def _check(path: Path, found: Inspection) -> None:
@@ -331,7 +339,8 @@ def _unknown_encoding(head: bytes) -> FileRefused:
     # imported late: it is needed only for this message
     from charset_normalizer import from_bytes
 
-    guess = from_bytes(head).best()
+    # only what may be named is worth naming
+    guess = from_bytes(head, cp_isolation=sorted({"cp1252", "big5"})).best()
     line = next((number for number, text in enumerate(head.splitlines(), start=1) if not text.isascii()), 1)
     sentence = Sentence(
         _(

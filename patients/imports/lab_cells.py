@@ -61,12 +61,13 @@ class LabCells:
 
     ``unit`` is what header or mapping say, empty when they say nothing: then
     the standard unit is assumed, and the staged value notes that it was.
+    ``blanks`` are the words that were read as no value.
     """
 
     analyte: Analyte
     unit: str
     manner: Manner
-    blanks_by_word: bool = False
+    blanks: set[str] = field(default_factory=set)
     _known: dict[tuple[str, ...], Read] = field(default_factory=dict)
 
     def read(
@@ -90,7 +91,8 @@ class LabCells:
     ) -> Read:
         try:
             if cells.is_no_value(text) and cells.is_nothing(as_typed):
-                self.blanks_by_word = self.blanks_by_word or bool(text.strip())
+                if word := text.strip():
+                    self.blanks.add(word)
                 return self._without_value(missing)
             if reason := cells.missing_code(text):
                 return self._with_reason(reason, missing, as_typed)
@@ -254,6 +256,6 @@ def plain_number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def lab_cells(code: str, unit: str, manner: Manner) -> LabCells:
-    """Return the reader of one analyte."""
-    return LabCells(protocol.ANALYTES[code], unit, manner)
+def lab_cells(code: str, unit: str, manner: Manner, blanks: set[str]) -> LabCells:
+    """Return the reader of one analyte; it notes in ``blanks`` what it read as no value."""
+    return LabCells(protocol.ANALYTES[code], unit, manner, blanks)

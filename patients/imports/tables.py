@@ -16,7 +16,16 @@ from typing import Any
 
 from patients.imports import identifiers, reader, sheets
 from patients.imports.cells import Manner
-from patients.imports.columns import Column, Meaning, Role, letter_of, plain, recognise, recognised
+from patients.imports.columns import (
+    Column,
+    Meaning,
+    Role,
+    letter_of,
+    plain,
+    recognise,
+    recognised,
+    refuse_units_apart,
+)
 from patients.imports.deidentified import refuse_deidentified
 from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
@@ -93,6 +102,8 @@ class Table:
     rows: Callable[[], Iterator[Row]]
     headers: tuple[str, ...]
     plan: Plan
+    blanks: set[str] = field(default_factory=set)
+    """Words that were read as no result."""
 
     @property
     def own(self) -> frozenset[int]:
@@ -157,7 +168,7 @@ def _open_text(path: Path, facts: Facts, found: Mapping[str, Any], layout: Layou
     facts.expected_rows = max(0, found["newlines"] - line)
     _say_what_is_above(facts, index)
     plan = Plan(path, encoding=found["encoding"], separator=separator, header_line=line)
-    return _table(facts, headers, rows[index + 1 :], layout, options, plan)
+    return _table(facts, headers, rows[index + 1 :], layout, options, plan, above=rows[:index])
 
 
 def _open_workbook(
@@ -169,7 +180,8 @@ def _open_workbook(
     _say_what_is_above(facts, index)
     facts.notices += sheets.notices(found, sheet, line)
     plan = Plan(path, sheet=sheet["name"], header_line=line)
-    table = _table(facts, headers, sheet["rows"][index + 1 :], layout, options, plan, in_workbook=True)
+    above, sample = sheet["rows"][:index], sheet["rows"][index + 1 :]
+    table = _table(facts, headers, sample, layout, options, plan, above=above, in_workbook=True)
     table.manner = replace(table.manner, days_from_1904=found["days_from_1904"])
     sheets.refuse_merged_values(sheet, line, table.columns, layout.numbers)
     return table
@@ -238,11 +250,13 @@ def _table(
     options: Options,
     plan: Plan,
     *,
+    above: list[Row],
     in_workbook: bool = False,
 ) -> Table:
     while headers and not headers[-1].strip():
         headers = headers[:-1]
     columns = recognise(headers, layout.meanings, options)
+    refuse_units_apart([*above[-2:], *sample[:2]], columns, layout.meanings)
     own = own_columns(headers)
     plan.headers, plan.left_out = headers, left_out(headers, options)
     plan.numbers = [

@@ -27,8 +27,15 @@ from patients.imports.visit_names import FINDINGS, LONG, ROWS, VALUES, VISIT_FIE
 from patients.imports.visit_reader import VisitReader
 from patients.models import Laboratory
 from trial import protocol
+from trial.sentences import Sentence
 
 __all__ = ["LONG", "Visits"]
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
+
 
 JUDGED = "import_visit"
 JUDGED_VALUES = "import_lab"
@@ -84,6 +91,13 @@ class Visits(Kind):
     def after_staging(self, table: Table) -> None:
         """Refuse a file whose unnamed unit is plainly not the standard one: its values would be wrong, not odd."""
         refuse_assumed_units(table)
+        if table.blanks:
+            table.facts.notices.append(
+                Sentence(
+                    _("Read as no result, without a reason: %(words)s."),
+                    {"words": ", ".join(sorted(table.blanks))},
+                )
+            )
 
     def check(self, table: Table, context: Context) -> None:
         refuse_impossible(table, context)

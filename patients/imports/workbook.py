@@ -9,11 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -45,7 +45,15 @@ _COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
 _CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*>")
 _STYLE = re.compile(rb"""\bs\s*=\s*["']([0-9]{1,6})["']""")
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
-_TEXT_CELL = re.compile(rb"""\bt\s*=\s*["'](?:s|str|inlineStr|b|e)["']""")
+_TEXT_CELL = re.compile(rb"""\bt\s*=\s*["'](?:s|str|inlineStr|b)["']""")
+_ERROR = re.compile(
+    rb"""(<(?:\w+:)?c\b[^>]*\bt\s*=\s*["']e["'][^>]*>)(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]{1,40})</""",
+    re.DOTALL,
+)
+_HOLDS_ERRORS = re.compile(rb"""\bt\s*=\s*["']e["']""")
+_NOT_SHOWN = re.compile(r"\[[^\]]*\]|_.|\*.")
+_WITH_WORDS = re.compile(r'((?:"[^"]*"|\\.|[<>=])*)(?:[0#?.,]+|General)((?:"[^"]*"|\\.|%)*)', re.IGNORECASE)
+"""A format of numbers with text in it, as ``"<"0`` or ``0" mg/dL"``: what stands before and behind."""
 _RELATIONS = "xl/_rels/workbook.xml.rels"
 _HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
 _NUMBER_OF = {
@@ -54,6 +62,7 @@ _NUMBER_OF = {
 }
 
 Merged = tuple[tuple[int, int], tuple[int, int]]
+Shown = Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -114,9 +123,9 @@ def survey(path: Path, head: bytes) -> Workbook:
         if sheet is None or not sheet.visible or not _is_worksheet(meta):
             continue
         cells = _sheet(path, meta.name)
-        sheet.count = cells.total_height
+        sheet.count = cells.total_height + 1 if cells.start else 0
         sheet.merged = [(tuple(first), tuple(last)) for first, last in cells.merged_cell_ranges or ()]
-        for number, row in _numbered(cells, sheet.merged, _percent_cells(path, meta.name)):
+        for number, row in _numbered(cells, sheet.merged, _shown_cells(path, meta.name)):
             if any(row):
                 sheet.rows.append((number, row))
             if len(sheet.rows) == PEEKED_ROWS:
@@ -128,7 +137,7 @@ def rows(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of every row of a sheet that says something."""
     sheet = _sheet(path, name)
     merged = [(tuple(first), tuple(last)) for first, last in sheet.merged_cell_ranges or ()]
-    for number, row in _numbered(sheet, merged, _percent_cells(path, name)):
+    for number, row in _numbered(sheet, merged, _shown_cells(path, name)):
         if any(row):
             yield number, row
 
@@ -159,7 +168,7 @@ def _is_worksheet(meta: Any) -> bool:
 
 
 def _numbered(
-    sheet: Any, merged: list[Merged], percents: Mapping[int, frozenset[int]]
+    sheet: Any, merged: list[Merged], shown: Mapping[int, Mapping[int, Shown]]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with every column in its place; the value of merged cells stands in all of them."""
     shift = [""] * (sheet.start[1] if sheet.start else 0)
@@ -167,9 +176,9 @@ def _numbered(
     kept: dict[Merged, str] = {}
     for number, cells in enumerate(sheet.iter_rows()):
         row = shift + [text_of(cell) for cell in cells]
-        for column in percents.get(number, ()):
+        for column, as_shown in shown.get(number, {}).items():
             if column < len(row):
-                row[column] = _percent(row[column])
+                row[column] = as_shown(row[column])
         for area in filled.get(number, ()):
             (top, left), (_bottom, right) = area
             if number == top:
@@ -371,27 +380,59 @@ def _targets(archive: zipfile.ZipFile) -> dict[str, str]:
 
 
 @lru_cache(1)
-def _percent_cells(path: Path, name: str) -> Mapping[int, frozenset[int]]:
-    """Return the cells of a sheet that are shown as per cent: columns by row, counted from 0."""
+def _shown_cells(path: Path, name: str) -> Mapping[int, Mapping[int, Shown]]:
+    """Return how cells are shown that look otherwise than their value: by row and column, counted from 0.
+
+    A number may be shown as per cent or with text of its format around it; an
+    error would read as empty.
+    """
     styles, outline = _Styles(), _Outline()
     with zipfile.ZipFile(path) as archive:
-        if "xl/styles.xml" not in archive.namelist():
-            return {}
-        _parse(_checked(archive, "xl/styles.xml"), styles.start)
-        if not styles.percents:
-            return {}
+        if "xl/styles.xml" in archive.namelist():
+            _parse(_checked(archive, "xl/styles.xml"), styles.start)
         _parse(_checked(archive, "xl/workbook.xml"), outline.start)
         targets = _targets(archive)
         part = next(
             (targets.get(relation, "") for relation, sheet in outline.sheets if sheet.name == name), ""
         )
         data = _checked(archive, part) if part in archive.namelist() else b""
-    found: dict[int, set[int]] = {}
-    for cell in _CELL.finditer(data):
+    found: dict[int, dict[int, Shown]] = {}
+    for cell in _CELL.finditer(data) if styles.shown else ():
         style, place = _STYLE.search(cell[0]), _PLACE.search(cell[0])
-        if style and place and int(style[1]) in styles.percents and not _TEXT_CELL.search(cell[0]):
-            found.setdefault(int(place[2]) - 1, set()).add(_column_of(place[1]))
-    return {row: frozenset(columns) for row, columns in found.items()}
+        if style and place and int(style[1]) in styles.shown and not _TEXT_CELL.search(cell[0]):
+            found.setdefault(int(place[2]) - 1, {})[_column_of(place[1])] = styles.shown[int(style[1])]
+    for cell in _ERROR.finditer(data) if _HOLDS_ERRORS.search(data) else ():
+        if place := _PLACE.search(cell[1]):
+            error = cell[2].decode()
+            found.setdefault(int(place[2]) - 1, {})[_column_of(place[1])] = partial(_error, error)
+    return found
+
+
+def _error(error: str, _text: str) -> str:
+    return error
+
+
+def _worded(before: str, behind: str, text: str) -> str:
+    """Return a number with the text that its format shows around it; anything else as it is."""
+    return f"{before}{text}{behind}" if text and text.replace(".", "", 1).isdecimal() else text
+
+
+def shown_by(code: str) -> Shown | None:
+    """Return how a format of numbers shows more than the number, or None.
+
+    Examples
+    --------
+    >>> shown_by('"<"0')("5"), shown_by('0.0" mg/dL"')("1.2"), shown_by("0.0%")("0.382"), shown_by("0.00_ ")
+    ('<5', '1.2 mg/dL', '38.2%', None)
+    """
+    section = _NOT_SHOWN.sub("", code.partition(";")[0])
+    words = _WITH_WORDS.fullmatch(section)
+    if "%" in re.sub(r'"[^"]*"|\\.', "", section):
+        return _percent
+    if words is None or not (words[1] or words[2]):
+        return None
+    before, behind = (re.sub(r'["\\]', "", part) for part in words.groups())
+    return partial(_worded, before, behind)
 
 
 def _column_of(letters: bytes) -> int:
@@ -402,22 +443,22 @@ def _column_of(letters: bytes) -> int:
 
 
 class _Styles:
-    """Reads xl/styles.xml: which formats of cells are per cent."""
+    """Reads xl/styles.xml: which formats of cells show more than the value."""
 
     def __init__(self) -> None:
-        self.percents: set[int] = set()
-        self._formats = {9, 10}
+        self.shown: dict[int, Shown] = {}
+        self._formats: dict[int, Shown] = {9: _percent, 10: _percent}
         self._inside, self._next = False, 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         local = _local(name)
-        if local == "numFmt" and "%" in attributes.get("formatCode", ""):
-            self._formats.add(int(attributes.get("numFmtId", "-1")))
+        if local == "numFmt" and (shown := shown_by(attributes.get("formatCode", ""))):
+            self._formats[int(attributes.get("numFmtId", "-1"))] = shown
         elif local in ("cellXfs", "cellStyleXfs", "cellStyles"):
             self._inside = local == "cellXfs"
         elif local == "xf" and self._inside:
-            if int(attributes.get("numFmtId", "0")) in self._formats:
-                self.percents.add(self._next)
+            if shown := self._formats.get(int(attributes.get("numFmtId", "0"))):
+                self.shown[self._next] = shown
             self._next += 1
 
 

@@ -89,6 +89,19 @@ def test_an_encoding_is_found_and_shown(write: Write, encoding: str, label: str,
     assert [column.code for column in table.columns if column] == ["subject_id", "week", "alt"]
 
 
+def test_rare_characters_of_four_bytes_are_chinese(write: Write) -> None:
+    table = visits(write(lines("subject_id,week,alt,note", "S001,0,312,姓𠮷㐂𬭎"), "gb18030"))
+    assert table.facts.encoding == "GB18030"
+    assert [row for _line, row in table.rows()] == [["S001", "0", "312", "姓𠮷㐂𬭎"]]
+
+
+def test_only_an_encoding_that_may_be_named_is_proposed(write: Write) -> None:
+    japanese = refused(write(lines(HEADER + ",note", ROWS[0] + ",患者は良好です。"), "shift_jis"))
+    assert "may be" not in str(japanese.remedy)
+    western = refused(write(lines(HEADER + ",tbil_unit", ROWS[0] + ",µmol/L"), "cp1252"))
+    assert "cp1252" in str(western.remedy)
+
+
 @pytest.mark.parametrize("name", ["Müller, Jürgen", "Sø Ærø", "5 µmol/L"])
 def test_western_letters_are_never_taken_for_chinese(write: Write, name: str) -> None:
     refusal = refused(write(lines(HEADER + ",notes", *[f'{row},"{name}"' for row in ROWS]), "cp1252"))
@@ -218,6 +231,35 @@ def test_a_unit_the_study_does_not_take_refuses_the_file(write: Write) -> None:
     refusal = refused(write(lines("subject_id,week,PT (%)", "S001,0,38")))
     assert refusal.rule == "header_unit"
     assert "PT (%)" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ([HEADER, ",,,U/L,mg/dL", "S001,0,2015-01-05,312,16.7"], 2),
+        ([HEADER, "单位,,,（U/L）,（mg/dL）", "S001,0,2015-01-05,312,16.7"], 2),
+        (
+            [
+                "受试者编号,访视周,日期,ALT,TBIL",
+                "subject_id,week,visit_date,alt (U/L),tbil (mg/dL)",
+                "S001,0,,3,16.7",
+            ],
+            2,
+        ),
+        ([",,,U/L,mg/dL", HEADER, "S001,0,2015-01-05,312,16.7"], 1),
+    ],
+)
+def test_another_unit_in_a_line_of_its_own_refuses_the_file(write: Write, rows: list[str], line: int) -> None:
+    refusal = refused(write(lines(*rows)))
+    assert (refusal.rule, list(refusal.lines)) == ("units_apart", [line])
+    assert "mg/dL" in str(refusal)
+
+
+def test_a_line_of_the_same_units_refuses_no_file(write: Write) -> None:
+    path = write(lines(HEADER, ",,,U/L,umol/L", *ROWS))
+    assert [line for line, _row in visits(path).rows()] == [2, 3, 4]
+    mapped = Options(units={"tbil": "mg/dL"})
+    assert visits(write(lines(HEADER, ",,,U/L,mg/dL", *ROWS)), options=mapped).facts.header_line == 1
 
 
 def test_a_missing_key_column_is_named(write: Write) -> None:
@@ -488,6 +530,29 @@ def test_a_workbook_reads_as_typed(book: Callable[[Workbook], Path]) -> None:
     ]
     assert table.manner.serial_days is True
     assert table.facts.sheet == "Sheet"
+
+
+def test_an_error_is_never_an_empty_cell_and_a_format_with_text_is_read_as_shown(
+    book: Callable[[Workbook], Path],
+) -> None:
+    workbook_ = a_book()
+    sheet = workbook_.active
+    for place, error in (("D2", "#DIV/0!"), ("E2", "#N/A")):
+        sheet[place] = error
+        sheet[place].data_type = "e"
+    sheet["D3"].value, sheet["E3"].value = 5, 14.1
+    sheet["D3"].number_format, sheet["E3"].number_format = '"<"0', '0.0" mg/dL"'
+    sheet["C3"].number_format = 'yyyy"年"m"月"d"日";@'
+    assert [row for _line, row in visits(book(workbook_)).rows()] == [
+        ["S001", "0", "2015-01-05", "#DIV/0!", "#N/A"],
+        ["S001", "1", "2015-01-12", "<5", "14.1 mg/dL"],
+    ]
+
+
+def test_a_hidden_last_row_is_said(book: Callable[[Workbook], Path]) -> None:
+    workbook_ = a_book()
+    workbook_.active.row_dimensions[3].hidden = True
+    assert "3" in str(visits(book(workbook_)).facts.notices[0])
 
 
 def test_rows_and_columns_keep_their_place(book: Callable[[Workbook], Path]) -> None:
