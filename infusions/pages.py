@@ -123,7 +123,7 @@ def place(user: User, asked: Mapping[str, str]) -> dict[str, Any]:
     """
     everything = [task for task in worklist.tasks(user) if task.is_infusion]
     lot = asked.get("lot", "")
-    site = address.one_of(asked, "site", [each.code for each in sites_for(user)])
+    site = asked.get("site", "") and address.one_of(asked, "site", [each.code for each in sites_for(user)])
     sites = sorted({task.patient.site for task in everything}, key=lambda s: s.code)
     if site:
         everything = [task for task in everything if task.patient.site.code == site]

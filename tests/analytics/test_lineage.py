@@ -194,4 +194,7 @@ def test_a_comparison_that_does_not_exist_has_no_history(
     assert "Not computed yet" in known.content.decode()
     assert browser.get(reverse("analytics:moves")).status_code == 200
     assert browser.get(reverse("analytics:moves"), {"contrast": "X"}).status_code == 404
-    assert browser.get(reverse("analytics:moves"), {"at": "9" * 30, "before": "x"}).status_code == 200
+    assert browser.get(reverse("analytics:moves"), {"at": "9" * 30}).status_code == 200
+    refused = browser.get(reverse("analytics:moves"), {"at": "9" * 30, "before": "x"})
+    assert refused.status_code == 400
+    assert "“x” cannot be read as “before”" in refused.content.decode()
