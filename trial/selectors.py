@@ -40,7 +40,7 @@ MOST_COUNTED = 2000
 
 LINES_LISTED = 4
 
-SHARED = (LOTS,)
+SHARED = (LOTS, "infusions_releasetest", "infusions_custodyevent")
 """Tables whose rows belong to no subject and to every site."""
 
 

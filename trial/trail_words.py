@@ -243,6 +243,7 @@ _NAMED_BY: Mapping[str, str] = {
 
 
 _CHOSEN_BY: Mapping[str, str] = {
+    "infusions_custodyevent": "step",
     "infusions_vitalsigns": "moment",
     "patients_outcome": "kind",
     "patients_screeningfact": "fact",
@@ -256,7 +257,9 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
             return visit_label(names.row(VISITS, row.get("visit_id"))), analyte_label(row.get("analyte"))
         case "patients_visit":
             return (visit_label(row),)
-        case "infusions_vitalsigns" | "patients_outcome" | "patients_screeningfact":
+        case (
+            "infusions_custodyevent" | "infusions_vitalsigns" | "patients_outcome" | "patients_screeningfact"
+        ):
             column = _CHOSEN_BY[table]
             return (value_text(table, column, row.get(column), names),)
         case "patients_signature":

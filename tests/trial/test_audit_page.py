@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from infusions.models import CellLot
+from infusions.models import CellLot, CustodyEvent
 from patients.models import LabResult, Patient, PatientIdentity, Visit
 from tests import factories
 from trial import audit, selectors
@@ -145,10 +145,13 @@ def test_own_revision_without_subjects_is_seen(
     sites: dict[str, Site], coordinator: User, hepatologist: User, signed_in: SignedIn
 ) -> None:
     with audit.revision(by=coordinator, source="lot"):
-        CellLot.objects.create(code="UC-7")
+        lot = CellLot.objects.create(code="UC-7")
+        CustodyEvent.objects.create(lot=lot, step="received", happened_at=timezone.now())
     factories.settle()
     number = audit.latest_revision()
-    assert signed_in(coordinator).get(f"/audit/{number}/").status_code == 200
+    seen = signed_in(coordinator).get(f"/audit/{number}/")
+    assert seen.status_code == 200
+    assert "received on the ward" in seen.content.decode() and "of other sites" not in seen.content.decode()
     assert signed_in(hepatologist).get(f"/audit/{number}/").status_code == 404
 
 
