@@ -244,7 +244,7 @@ class CustodyForm(Refusing):
         today = clock.today_at(user.site) if user.site else timezone.localdate()
         super().__init__(data, initial={"happened_on": today.isoformat()}, use_required_attribute=False)
         self.fields["step"].widget.attrs["autofocus"] = True
-        self.fields["step"].choices = choices_of(vocabulary.CUSTODY_STEPS)  # type: ignore[attr-defined]
+        self.fields["step"].choices = choices_of(vocabulary.CUSTODY_STEPS, "")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
