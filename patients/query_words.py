@@ -60,7 +60,7 @@ _STEPS: Mapping[tuple[str, bool], Any] = {
     (Step.OPENED, False): gettext_lazy("asked"),
     (Step.ANSWERED, False): gettext_lazy("answered"),
     (Step.CLOSED, False): gettext_lazy("closed"),
-    (Step.REOPENED, False): gettext_lazy("asked on"),
+    (Step.REOPENED, False): gettext_lazy("reopened"),
     (Step.ASSIGNED, False): gettext_lazy("passed it on"),
     (Step.OPENED, True): gettext_lazy("kept a value that a check doubts"),
     (Step.REOPENED, True): gettext_lazy("changed the value, and the check doubts it again"),

@@ -47,7 +47,7 @@ def test_a_doubt_becomes_a_query_and_the_correction_ends_it(
     watch.keyboard.press("a")
     watch.keyboard.type("The report says mg/dL.")
     watch.keyboard.press("Alt+r")
-    expect(watch.locator(".query-thread")).to_contain_text("Chen Yu asked on")
+    expect(watch.locator(".query-thread")).to_contain_text("Chen Yu reopened")
 
     # back at the field, in one key; the correction closes the query
     ward.reload()
