@@ -246,16 +246,17 @@ def _meld_now(patient: Patient, outcomes: list[Any]) -> MeldNow:
     scores = sorted(counting, key=lambda s: (s.visit.visited_on or date.min, s.visit.week or 0, s.visit_id))
     if not scores:
         return MeldNow(label)
-    baseline = next((s.reported for s in scores if s.visit.week == protocol.BASELINE_WEEK), None)
+    first = next((s for s in scores if s.visit.week == protocol.BASELINE_WEEK), None)
     shown = next((s for s in reversed(scores) if s.value is not None), scores[-1])
     return MeldNow(
         variant=label,
         value=shown.value,
         reported=shown.reported,
-        baseline=baseline,
+        baseline=first.reported if first else None,
         week=shown.visit.week,
         drawn_on=shown.visit.visited_on,
-        revision=shown.revision,
+        # both numbers are printed, so the younger one says how far they have been computed
+        revision=max(s.revision for s in (shown, first or shown)),
         clamps=clamps(shown.inputs),
         why_not=scores[-1].why_not,
     )
