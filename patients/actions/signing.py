@@ -35,14 +35,7 @@ def sign(*, patient: Patient, meaning: str, digest: str, by: User, visit: Visit 
     Refused
         If the values changed since they were shown, or the meaning is not one.
     """
-    if meaning not in vocabulary.codes(vocabulary.SIGNATURE_MEANINGS):
-        raise refuse(
-            "meaning",
-            meaning,
-            "meaning",
-            Sentence(_("What the signature means is not said.")),
-            Sentence(_("Choose one of the meanings.")),
-        )
+    demand_meaning(meaning)
     with audit.revision(by=by, source=SOURCE):
         stored = selectors.locked(patient)
         if visit is not None and not Visit.objects.valid().filter(pk=visit.pk, patient=stored).exists():
@@ -59,6 +52,24 @@ def sign(*, patient: Patient, meaning: str, digest: str, by: User, visit: Visit 
             printed_name=by.shown_name,
             signed_at=timezone.now(),
             digest=now_there,
+        )
+
+
+def demand_meaning(meaning: str) -> None:
+    """Refuse a signature that does not say what it means.
+
+    Raises
+    ------
+    Refused
+        If the code is not one of :data:`trial.vocabulary.SIGNATURE_MEANINGS`.
+    """
+    if meaning not in vocabulary.codes(vocabulary.SIGNATURE_MEANINGS):
+        raise refuse(
+            "meaning",
+            meaning,
+            "meaning",
+            Sentence(_("What the signature means is not said.")),
+            Sentence(_("Choose one of the meanings.")),
         )
 
 

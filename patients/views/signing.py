@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from patients import casebook, casebook_rows, locks, marks, selectors
 from patients import signatures as signed_by
-from patients.actions.signing import sign
+from patients.actions.signing import demand_meaning, sign
 from patients.models import Patient, Visit
 from patients.verifications import visits_of
 from patients.views.verifying import key_in
@@ -58,12 +58,7 @@ def sign_records(request: HttpRequest, subject_id: str) -> HttpResponse:
     if idempotency.was_saved(request, by=request.user):
         return redirect("patients:signatures", subject_id)
     try:
-        reauthentication.prove(
-            request,
-            user=request.user,
-            password=request.POST.get("password", ""),
-            code=request.POST.get("code", ""),
-        )
+        _prove(request)
         with idempotency.once(request, by=request.user) as attempt:
             if not attempt.is_repeated:
                 sign(
@@ -79,6 +74,23 @@ def sign_records(request: HttpRequest, subject_id: str) -> HttpResponse:
         return _page(request, patient, visit, status=422, refused=refused)
     messages.success(request, _("Signed."))
     return redirect("patients:signatures", subject_id)
+
+
+def _prove(request: HttpRequest) -> None:
+    """Check who signs; a refusal names a meaning that is missing as well, not in a second round."""
+    try:
+        reauthentication.prove(
+            request,
+            user=request.user,
+            password=request.POST.get("password", ""),
+            code=request.POST.get("code", ""),
+        )
+    except Refused as unproven:
+        try:
+            demand_meaning(request.POST.get("meaning", ""))
+        except Refused as meant:
+            raise Refused([*meant.problems, *unproven.problems]) from unproven
+        raise
 
 
 def _visit(request: HttpRequest, patient: Patient) -> Visit | None:

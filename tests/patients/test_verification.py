@@ -234,7 +234,8 @@ def test_signing_asks_for_the_password_each_time_and_never_keeps_it(
     visit: Visit, signer: User, signed_in: SignedIn
 ) -> None:
     client = signed_in(signer)
-    assert post_signature(client, visit).status_code == 422
+    nothing = post_signature(client, visit, meaning="")
+    assert nothing.status_code == 422 and set(nothing.context["problems"]) == {"meaning", "password"}
     assert post_signature(client, visit, password="wrong").status_code == 422
     assert not Signature.objects.exists()
     answer = post_signature(client, visit, password=PASSWORD)
