@@ -157,6 +157,9 @@ def test_a_file_that_is_not_there_exits_with_2() -> None:
     with pytest.raises(CommandError) as error:
         call_command("import_data", "/nowhere.csv", kind="subjects")
     assert error.value.returncode == 2
+    with pytest.raises(CommandError, match="cannot be written") as error:
+        call_command("import_data", __file__, kind="subjects", report=Path("/nowhere/report.json"))
+    assert error.value.returncode == 2
 
 
 # --- the browser ----------------------------------------------------------------------------

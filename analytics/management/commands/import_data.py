@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from dataclasses import replace
@@ -64,6 +65,11 @@ class Command(BaseCommand):
         path: Path = options["file"]
         if not path.is_file():
             raise CommandError(f"There is no file {path}.", returncode=FILE_REFUSED)
+        if options["report"] and not _may_be_written(options["report"]):
+            raise CommandError(
+                f"The report cannot be written to {options['report']}. Nothing was imported.",
+                returncode=FILE_REFUSED,
+            )
         by = self._person(options["by"])
         progress = Printer(self.stderr)
         name, kind = path.name, KINDS[options["kind"]]
@@ -162,3 +168,8 @@ class Command(BaseCommand):
             self.stdout.write("Dry run: nothing was written.")
         else:
             self.stdout.write(f"Revision {revision}." if revision else "Nothing was new: no revision.")
+
+
+def _may_be_written(path: Path) -> bool:
+    """Whether a report can be left there; found out before anything is imported."""
+    return not path.is_dir() and os.access(path if path.exists() else path.parent, os.W_OK)
