@@ -41,7 +41,7 @@ class ExportForm(forms.Form):
         required=False,
         choices=[
             ("", _("all subjects")),
-            *((p.value, protocol.POPULATION_LABELS[p]) for p in protocol.Population),
+            *((p.value, _(protocol.POPULATION_LABELS[p])) for p in protocol.Population),
         ],
     )
     snapshot = forms.ModelChoiceField(

@@ -272,7 +272,7 @@ def clamps(inputs: list[dict[str, Any]]) -> tuple[Clamp, ...]:
         analyte = protocol.ANALYTES[used["code"]]
         found.append(
             Clamp(
-                analyte.label,
+                _(analyte.label),
                 measured,
                 entered,
                 units.symbol(analyte.unit),
