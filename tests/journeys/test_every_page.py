@@ -57,8 +57,9 @@ COLOURS = ["color-contrast", "link-in-text-block"]
 SHAPES = [*STANDARDS]
 """All standards but what they say of colours, which is most of the work and waits for the wide run."""
 WITHOUT_COLOURS = {rule: {"enabled": False} for rule in COLOURS}
-ENOUGH = {"resultTypes": ["violations"]}
-"""Otherwise most of the time goes into describing every element that is all right."""
+ENOUGH = {"resultTypes": ["violations"], "preload": False}
+"""Otherwise most of the time goes into describing every element that is all right; no page has sound to fetch."""
+AXE = Axe().axe_script
 
 MARK_REPEATED = """
 () => {
@@ -194,7 +195,7 @@ def address_of(route: Route, example: dict[str, Any]) -> str:
 def findings(page: Page, rules: Sequence[str] = STANDARDS) -> list[str]:
     """Return what axe finds: of the colours in one of each kind of element, of all else everywhere."""
     if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(Axe().axe_script)
+        page.evaluate(AXE)
     runs: list[tuple[Any, dict[str, Any]]] = []
     if rules is COLOURS or rules is STANDARDS:
         page.evaluate(MARK_REPEATED)
@@ -233,6 +234,8 @@ def open_as(
     def open_there(role: Role) -> Page:
         if role not in standing_pages:
             standing_pages[role] = visitor(WHO[role], keep=True)
+            # sent once, not with every page
+            standing_pages[role].add_init_script(AXE)
         else:
             listen(standing_pages[role])
         return standing_pages[role]
