@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,6 +16,7 @@ from patients.verifications import visits_of
 from trial import clock, idempotency
 from trial.refusals import Refused
 from trial.roles import Permission, requires
+from trial.templatetags.cordline import weeks
 
 CASEBOOK = "casebook"
 
@@ -42,8 +44,19 @@ def lock_records(request: HttpRequest, subject_id: str) -> HttpResponse:
                 return _page(request, patient, visits, status=422, missing=True)
     except Refused as refused:
         return _page(request, patient, visits, status=422, refused=refused)
-    messages.success(request, _("Done. The reason is in the history."))
+    messages.success(request, _said(patient, visit))
     return redirect("patients:lock", subject_id)
+
+
+def _said(patient: Patient, visit: Visit | None) -> str:
+    """Return what stands now: the visit, or the casebook, is locked or open again."""
+    found = visit or patient
+    found.refresh_from_db(fields=["locked_at"])
+    if found.locked_at:
+        said = _("%(site)s is locked. The reason is in the history.")
+    else:
+        said = _("%(site)s is open again. The reason is in the history.")
+    return capfirst(said % {"site": weeks(visit.week) if visit else _("the whole casebook")})
 
 
 def _page(

@@ -58,7 +58,7 @@ def test_a_visit_from_its_source_to_its_lock(
     page.get_by_label("Lock week 4").check()
     page.fill("#id_reason", "cleaned")
     page.keyboard.press("Control+s")
-    page.get_by_text("Done.").wait_for()
+    page.get_by_text("Week 4 is locked.").wait_for()
 
     # who had the page open already is refused, with all that was typed; who opens it now sees why before typing
     waiting.fill("#id_tbil", "150")
