@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.backends.postgresql.creation import DatabaseCreation
 from django.test import Client, TransactionTestCase
 from django.utils import translation
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -98,6 +100,28 @@ def _create_service_account() -> None:
         User.objects.create(
             pk=1, username=audit.SERVICE_ACCOUNT, first_name="Cordline", password="!", is_active=False
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_else_is_connected_at_the_end() -> Iterator[None]:
+    """End what a test left connected, by name: dropping the database would wait for it in vain."""
+    creation: Any = DatabaseCreation
+    destroy = creation._destroy_test_db
+
+    def destroyed(self: Any, test_database_name: str, verbosity: int) -> None:
+        with self._nodb_cursor() as cursor:
+            cursor.execute(
+                "SELECT application_name, query, pg_terminate_backend(pid, 2000)"
+                " FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+                [test_database_name],
+            )
+            for name, query, _ended in cursor.fetchall():
+                warnings.warn(f"a test left a connection behind: {name} {query[:200]}", stacklevel=1)
+        destroy(self, test_database_name, verbosity)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(creation, "_destroy_test_db", destroyed)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
