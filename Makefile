@@ -13,6 +13,10 @@ PARALLEL := -n $${WORKERS:-2} --dist worksteal
 SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py \
 	tests/faults/test_broker.py
 
+# what one process has compiled the next need not compile, and it lies with the environment, not all over the tree
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 .PHONY: help run test exhaust check format bench install lock messages clean
 .DEFAULT_GOAL := help
 

@@ -13,14 +13,15 @@ from typing import TypeVar
 LONG: dict[str, float] = {
     "journeys": 250,
     "faults": 80,
-    "test_refresh": 70,
-    "test_access": 50,
-    "test_hostile": 40,
-    "test_run": 33,
-    "test_pages": 28,
-    "test_scripts": 17,
-    "test_entry_together": 17,
-    "test_pbcseq": 13,
+    "test_refresh": 65,
+    "test_access": 60,
+    "test_run": 38,
+    "test_imports": 34,
+    "test_hostile": 34,
+    "test_freshness": 22,
+    "test_round_trip": 20,
+    "test_scripts": 20,
+    "test_entry_together": 20,
 }
 """Seconds of modules, and of directories whose modules share something; roughly, on two quiet cores."""
 
