@@ -242,7 +242,7 @@ def _start(asked: _Asked, freshness: Freshness) -> tuple[str, int]:
         )
     column = _key_column(asked.dataset, asked.columns())
     # rows of results are found by the place of their key
-    is_number = column.kind is Kind.WHOLE if column else not asked.dataset.source
+    is_number = not asked.dataset.source or (column is not None and column.kind is Kind.WHOLE)
     if not 0 <= cursor["skip"] <= _FURTHEST or (is_number and not _NUMBER.fullmatch(cursor["key"])):
         raise bad("cursor", asked.cursor, "cursor", _("“%(value)s” is not a cursor."), _("Take it from the link to the next page."))  # fmt: skip
     return cursor["key"], cursor["skip"]
