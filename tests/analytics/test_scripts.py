@@ -132,8 +132,6 @@ def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
         again = rows_of(study / "reproduced.csv")
         assert [row["method"] for row in again] == [row["method"] for row in cells]
         (study / "reproduced.csv").unlink()
-    identified_and_of_one_population(study, tmp_path / "identified")
-    pooled_age_is_said_and_nothing_else_suffers(study)
 
     # a falsified p-value, a falsified number of subjects, a method that the rule does not choose
     cells = only_one_contrast(cells)
@@ -155,7 +153,15 @@ def test_the_scripts_agree_and_find_what_was_falsified(tmp_path: Path) -> None:
     )  # Python's script is right, R's was not run without it
 
 
-def identified_and_of_one_population(study: Path, directory: Path) -> None:
+@pytest.mark.exhaustive
+@pytest.mark.django_db
+def test_other_ways_to_export_and_ages_that_were_pooled(tmp_path: Path) -> None:
+    study = a_small_study(tmp_path / "study")
+    identified_and_of_one_population(tmp_path / "identified")
+    pooled_age_is_said_and_nothing_else_suffers(study)
+
+
+def identified_and_of_one_population(directory: Path) -> None:
     """Dates instead of study days, and only some of the subjects, give the same p-values."""
     bundle.write(directory, bundle.chosen(sorted(scripts.NEEDED)), identified=True, population="landmark")
     assert {row["population"] for row in rows_of(directory / "cells.csv")} == {"landmark"}
