@@ -75,6 +75,9 @@ clean: ## Remove the environment, the local database and what tests left
 .venv/.python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	@# the pip that comes with Python takes twice as long to choose among many wheels
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements-dev.txt > .venv/pip.txt
+	$(PIP) -r .venv/pip.txt
 	@touch $@
 
 .venv/.runtime: requirements.txt .venv/.python
