@@ -35,5 +35,7 @@ def test_the_python_examples_run(
     assert "tbil same" in capsys.readouterr().out
     for version in (1, 1):
         exec(change, {})
-        assert re.fullmatch(rf'200 "[0-9]+\.{version}"\n', capsys.readouterr().out), "the same again changes nothing"
+        assert re.fullmatch(rf'200 "[0-9]+\.{version}"\n', capsys.readouterr().out), (
+            "the same again changes nothing"
+        )
     assert LabResult.objects.get(patient=patient, visit__week=4).value == 64
