@@ -8,6 +8,7 @@ which variable holds which column.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from analytics.exports.whole_frames import check
 
 __all__ = ["check", "write"]
 
+CALENDAR = whole_frames.Calendar(date(1960, 1, 1))
 VERSION: Literal[5] = 5
 LONGEST_NAME = 8
 LONGEST_LABEL = 40
@@ -91,7 +93,7 @@ def write(table: Table, path: Path) -> Wrote:
             numbers = pd.Series(values[column.name], dtype="float64")
             held[names[column.name]] = numbers.where(~(numbers.abs() < SMALLEST), 0.0)
         else:
-            held[names[column.name]] = pd.Series(values[column.name], dtype="object")
+            held[names[column.name]] = whole_frames.series(column.kind, values[column.name], CALENDAR)
     frame = pd.DataFrame(held)
     _widen(frame)
     pyreadstat.write_xport(

@@ -8,6 +8,7 @@ of every statistic; the column of reasons stands beside it as everywhere else.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from analytics.exports.code_lists import MISSING, labels_of, reason_of
 from analytics.exports.formats import TooLarge, Wrote
 from analytics.exports.tables import Table
 
+CALENDAR = whole_frames.Calendar(date(1582, 10, 14), unit=24 * 60 * 60)
 LONGEST_TEXT = 32_767
 LONGEST_LABEL = 255
 LONGEST_VALUE_LABEL = 120
@@ -56,7 +58,7 @@ def write(table: Table, path: Path) -> Wrote:
 
     values = whole_frames.read(table)
     columns = table.columns
-    frame = whole_frames.frame(table, values)
+    frame = whole_frames.frame(table, values, CALENDAR)
     labels: dict[str, dict[Any, str]] = {
         name: {code: whole_frames.cut(label, LONGEST_VALUE_LABEL) for code, label in found.items()}
         for column in columns

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import string
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from analytics.datasets import Kind
 from analytics.exports import whole_frames
 from analytics.exports.code_lists import MISSING, reason_of
 from analytics.exports.formats import Wrote
@@ -14,6 +16,7 @@ from analytics.exports.whole_frames import check
 
 __all__ = ["check", "write"]
 
+CALENDAR = whole_frames.Calendar(date(1960, 1, 1))
 VERSION = 15
 """Format 119 or less, which Stata 14 and newer reads: UTF-8, strL."""
 LETTERS = dict(zip(MISSING, string.ascii_lowercase, strict=False))
@@ -38,7 +41,7 @@ def write(table: Table, path: Path) -> Wrote:
     import pyreadstat
 
     columns = table.columns
-    frame = whole_frames.frame(table, whole_frames.read(table))
+    frame = whole_frames.frame(table, whole_frames.read(table), CALENDAR)
     reasons = reason_of(columns)
     for name, why in reasons.items():
         coded = frame[why].map(LETTERS)
@@ -60,6 +63,7 @@ def write(table: Table, path: Path) -> Wrote:
         version=VERSION,
         variable_value_labels=labels,
         missing_user_values={names[name]: letters for name, letters in used.items()},
+        variable_format={names[c.name]: "%td" for c in columns if c.kind is Kind.DATE},
     )
     notes = [whole_frames.NEAREST, whole_frames.NO_NULL, CODES_ARE_TEXT]
     if reasons:

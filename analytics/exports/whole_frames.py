@@ -5,9 +5,11 @@ That is why these formats have a cap, told before anything is written.
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +22,7 @@ from analytics.exports.tables import Table
 MOST_CELLS = 6_000_000
 """Rows times columns that are held at once: about half a gigabyte."""
 
+_TYPES = {Kind.NUMBER: "float64", Kind.WHOLE: "float64", Kind.TIME: "datetime64[us]"}
 NEAREST = "Numbers are the nearest double; the exact decimals are in the CSV and Parquet files."
 NO_NULL = "Text has no missing value in this format: an empty text and no text are the same."
 
@@ -76,16 +79,37 @@ def _adder(kind: Kind, values: Any) -> Any:
     return lambda text: append("" if text is None else text)
 
 
-def frame(table: Table, values: dict[str, Any]) -> Any:
-    """Return a frame whose columns have one type each, also when there is no row."""
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """How a package counts days: a number of ``unit`` for each, from the day that is 0."""
+
+    day_zero: date
+    unit: int = 1
+
+    def numbers(self, days: Iterable[date | None]) -> list[float]:
+        """Return days as the package counts them, NaN where there is none."""
+        return [math.nan if day is None else float((day - self.day_zero).days * self.unit) for day in days]
+
+
+def series(kind: Kind, values: Any, calendar: Calendar) -> Any:
+    """Return a column of one type, also when there is no row.
+
+    The library that writes looks at the first values of a column of objects only; a
+    column of days that begins with thousands of empty cells would be taken for text.
+    """
     import pandas as pd
 
-    types = {Kind.NUMBER: "float64", Kind.WHOLE: "float64"}
+    if kind is Kind.DATE:
+        return pd.Series(calendar.numbers(values), dtype="float64")
+    return pd.Series(values, dtype=_TYPES.get(kind, "object"))
+
+
+def frame(table: Table, values: dict[str, Any], calendar: Calendar) -> Any:
+    """Return a frame whose columns have one type each; days are numbers of the calendar."""
+    import pandas as pd
+
     return pd.DataFrame(
-        {
-            column.name: pd.Series(values[column.name], dtype=types.get(column.kind, "object"))
-            for column in table.columns
-        }
+        {column.name: series(column.kind, values[column.name], calendar) for column in table.columns}
     )
 
 

@@ -9,11 +9,12 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import pyreadstat
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -21,7 +22,7 @@ from django.test import Client
 from django.urls import reverse
 
 from analytics import refresh
-from analytics.datasets import DATASETS, RESULTS, Kind
+from analytics.datasets import DATASETS, RESULTS, Column, Dataset, Kind
 from analytics.exports import (
     bundle,
     code_lists,
@@ -34,6 +35,7 @@ from analytics.exports import (
 )
 from analytics.exports.asked import Asked
 from analytics.exports.formats import FORMATS, TooLarge
+from analytics.exports.tables import Table
 from analytics.models import ExportRecord
 from infusions.models import Infusion
 from patients.models import AdverseEvent, LabResult, Patient, PatientIdentity, Visit
@@ -405,3 +407,22 @@ def test_text_in_pieces_is_the_text() -> None:
     assert "".join(pieces) == text
     assert all(len(piece.encode()) <= 200 for piece in pieces)
     assert not any(piece.endswith(" ") for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize("form", ["sav", "dta", "xpt"])
+def test_days_after_thousands_of_empty_cells_are_days(form: str, tmp_path: Path) -> None:
+    """The library that writes looks at the first values of a column only."""
+    columns = (
+        Column("day", Kind.DATE, "Day", ""),
+        Column("moment", Kind.TIME, "Moment", ""),
+        Column("said", Kind.TEXT, "Text", ""),
+    )
+    rows = [(None, None, None)] * 3000 + [("2015-01-12", "2015-01-12 07:40:00", "胆" * 30)]
+    table = Table(Dataset("sparse", "rows", columns), rows=lambda: rows)
+    path = tmp_path / f"sparse.{form}"
+    assert FORMATS[form].module().write(table, path).rows == len(rows)
+    read = {"sav": pyreadstat.read_sav, "dta": pyreadstat.read_dta, "xpt": pyreadstat.read_xport}[form]
+    frame, _meta = read(path)
+    day, moment, said = frame.iloc[-1]
+    assert (day, moment, said) == (date(2015, 1, 12), datetime(2015, 1, 12, 7, 40), "胆" * 30)
+    assert frame.iloc[:-1, :2].isna().all(axis=None)
