@@ -121,9 +121,11 @@ def _widen(frame: Any) -> None:
     The file does not say how many rows it has; readers tell from its length, and with
     rows shorter than a block some of them take the blank end of the last one for none.
     """
-    texts = [name for name in frame if frame[name].map(lambda value: isinstance(value, str)).any()]
+    texts = [name for name in frame if frame[name].dtype == object]
+    if frame.empty or not texts:
+        return
     width = sum(max(whole_frames.longest(frame[name]), 1) if name in texts else 8 for name in frame)
-    if width <= BLOCK and texts:
+    if width <= BLOCK:
         first = frame[texts[0]]
         most = max(whole_frames.longest(first), 1)
         pad = most + BLOCK + 1 - width - len(first.iloc[0].encode())
