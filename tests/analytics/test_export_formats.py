@@ -138,14 +138,15 @@ def test_every_dataset_in_every_format_is_the_database_cell_by_cell(
 @pytest.mark.django_db
 def test_a_study_without_a_patient_goes_out_in_every_format(tmp_path: Path) -> None:
     """On its first day a study has every dataset and no row in most of them."""
+    datasets = [dataset for dataset in DATASETS.values() if dataset.source]
     for form in FORMATS:
-        files = bundle.write(tmp_path / form, list(DATASETS.values()), identified=True, format=form)
+        files = bundle.write(tmp_path / form, datasets, identified=True, format=form)
         assert files
         for file in files if form in read_back.READERS else ():
             dataset = DATASETS[file.path.stem]
             rows = read_back.READERS[form][0](file.path, dataset.shown(identified=True))
             assert len(rows) == file.rows, (form, dataset.name)
-            assert file.rows == 0 or not dataset.source or dataset.name == "audit"
+            assert file.rows == 0 or dataset.name == "audit"
 
 
 def results_in_every_format(directory: Path) -> list[str]:
