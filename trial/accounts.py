@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from axes.models import AccessAttempt
 from axes.utils import reset
@@ -21,6 +22,7 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from trial import audit, roles
 from trial.context import nav
@@ -102,6 +104,17 @@ class ClosedAccounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send nothing: mail would carry facts about the study out of the hospital."""
+
+
+class CodesOfAnApp(DefaultMFAAdapter):  # type: ignore[misc]
+    """The second step says what to do about a code that does not fit."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": _(
+            "Neither the code of this moment nor an unused recovery code. A code of the app holds for half a"
+            " minute, once: type the next one; if none fits, set the clock of the telephone to automatic."
+        )
+    }
 
 
 def typed_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:

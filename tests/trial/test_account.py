@@ -188,6 +188,9 @@ def test_the_second_step_is_set_up_asked_for_and_switched_off(li_min: User) -> N
     assert second.get("/account/").status_code == 302
     recovery = Authenticator.objects.get(user=li_min, type=Authenticator.Type.RECOVERY_CODES)
     unused = recovery.wrap().get_unused_codes()
+    refused = second.post("/login/code/", {"code": "000000"}).content.decode()
+    assert "half a minute" in refused
+    assert "set the clock of the telephone" in refused
     assert second.post("/login/code/", {"code": unused[0]}).status_code == 302
     assert second.get("/account/").status_code == 200
     recovery.refresh_from_db()
