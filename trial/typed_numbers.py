@@ -151,9 +151,23 @@ _NUMBER = re.compile(
     re.DOTALL,
 )
 _POWER = re.compile(
-    r"(?P<number>[0-9]+(\.[0-9]+)?) *([eE]|[xX*\u00d7] *10 *\^?)(?P<power>[+-]?[0-9]+)(?P<rest>.*)",
+    r"(?P<sign>[<>]?) *((?P<number>[0-9]+(\.[0-9]+)?) *([eE]|[xX*\u00b7\u00d7] *10 *\^?)|10\^)"
+    r"(?P<power>[+-]?[0-9]+)(?P<rest>.*)",
     re.DOTALL,
 )
+_RAISED = re.compile(r"(?<=10)[\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_MARK = r"[\u2191\u2193\u25b2\u25bc\u2b06\u2b07*]|[(\uff08]?(HH?|LL?|\u504f?[\u9ad8\u4f4e])[)\uff09]?"
+_MARKED = re.compile(
+    rf"((?P<before>({_MARK})+) *)?(?P<number>[<>]? *[0-9]{{1,{MOST_DIGITS}}}(\.[0-9]{{1,{MOST_DECIMALS}}})?"
+    rf"( *[^\W\d_]+/[^\W\d_]+| *%)?)( *(?P<after>({_MARK})+))?",
+)
+"""A number with what a laboratory prints beside it where it lies outside its range."""
+_NOT_FOUND = frozenset(
+    {"阴性", "未检出", "未检测到", "未测出", "低于检测下限", "低于检出限", "检测下限以下", "<检测下限", "<检出限", "tnd", "nd",
+     "not detected", "target not detected", "undetected", "undetectable", "below detection limit",
+     "below limit of detection", "negative", "neg"}
+)  # fmt: skip
+"""What a report says instead of the limit under which a value lies."""
 _COMMA = re.compile(r"[<>]?[0-9]+([.,' ][0-9]+)*")
 _LOOKS_LIKE_A_UNIT = re.compile(r" *([^\W\d_]{2,}|[^\W\d_]+(/[^\W\d_]+)+|%)[^\d]*", re.DOTALL)
 
@@ -244,6 +258,18 @@ _NUMBER_OR_REASON = Sentence(_("Type the number as reported, or choose a reason 
 def _refusal(original: str, plain: str) -> Unreadable:
     """Say why a text is not a number: the first rule that fits."""
     value = printable(original)
+    if plain.casefold() in _NOT_FOUND:
+        return Unreadable(
+            "not_found",
+            original,
+            Sentence(_("“%(value)s” does not say below which limit the value lies."), {"value": value}),
+            Sentence(
+                _(
+                    "Type < and the limit of the method as the report gives it, such as <20,"
+                    " or choose a reason why there is no number."
+                )
+            ),
+        )
     if not any(c.isdigit() for c in plain):
         return Unreadable(
             "no_digits",
@@ -261,7 +287,9 @@ def _refusal(original: str, plain: str) -> Unreadable:
             ),
             Sentence(_("Type it without the sign if that is what the report says.")),
         )
-    if power := _POWER.fullmatch(plain):
+    if power := _POWER.fullmatch(
+        _RAISED.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", plain)
+    ):
         return _power_refusal(original, power)
     if "," in plain and _COMMA.fullmatch(plain):
         return _comma_refusal(original, plain)
@@ -285,6 +313,18 @@ def _refusal(original: str, plain: str) -> Unreadable:
         )
     if digits := re.fullmatch(r"[<>]? *([0-9]+)(?:\.([0-9]+))?", plain):
         return _length_refusal(original, digits)
+    if (marked := _MARKED.fullmatch(plain)) and (marks := marked["before"] or marked["after"]):
+        return Unreadable(
+            "mark",
+            original,
+            Sentence(
+                _("“%(value)s” holds a mark beside the number: %(mark)s."), {"value": value, "mark": marks}
+            ),
+            Sentence(
+                _("Type %(text)s if that is what the report says; the study marks values by itself."),
+                {"text": marked["number"].strip()},
+            ),
+        )
     if (number := _NUMBER.fullmatch(plain)) and _LOOKS_LIKE_A_UNIT.fullmatch(number["rest"]):
         return Unreadable(
             "unknown_unit",
@@ -305,8 +345,9 @@ def _type_instead(text: str) -> Sentence:
 def _power_refusal(original: str, power: re.Match[str]) -> Unreadable:
     exponent = int(power["power"]) if len(power["power"]) <= 3 else _MOST_EXPONENT + 1
     remedy = Sentence(_("Write the number out in digits."))
-    if 0 <= exponent <= _MOST_EXPONENT and len(power["number"]) <= MOST_DIGITS:
-        remedy = _type_instead(f"{Decimal(power['number']).scaleb(exponent):f}{power['rest']}")
+    number = power["number"] or "1"
+    if 0 <= exponent <= _MOST_EXPONENT and len(number) <= MOST_DIGITS:
+        remedy = _type_instead(f"{power['sign']}{Decimal(number).scaleb(exponent):f}{power['rest']}")
     return Unreadable(
         "exponent",
         original,
