@@ -1,9 +1,10 @@
 """Reads a number that a person typed or a file holds. Never guesses.
 
 The reading is documented and small: ASCII digits, one point, an optional ``<``
-or ``>`` in front, an optional unit behind. Full-width digits, points, signs and
-the Chinese full stop are what an input method makes of the same keys and read
-the same. Everything else is refused with the rule, the place and a remedy, and
+or ``>`` in front, an optional unit behind, and behind all of it the arrows that
+laboratories print beside a value outside their range. Full-width digits, points,
+signs and the Chinese full stop are what an input method makes of the same keys and
+read the same. Everything else is refused with the rule, the place and a remedy, and
 the original text stays with the value.
 """
 
@@ -50,7 +51,8 @@ class Typed:
 
     ``value`` is exact; ``comparator`` is ``<``, ``>`` or empty; ``text`` is the
     original without surrounding space; ``unit`` is the study's code of a unit
-    typed behind the number; ``notice`` says when the reading needs a word.
+    typed behind the number; ``marks`` are arrows behind it, which are no part of the
+    value; ``notice`` says when the reading needs a word.
     """
 
     value: Decimal
@@ -58,6 +60,7 @@ class Typed:
     text: str
     unit: str | None = None
     notice: Sentence | None = None
+    marks: str = ""
 
 
 # --- naming what is in the way --------------------------------------------------------------
@@ -155,6 +158,8 @@ _POWER = re.compile(
     r"(?P<power>[+-]?[0-9]+)(?P<rest>.*)",
     re.DOTALL,
 )
+_ARROWS = re.compile(r"(?<=[^ ]) *[\u2191\u2193\u2b06\u2b07][\u2191\u2193\u2b06\u2b07\ufe0f]*$")
+"""Behind a value they say on which side of the laboratory's range it lies, and nothing else."""
 _RAISED = re.compile(r"(?<=10)[\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 _MARK = r"[\u2191\u2193\u25b2\u25bc\u2b06\u2b07*]|[(\uff08]?(HH?|LL?|\u504f?[\u9ad8\u4f4e])[)\uff09]?"
 _MARKED = re.compile(
@@ -206,23 +211,36 @@ def read_number(text: str) -> Typed:
             ),
             Sentence(_("A value has at most %(most)s characters."), {"most": MOST_CHARACTERS}),
         )
-    found = _NUMBER.fullmatch(plain)
+    number = _ARROWS.sub("", plain)
+    found = _NUMBER.fullmatch(number)
     if found is None:
-        raise _refusal(original, plain)
+        raise _refusal(original, number)
     unit = None
     if found["rest"]:
         unit = _UNITS.get(_plain_unit(found["rest"]))
         if unit is None or found["rest"][:1].isdigit():
-            raise _refusal(original, plain)
+            raise _refusal(original, number)
     sign = found["sign"] or ""
     comparator = _COMPARATORS.get(sign, "")
     notice = None
+    if number != plain:
+        notice = Sentence(
+            _("%(typed)s is kept as %(kept)s; the study marks values by its own ranges."),
+            {"typed": original, "kept": number},
+        )
     if sign and sign != comparator:
         notice = Sentence(
             _("%(typed)s is kept as %(kept)s; the analysis uses the limit itself."),
             {"typed": original, "kept": f"{comparator} {found['number']}"},
         )
-    return Typed(Decimal(found["number"]), comparator, original, unit, notice)
+    return Typed(
+        Decimal(found["number"]),
+        comparator,
+        original,
+        unit,
+        notice,
+        plain[len(number) :].strip().replace("\ufe0f", ""),
+    )
 
 
 def read_number_alone(text: str) -> Typed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -61,6 +61,16 @@ class Manner:
     dates: DateOrder | None = None
     serial_days: bool = False
     days_from_1904: bool = False
+
+
+@dataclass(slots=True)
+class NotRead:
+    """What readers of values passed over without a refusal; the report of the file says it."""
+
+    blanks: set[str] = field(default_factory=set)
+    """Words that were read as no result."""
+    marks: set[str] = field(default_factory=set)
+    """Arrows of the laboratory behind values."""
 
 
 def is_nothing(text: str) -> bool:

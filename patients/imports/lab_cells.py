@@ -13,7 +13,7 @@ from decimal import Decimal
 from patients import edit_checks
 from patients.entries import LabEntry
 from patients.imports import cells
-from patients.imports.cells import Manner
+from patients.imports.cells import Manner, NotRead
 from patients.imports.problems import RowRules, typed_differs
 from patients.imports.staging import copied
 from trial import protocol, typed, units
@@ -61,13 +61,13 @@ class LabCells:
 
     ``unit`` is what header or mapping say, empty when they say nothing: then
     the standard unit is assumed, and the staged value notes that it was.
-    ``blanks`` are the words that were read as no value.
+    ``not_read`` notes words that were read as no value, and marks behind values.
     """
 
     analyte: Analyte
     unit: str
     manner: Manner
-    blanks: set[str] = field(default_factory=set)
+    not_read: NotRead = field(default_factory=NotRead)
     _known: dict[tuple[str, ...], Read] = field(default_factory=dict)
 
     def read(
@@ -92,7 +92,7 @@ class LabCells:
         try:
             if cells.is_no_value(text) and cells.is_nothing(as_typed):
                 if word := text.strip():
-                    self.blanks.add(word)
+                    self.not_read.blanks.add(word)
                 return self._without_value(missing)
             if reason := cells.missing_code(text):
                 return self._with_reason(reason, missing, as_typed)
@@ -165,6 +165,7 @@ class LabCells:
             raise _WRONG("value_and_reason")
         written = comparator.strip() + text.strip()
         found = self._number(text, written, manner)
+        self.not_read.marks.update(found.marks)
         said = self._said_unit(text, unit, found.unit, parts)
         entry = LabEntry(
             analyte=self.analyte.code,
@@ -256,6 +257,6 @@ def plain_number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def lab_cells(code: str, unit: str, manner: Manner, blanks: set[str]) -> LabCells:
-    """Return the reader of one analyte; it notes in ``blanks`` what it read as no value."""
-    return LabCells(protocol.ANALYTES[code], unit, manner, blanks)
+def lab_cells(code: str, unit: str, manner: Manner, not_read: NotRead) -> LabCells:
+    """Return the reader of one analyte; it notes in ``not_read`` what it passed over."""
+    return LabCells(protocol.ANALYTES[code], unit, manner, not_read)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from patients.imports import identifiers, reader, sheets
-from patients.imports.cells import Manner
+from patients.imports.cells import Manner, NotRead
 from patients.imports.columns import (
     Column,
     Meaning,
@@ -102,8 +102,7 @@ class Table:
     rows: Callable[[], Iterator[Row]]
     headers: tuple[str, ...]
     plan: Plan
-    blanks: set[str] = field(default_factory=set)
-    """Words that were read as no result."""
+    not_read: NotRead = field(default_factory=NotRead)
 
     @property
     def own(self) -> frozenset[int]:

@@ -77,7 +77,7 @@ class VisitReader:
     def __init__(self, table: Table, stage: Stage, context: Context) -> None:
         self._stage = stage
         self._rows, self._values = stage.waiting[ROWS], stage.waiting[VALUES]
-        self._manner, self._today, self._blanks = table.manner, context.today, table.blanks
+        self._manner, self._today, self._not_read = table.manner, context.today, table.not_read
         self._place = {
             code: column.position if column else -1
             for code in ("subject_id", "week", "visit_date", "unscheduled", *_OF_VISIT, *LONG)
@@ -196,7 +196,7 @@ class VisitReader:
                 self._refuse(line, self._place["analyte"], row, refusal)
                 return
             lab = known[text] = _Lab(
-                lab_cells(code, "", self._manner, self._blanks),
+                lab_cells(code, "", self._manner, self._not_read),
                 self._place["value"],
                 self._place["unit"],
                 self._place["comparator"],
@@ -251,7 +251,7 @@ def _wide_labs(table: Table) -> list[_Lab]:
             role: column.position if (column := table.of(role, code)) else -1
             for role in (Role.UNIT, Role.COMPARATOR, Role.MISSING)
         }
-        reader = lab_cells(code, value.unit if value else "", table.manner, table.blanks)
+        reader = lab_cells(code, value.unit if value else "", table.manner, table.not_read)
         place = value.position if value else -1
         labs.append(_Lab(reader, place, others[Role.UNIT], others[Role.COMPARATOR], others[Role.MISSING]))
     return labs

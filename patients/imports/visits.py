@@ -91,13 +91,15 @@ class Visits(Kind):
     def after_staging(self, table: Table) -> None:
         """Refuse a file whose unnamed unit is plainly not the standard one: its values would be wrong, not odd."""
         refuse_assumed_units(table)
-        if table.blanks:
-            table.facts.notices.append(
-                Sentence(
-                    _("Read as no result, without a reason: %(words)s."),
-                    {"words": ", ".join(sorted(table.blanks))},
-                )
-            )
+        for said, words in (
+            (_("Read as no result, without a reason: %(words)s."), table.not_read.blanks),
+            (
+                _("Behind values, left out as marks of the laboratory: %(words)s."),
+                table.not_read.marks,
+            ),
+        ):
+            if words:
+                table.facts.notices.append(Sentence(said, {"words": ", ".join(sorted(words))}))
 
     def check(self, table: Table, context: Context) -> None:
         refuse_impossible(table, context)

@@ -63,6 +63,26 @@ def test_a_limit_with_an_equals_sign_says_what_it_is_kept_as() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value", "comparator", "unit"),
+    [
+        ("85.5↑", "85.5", "", None),
+        ("85.5 ↓", "85.5", "", None),
+        ("85.5⬆️", "85.5", "", None),
+        ("85.5↑↑", "85.5", "", None),
+        ("＞1000 ↑", "1000", ">", None),
+        ("85.5 U/L ↑", "85.5", "", "U/L"),
+    ],
+)
+def test_arrows_behind_a_value_are_the_laboratorys(
+    text: str, value: str, comparator: str, unit: str | None
+) -> None:
+    found = typed.read_number(text)
+    assert (found.value, found.comparator, found.unit) == (Decimal(value), comparator, unit)
+    assert found.text == text
+    assert "the study marks values by its own ranges" in str(found.notice)
+
+
+@pytest.mark.parametrize(
     ("text", "rule", "says"),
     [
         ("", "empty", "There is no number."),
@@ -111,14 +131,14 @@ def test_a_limit_with_an_equals_sign_says_what_it_is_kept_as() -> None:
         ("1l", "character", "the second character is the letter l. Type 11"),
         ("12S", "character", "the third character is the letter S. Type 125"),
         ("12*", "mark", "a mark beside the number: *. Type 12 if"),
-        ("85.5↑", "mark", "a mark beside the number: ↑. Type 85.5 if"),
-        ("85.5 ↑", "mark", "Type 85.5 if"),
         ("↓ 85.5", "mark", "Type 85.5 if"),
+        ("↑", "no_digits", "is not a number"),
+        ("85,5↑", "comma", "Type 85.5 or 855,"),
+        ("↑1000", "mark", "Type 1000 if"),
+        ("85.5↑ U/L", "character", "the character ↑"),
         ("85.5H", "mark", "Type 85.5 if"),
         ("85.5 (LL)", "mark", "Type 85.5 if"),
         ("85.5（偏高）", "mark", "Type 85.5 if"),
-        (">1000 ↑", "mark", "Type >1000 if"),
-        ("85.5 U/L↑", "mark", "Type 85.5 U/L if"),
         ("85.5 h", "space", "the fifth character is a space"),
         ("12*3", "character", "the third character is an asterisk"),
         ("<<5", "character", "the second character is the character <"),

@@ -343,7 +343,7 @@ const otherUnit = (head, unit) => {
 
 const subjectNames = () => form.querySelector("thead .grid-subject").dataset.names.split("|");
 const codeOf = (text) => text.normalize("NFKC").trim().toUpperCase();
-const isNumber = (text) => /^[<>≤≥]?=?\s*[\d０-９.．]+$/.test(text);
+const isNumber = (text) => /^[<>≤≥]?=?\s*[\d０-９.．]+\s*[↑↓⬆⬇\ufe0f]*$/u.test(text);
 
 // which cell each value of the block goes to, and what goes nowhere
 const plan = (block, start) => {
