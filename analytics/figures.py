@@ -156,9 +156,11 @@ def contrast(
     -------
     ContrastFigure
         Points farther than three interquartile ranges from a box do not stretch the
-        axis: they are counted at its end.
+        axis: they are counted at its end. Where nothing was measured an axis has no scale.
     """
-    low, high = _range_of([sample for row in rows for sample in row])
+    samples = [sample for row in rows for sample in row]
+    low, high = _range_of(samples)
+    has_values = any(sample.values or sample.median is not None for sample in samples)
     ticks = nice_ticks(low, high, 6)
     across = Scale(ticks[0], ticks[-1], 14, CONTRAST_WIDTH - 14)
     known = [estimate for estimate in estimates if estimate is not None]
@@ -172,11 +174,13 @@ def contrast(
         width=CONTRAST_WIDTH,
         row_height=CONTRAST_ROW,
         rows=tuple(tuple(_boxes(row, across)) for row in rows),
-        ticks=tuple(Tick(across(tick), tick_text(tick)) for tick in ticks),
-        zero=across(0) if ticks[0] <= 0 <= ticks[-1] else None,
+        ticks=tuple(Tick(across(tick), tick_text(tick)) for tick in ticks if has_values),
+        zero=across(0) if has_values and ticks[0] <= 0 <= ticks[-1] else None,
         forest_width=FOREST_WIDTH,
         forest=tuple(_forest(estimate, beside) for estimate in estimates),
-        forest_ticks=tuple(Tick(beside(side), tick_text(side)) for side in (sides[0], 0.0, sides[-1])),
+        forest_ticks=tuple(
+            Tick(beside(side), tick_text(side)) for side in (sides[0], 0.0, sides[-1]) if known
+        ),
         forest_zero=beside(0),
     )
 
