@@ -40,7 +40,7 @@ class Unfinished:
     serious: tuple[Row, ...]
     undated: Mapping[Section, Sequence[Row]]
     draft_notes: Mapping[str, str]
-    failed_lots: Sequence[upstairs.LotNews]
+    alarming_lots: Sequence[upstairs.LotNews]
 
 
 def of(user: User, today: date, *, now: datetime | None = None) -> Unfinished:
@@ -70,7 +70,7 @@ def of(user: User, today: date, *, now: datetime | None = None) -> Unfinished:
             Section.LOTS: [_lot_row(lot, today) for lot in upstairs.expiring_lots(visible, today)],
         },
         draft_notes={draft.place: _draft_note(draft, user, moment) for draft in own},
-        failed_lots=upstairs.failed_lots(visible),
+        alarming_lots=upstairs.alarming_lots(visible, moment),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from patients.models import Patient
+from trial.models import AuditEntry
 
 PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -41,6 +42,8 @@ def course_decisions() -> QuerySet[Any]:
 
 GIVABLE = ("released", "conditional")
 """States of a lot in which it may be given."""
+RECALLED, RECALL_DAYS = "recalled", 14
+"""For how long a recall is told to everybody whose subjects got the lot; their courses tell it for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +109,16 @@ def decisions_by_patient(patients: Iterable[int]) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class LotNews:
-    """A lot that asks for attention: it expires soon, or it failed after it was given.
+    """A lot that asks for attention: it expires soon, or it failed or was recalled after it was given.
 
     ``count`` is the number of open plans that rest on an expiring lot, or the
-    number of subjects who got a failed one, as far as a person may see them.
+    number of subjects who got another one, as far as a person may see them.
     """
 
     code: str
     expires_on: date | None
     count: int
+    is_recalled: bool = False
 
 
 def expiring_lots(patients: QuerySet[Patient], today: date, days: int = 7) -> list[LotNews]:
@@ -151,16 +155,27 @@ def expiring_lots(patients: QuerySet[Patient], today: date, days: int = 7) -> li
     ]
 
 
-def failed_lots(patients: QuerySet[Patient]) -> list[LotNews]:
-    """Return the lots that failed a test after these patients got them, while nobody has recalled them."""
+def alarming_lots(patients: QuerySet[Patient], now: datetime) -> list[LotNews]:
+    """Return the lots these patients got that failed a test and are not recalled yet, or were recalled lately."""
     given = infusions().filter(patient__in=patients, voided_at__isnull=True, lot__isnull=False)
+    recall = AuditEntry.objects.filter(
+        table=_lots().model._meta.db_table,
+        row=OuterRef("pk"),
+        new__release=RECALLED,
+        revision__made_at__gte=now - timedelta(days=RECALL_DAYS),
+    ).exclude(old__release=RECALLED)
+    # the few recalled lots once, not the trail for every infusion
+    recalled = _lots().filter(Exists(recall), release=RECALLED).values("pk")
     found = (
-        given.filter(lot__release_tests__result="fail", lot__release__in=GIVABLE)
+        given.filter(Q(lot__release_tests__result="fail", lot__release__in=GIVABLE) | Q(lot__in=recalled))
         .order_by("lot__code")
-        .values_list("lot__code", "lot__expires_on")
+        .values_list("lot__code", "lot__expires_on", "lot__release")
         .annotate(n=Count("patient", distinct=True))
     )
-    return [LotNews(code, expires_on, count) for code, expires_on, count in found]
+    return [
+        LotNews(code, expires_on, count, is_recalled=release == RECALLED)
+        for code, expires_on, release, count in found
+    ]
 
 
 def scores() -> QuerySet[Any]:

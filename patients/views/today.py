@@ -60,7 +60,7 @@ def today(request: HttpRequest) -> HttpResponse:
         "enrolment": overview.enrolment(treated, day),
         "completeness": overview.completeness(user, treated),
         "news": feed.news(user, since),
-        "failed_lots": beside.failed_lots,
+        "alarming_lots": beside.alarming_lots,
         "site_lock": locks.site_lock(user.site) if user.site else None,
         "queries_on_me": query_list.number_on_me(user),
         "may_register": user.may(Permission.REGISTER_SUBJECTS),

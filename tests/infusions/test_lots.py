@@ -14,12 +14,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import ProgrammingError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from infusions import actions, selectors
 from infusions.actions import TestResult
 from infusions.models import CellLot, CustodyEvent, ReleaseTest
 from patients import upstairs
 from patients.models import Patient
+from patients.upstairs import LotNews
 from tests import factories
 from tests.factories import RECRUITED_ON, a_lot, a_patient, an_infusion, settle
 from trial import audit, vocabulary
@@ -152,10 +154,16 @@ def test_a_test_that_fails_after_conditional_release_alarms_everybody_who_got_th
     enter(lot, coordinator, ("bacteria",), "fail")
     assert all(alarms(page) for page in pages)
     assert not alarms(reverse("infusions:course", args=["GE-002"]))
-    [news] = upstairs.failed_lots(Patient.objects.visible_to(coordinator))
-    assert (news.code, news.count) == (lot.code, 1)
+    visible, now = Patient.objects.visible_to(coordinator), timezone.now()
+    assert upstairs.alarming_lots(visible, now) == [LotNews(lot.code, lot.expires_on, 1)]
     decide(lot, data_manager, "recalled")
-    assert upstairs.failed_lots(Patient.objects.visible_to(coordinator)) == []
+    recalled = LotNews(lot.code, lot.expires_on, 1, is_recalled=True)
+    assert upstairs.alarming_lots(visible, now) == [recalled]
+    assert "UC-2607-A was recalled" in client.get(pages[2]).content.decode()
+    assert upstairs.alarming_lots(visible.filter(subject_id="GE-002"), now) == []
+    later = now + timedelta(days=upstairs.RECALL_DAYS)
+    assert upstairs.alarming_lots(visible, later - timedelta(minutes=5)) == [recalled]
+    assert upstairs.alarming_lots(visible, later + timedelta(minutes=5)) == []
     assert alarms(pages[1]), "who got it is told as long as the record stands"
 
 
