@@ -173,7 +173,7 @@ _NOT_FOUND = frozenset(
      "below limit of detection", "negative", "neg"}
 )  # fmt: skip
 """What a report says instead of the limit under which a value lies."""
-_COMMA = re.compile(r"[<>]?[0-9]+([.,' ][0-9]+)*")
+_COMMA = re.compile(r"(?P<number>[<>]?[0-9]+([.,' ][0-9]+)*)(?P<unit> *[^\W\d_]+/[^\W\d_]+| *%)?")
 _LOOKS_LIKE_A_UNIT = re.compile(r" *([^\W\d_]{2,}|[^\W\d_]+(/[^\W\d_]+)+|%)[^\d]*", re.DOTALL)
 
 
@@ -309,8 +309,8 @@ def _refusal(original: str, plain: str) -> Unreadable:
         _RAISED.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", plain)
     ):
         return _power_refusal(original, power)
-    if "," in plain and _COMMA.fullmatch(plain):
-        return _comma_refusal(original, plain)
+    if "," in plain and (commas := _COMMA.fullmatch(plain)):
+        return _comma_refusal(original, commas["number"], commas["unit"] or "")
     if plain.count(".") > 1 and not set(plain) - set("0123456789.<>"):
         return Unreadable(
             "two_points",
@@ -377,18 +377,18 @@ def _power_refusal(original: str, power: re.Match[str]) -> Unreadable:
     )
 
 
-def _comma_refusal(original: str, plain: str) -> Unreadable:
+def _comma_refusal(original: str, number: str, unit: str) -> Unreadable:
     value = printable(original)
-    bare = plain.replace(" ", "").replace("'", "")
+    bare = number.replace(" ", "").replace("'", "")
     if bare.count(",") == 1 and "." not in bare:
         remedy = Sentence(
             _("Type %(decimal)s or %(whole)s, whichever the report means."),
-            {"decimal": bare.replace(",", "."), "whole": bare.replace(",", "")},
+            {"decimal": bare.replace(",", ".") + unit, "whole": bare.replace(",", "") + unit},
         )
     elif bare.count(",") == 1 and bare.rfind(",") > bare.rfind("."):
-        remedy = _type_instead(bare.replace(".", "").replace(",", "."))
+        remedy = _type_instead(bare.replace(".", "").replace(",", ".") + unit)
     else:
-        remedy = _type_instead(bare.replace(",", ""))
+        remedy = _type_instead(bare.replace(",", "") + unit)
     return Unreadable(
         "comma",
         original,

@@ -16,6 +16,8 @@ SAME_KEYS = str.maketrans(
         "\N{IDEOGRAPHIC COMMA}": ",",
         "\N{FULLWIDTH LESS-THAN SIGN}": "<",
         "\N{FULLWIDTH GREATER-THAN SIGN}": ">",
+        "\N{LEFT DOUBLE ANGLE BRACKET}": "<",
+        "\N{RIGHT DOUBLE ANGLE BRACKET}": ">",
         "\N{FULLWIDTH HYPHEN-MINUS}": "-",
         "\N{MINUS SIGN}": "-",
         "\N{EN DASH}": "-",
