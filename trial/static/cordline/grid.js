@@ -343,7 +343,14 @@ const otherUnit = (head, unit) => {
 
 const subjectNames = () => form.querySelector("thead .grid-subject").dataset.names.split("|");
 const codeOf = (text) => text.normalize("NFKC").trim().toUpperCase();
-const isNumber = (text) => /^[<>≤≥]?=?\s*[\d０-９.．]+\s*[↑↓⬆⬇\ufe0f]*$/u.test(text);
+// the unit of the header goes behind the number and before what a laboratory prints there; also behind one that has
+// to be mended first, so that it is not lost with the mending
+const withUnit = (text, unit) => {
+  const [, number = "", mark] = text.match(/^(.*\p{N})?(.*)$/su);
+  const digits = number.normalize("NFKC").replace(/[<>≤≥⩽⩾《》=+\-−–.,。、'\seExX×*^]/g, "");
+  const isNumber = /^\d+$/.test(digits) && /^[\s↑↓▲▼⬆⬇\ufe0f*()（）HL高低偏]*$/u.test(mark);
+  return isNumber ? `${number} ${unit} ${mark.trim()}`.trim() : text;
+};
 
 // which cell each value of the block goes to, and what goes nowhere
 const plan = (block, start) => {
@@ -403,7 +410,7 @@ const plan = (block, start) => {
         problems.push(say(told.dataset.outside, number, j + 1, text));
         return;
       }
-      const value = target.unit && isNumber(text) ? `${text} ${target.unit}` : text;
+      const value = target.unit ? withUnit(text, target.unit) : text;
       cells.push({ input: cellAt(part, target.column), value });
     });
   });
