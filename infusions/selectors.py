@@ -368,14 +368,17 @@ def all_lots(user: User) -> QuerySet[CellLot]:
 
 
 def _with_recipients(user: User, found: QuerySet[CellLot]) -> QuerySet[CellLot]:
-    seen = Q(
-        infusions__voided_at__isnull=True,
-        infusions__patient__in=Patient.objects.visible_to(user),
-    )
+    # asked once a lot: joined with its infusions a lot would have its bags counted once for each of them
+    seen = Infusion.objects.visible_to(user).valid().filter(lot=OuterRef("pk")).order_by().values("lot")
     return found.annotate(
-        infusion_count=Count("infusions", filter=seen),
-        subject_count=Count("infusions__patient", filter=seen, distinct=True),
-        last_given_on=Max("infusions__given_on", filter=seen),
+        infusion_count=_counted(seen),
+        subject_count=Coalesce(
+            Subquery(
+                seen.annotate(n=Count("patient", distinct=True)).values("n"), output_field=IntegerField()
+            ),
+            0,
+        ),
+        last_given_on=Subquery(seen.annotate(day=Max("given_on")).values("day")),
     )
 
 
