@@ -233,7 +233,7 @@ def locked_out() -> set[str]:
     attempts = (
         AccessAttempt.objects.filter(attempt_time__gte=since)
         .order_by()
-        .values("username", "ip_address")
+        .values("username")
         .annotate(failures=Sum("failures_since_start"))
         .filter(failures__gte=settings.AXES_FAILURE_LIMIT)
     )

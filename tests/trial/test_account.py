@@ -66,6 +66,10 @@ def test_after_five_wrong_passwords_the_right_one_does_not_open(li_min: User) ->
     assert "Too many attempts" in answer.content.decode()
     browser.post("/login/", {"login": "li.min", "password": PASSWORD})
     assert browser.get("/account/").status_code == 302
+    assert accounts.locked_out() == {"li.min"}
+    # a ward shares one address: nobody else waits
+    factories.a_user(username="wu.qing", role=Role.STATISTICIAN, password=PASSWORD)
+    assert log_in("wu.qing").get("/account/").status_code == 200
 
 
 @pytest.mark.parametrize(
