@@ -121,9 +121,14 @@ def queue(
         raise ValueError(f"no runner for jobs of kind {kind!r}")
     job_id = uuid4()
     if upload is not None:
-        with (folder(job_id) / UPLOAD).open("wb") as file:
-            for block in upload:
-                file.write(block)
+        try:
+            with (folder(job_id) / UPLOAD).open("wb") as file:
+                for block in upload:
+                    file.write(block)
+        except OSError:
+            # half of a patient's file helps nobody, and the disk may be full
+            shutil.rmtree(folder(job_id), ignore_errors=True)
+            raise
     language = translation.get_language() or settings.LANGUAGE_CODE
     with transaction.atomic(), connection.cursor() as cursor:
         job = Job.objects.create(

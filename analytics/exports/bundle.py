@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,9 @@ def bring_up_to_date(datasets: Iterable[Dataset]) -> None:
         refresh.refresh()
 
 
-def blocks(dataset: Dataset, *, identified: bool = False, population: str = "") -> Iterator[bytes]:
+def blocks(
+    dataset: Dataset, *, identified: bool = False, population: str = ""
+) -> Generator[bytes, None, None]:
     """Yield one dataset as CSV."""
     rows = _result_rows(dataset, population) if not dataset.source else ()
     return csv_files.chunks(dataset, identified=identified, population=population, rows=rows)
@@ -212,10 +215,11 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def written_to(path: Path, dataset: Dataset, written: Iterable[bytes]) -> Written:
+def written_to(path: Path, dataset: Dataset, written: Generator[bytes, None, None]) -> Written:
     """Write one dataset as CSV into a file, and count its rows and its hash on the way."""
     digest, rows = hashlib.sha256(), _Records()
-    with path.open("wb") as file:
+    # an unfinished COPY keeps the connection: on a full disk the rollback would wait for it for ever
+    with closing(written), path.open("wb") as file:
         for block in written:
             digest.update(block)
             rows.feed(block)

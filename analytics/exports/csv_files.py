@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from django.db import connection
@@ -18,7 +18,7 @@ ROWS_PER_CHUNK = 500
 
 def chunks(
     dataset: Dataset, *, identified: bool, population: str = "", rows: Iterable[Any] = ()
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield a dataset as UTF-8 CSV, header first, lines ending in CR LF as RFC 4180 has it.
 
     Parameters
@@ -76,7 +76,7 @@ def _with_crlf(line: bytes) -> bytes:
     return line[:-1] + b"\r\n" if line.endswith(b"\n") else line
 
 
-def with_byte_order_mark(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def with_byte_order_mark(blocks: Iterable[bytes]) -> Generator[bytes, None, None]:
     """Put in front what tells a spreadsheet that the file is UTF-8."""
     yield BOM_UTF8
     yield from blocks

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from errno import ENOSPC
+from inspect import GEN_CLOSED, getgeneratorstate
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from django.conf import settings
 from django.db.models.functions import Now
 
 from analytics.datasets import DATASETS
+from analytics.exports import bundle
 from trial import jobs
 from trial.models import Job, User
 
@@ -55,3 +61,22 @@ def test_an_export_is_taken_over_whole(data_manager: User, monkeypatch: pytest.M
     Job.objects.filter(pk=job.pk).update(finished_at=Now() - jobs.KEPT_FOR - timedelta(seconds=1))
     assert jobs.purge() == 1
     assert not folder.exists(), "with what the dead worker left"
+
+
+def test_a_full_disk_ends_the_reading() -> None:
+    rows = (b"x" * 2**20 for _block in range(2))
+    with pytest.raises(OSError, match="No space left"):
+        bundle.written_to(Path("/dev/full"), DATASETS["subjects"], rows)
+    assert getgeneratorstate(rows) == GEN_CLOSED, "a COPY half read keeps the connection for ever"
+
+
+def test_a_full_disk_keeps_no_half_of_an_upload(data_manager: User) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"half a patient's row"
+        raise OSError(ENOSPC, "No space left on device")
+
+    before = sorted(settings.JOB_FILES.glob("*"))
+    with pytest.raises(OSError, match="No space left"):
+        jobs.queue("import_preview", data_manager, {}, upload=blocks())
+    assert sorted(settings.JOB_FILES.glob("*")) == before
+    assert not Job.objects.exists()
