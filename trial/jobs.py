@@ -29,6 +29,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from trial.logs import named
 from trial.models import Job, Revision, User
 from trial.roles import Permission
 from trial.trail_functions import CHANNEL
@@ -264,7 +265,7 @@ def run(job_id: UUID | str) -> bool:
                 "job %s (%s) failed with %s\n%s",
                 job.id,
                 job.kind,
-                type(error).__name__,
+                named(error),
                 places,
             )
             _finish(

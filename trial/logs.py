@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from errno import errorcode
 from types import TracebackType
 
 
@@ -20,9 +21,13 @@ class Discreet(logging.Formatter):
         parts: list[str] = []
         error: BaseException | None = ei[1]
         while error is not None:
-            kind = type(error)
-            code = getattr(error, "sqlstate", None)
-            named = f"{kind.__module__}.{kind.__qualname__}" + (f" ({code})" if code else "")
-            parts.append("".join(traceback.format_tb(error.__traceback__)) + named)
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + named(error))
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "\ncaused this:\n".join(reversed(parts))
+
+
+def named(error: BaseException) -> str:
+    """Return the kind of an error, with the code that the database or the system gave it."""
+    kind = type(error)
+    code = getattr(error, "sqlstate", None) or errorcode.get(getattr(error, "errno", None) or 0)
+    return f"{kind.__module__}.{kind.__qualname__}" + (f" ({code})" if code else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from errno import ENOSPC
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -34,6 +35,12 @@ def test_kind_and_place_without_the_message() -> None:
     assert line.startswith("ERROR it broke\n")
     assert "test_logs.py" in line
     assert line.rstrip().endswith("builtins.ValueError")
+    assert SECRET not in line
+
+
+def test_a_full_disk_is_called_one() -> None:
+    line = logged(OSError(ENOSPC, SECRET, SECRET))
+    assert line.rstrip().endswith("builtins.OSError (ENOSPC)")
     assert SECRET not in line
 
 
