@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -14,7 +15,7 @@ from patients.actions import queries as actions
 from patients.forms.query import AskForm, StepForm
 from patients.models import DataQuery, Patient
 from patients.query_life import Step
-from trial import clock, idempotency
+from trial import clock, idempotency, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
 
@@ -154,9 +155,10 @@ def _thread(
 def raise_query(request: HttpRequest, subject_id: str) -> HttpResponse:
     """Ask about a value, a visit, an infusion, another record or the subject."""
     patient = selectors.patient_or_404(request.user, subject_id)
+    things = query_thread.choices(patient)
     form = AskForm(
         request.POST if request.method == "POST" else None,
-        choices=query_thread.choices(patient),
+        choices=things,
         site=patient.site,
         owners=query_thread.owners(patient),
         initial={name: request.GET.get(name, "")[:40] for name in ("about", "field")},
@@ -177,8 +179,22 @@ def raise_query(request: HttpRequest, subject_id: str) -> HttpResponse:
         "form": form,
         "key": idempotency.key_of(request),
         "key_field": idempotency.FIELD,
+        "history_url": _history_url(request, patient, things),
     }
     return render(request, "patients/raise_query.html", context, status=status)
+
+
+def _history_url(request: HttpRequest, patient: Patient, things: Sequence[query_thread.Choice]) -> str:
+    """Return where the versions of the value are that one came from; empty without one."""
+    about, analyte = request.GET.get("about"), request.GET.get("field")
+    weeks = [thing.about.visit.week for thing in things if thing.code == about and thing.about.visit]
+    if (
+        analyte not in protocol.ANALYTES
+        or weeks in ([], [None])
+        or not allowed(request.user, Permission.VIEW_AUDIT)
+    ):
+        return ""
+    return reverse("patients:value_history", args=[patient.subject_id, weeks[0], analyte])
 
 
 def _ask(request: HttpRequest, patient: Patient, form: AskForm) -> str:
