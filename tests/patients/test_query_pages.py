@@ -153,7 +153,7 @@ def test_somebody_asks_about_a_value(visit: Visit, monitor: User, signed_in: Sig
     offered = client.get(f"{ask}?about=visit-{visit.pk}&field=tbil").content.decode()
     assert f'value="visit-{visit.pk}" selected' in offered
     assert reverse("patients:value_history", args=["GE-001", visit.week, "tbil"]) in offered
-    assert b"history of the value" not in client.get(f"{ask}?about=subject&field=tbil").content
+    assert b"History of the value" not in client.get(f"{ask}?about=subject&field=tbil").content
     sent = {"about": f"visit-{visit.pk}", "field": "tbil", "text": "Which report?", "owner": ""}
     answer = client.post(ask, sent)
     query = DataQuery.objects.get()
