@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,8 +31,11 @@ def _(message: str) -> str:
 
 _MOST_REMEMBERED = 200_000
 _LABORATORY = re.compile(r"[A-Z0-9][A-Z0-9-]{0,11}")
+_BESIDE_ONE = ("unit", "comparator", "missing")
+"""What a column may say beside the only analyte of a file of one row per visit."""
 _OF_VISIT = ("not_done", "ascites", "encephalopathy", "note", "laboratory", "drawn_at")
 _YES = "yes"
+_HOUR = re.compile("[0-9] *[:\uff1a] *[0-9]")
 
 
 @dataclass(slots=True)
@@ -99,8 +103,13 @@ class VisitReader:
             )
         ]
         self._laboratory = context.laboratory or NULL
+        self._drawn_days = _Remembered(self._read_drawn_day)
         self._labs = _wide_labs(table)
         self._long: dict[str, _Lab] | None = {} if self._place["analyte"] >= 0 else None
+        if self._long is None:
+            _take_what_stands_beside(table, self._labs)
+        else:
+            _refuse_analytes_in_headers(table)
         if self._long is not None and self._place["value"] < 0:
             raise FileRefused(
                 "column_missing",
@@ -115,6 +124,12 @@ class VisitReader:
 
     def _read_moment(self, text: str) -> str:
         return moment(text, lambda day: cells.read_day(day, self._manner, self._today)).isoformat(" ")
+
+    def _read_drawn_day(self, text: str) -> str:
+        """Return the day of a draw, where the file has no other date; what cannot be read is refused once, as a moment."""
+        with suppress(Unreadable):
+            return self._read_day(text)
+        return NULL
 
     def _read_week(self, row: list[str]) -> str | Unreadable:
         """Return the week; without one, a row may say outright that its draw is not of a week."""
@@ -139,6 +154,9 @@ class VisitReader:
             text = row[at] if at >= 0 else ""
             # "NA" is a word like any other in a note
             is_said = bool(text.strip()) if at == self._place["note"] else not cells.is_nothing(text)
+            if at == self._place["drawn_at"] and self._place["visit_date"] < 0 and is_said:
+                # without an hour it says the day of the visit, and nothing more
+                is_said = not (isinstance(self._day(text), str) and not _HOUR.search(text))
             found = read(text) if is_said else NULL
             if isinstance(found, Unreadable):
                 self._refuse(line, at, row, found)
@@ -156,6 +174,8 @@ class VisitReader:
         day: str | Unreadable = NULL
         if at >= 0 and not cells.is_nothing(row[at]):
             day = self._day(row[at])
+        elif at < 0 and (drawn := place["drawn_at"]) >= 0 and not cells.is_nothing(row[drawn]):
+            day = self._drawn_days(row[drawn])
         for code, found in (("subject_id", subject), ("week", week), ("visit_date", day)):
             if isinstance(found, Unreadable):
                 self._refuse(line, place[code], row, found)
@@ -239,6 +259,48 @@ def _read_laboratory(text: str) -> str:
             ),
         )
     return str(named)
+
+
+def _take_what_stands_beside(table: Table, labs: list[_Lab]) -> None:
+    """Give columns that name no analyte to the only one there is; among several nobody knows whose they are."""
+    for column in table.columns:
+        if (
+            column is None
+            or column.role is not Role.FIELD
+            or column.code not in LONG
+            or column.code == "analyte"
+        ):
+            continue
+        if len(labs) == 1 and column.code in _BESIDE_ONE and getattr(labs[0], column.code) < 0:
+            setattr(labs[0], column.code, column.position)
+            continue
+        raise FileRefused(
+            "of_which",
+            Sentence(
+                _("The column “%(header)s” (%(letter)s) does not say of which analyte it is."),
+                {"header": column.header, "letter": column.letter},
+            ),
+            Sentence(
+                _("Put the analyte in front, as in “TBIL %(header)s”, or leave the column out."),
+                {"header": column.header},
+            ),
+            columns=[column.header],
+        )
+
+
+def _refuse_analytes_in_headers(table: Table) -> None:
+    """Refuse a file of one row per value that has values in columns of analytes, too: nobody would read them."""
+    for column in table.columns:
+        if column is not None and column.role is not Role.FIELD:
+            raise FileRefused(
+                "two_ways",
+                Sentence(
+                    _("A column names the analyte of each row, but “%(header)s” (%(letter)s) is one, too."),
+                    {"header": column.header, "letter": column.letter},
+                ),
+                Sentence(_("Keep one row per value, or one row per visit; leave the other columns out.")),
+                columns=[column.header],
+            )
 
 
 def _wide_labs(table: Table) -> list[_Lab]:

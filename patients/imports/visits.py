@@ -57,10 +57,12 @@ class Visits(Kind):
             "visit_date",
             ("date", "visited on", "date of visit", "sample date", "sampled on", "sampled at",
              "collection date", "collected on", "draw date", "drawn on", "lab date", "访视日期", "日期", "采样日期",
-             "采血日期", "采集日期", "检验日期", "检查日期", "随访日期"),
+             "采血日期", "采集日期", "检验日期", "检查日期", "随访日期", "抽血日期", "lbdtc"),
         ),
-        Field("analyte", ("test", "test code", "test name", "parameter", "lbtestcd", "检验项目", "项目", "指标")),
-        Field("value", ("result", "lbstresn", "lborres", "检验结果", "结果", "数值", "值")),
+        Field("analyte", ("test", "test code", "test name", "parameter", "lbtestcd", "检验项目", "项目", "指标", "项目名称",
+                          "检测项目")),
+        Field("value", ("result", "lbstresn", "lborres", "检验结果", "结果", "数值", "值", "结果值", "检测结果",
+                        "测定结果")),
         Field("unit", ("units", "lborresu", "单位")),
         Field("comparator", ()),
         Field("missing", ("missing reason",)),
@@ -72,7 +74,7 @@ class Visits(Kind):
         Field("encephalopathy", ("hepatic encephalopathy", "west haven", "肝性脑病")),
         Field("note", ("visit note", "访视备注")),
         Field("laboratory", ("lab", "laboratory code", "检验科", "实验室")),
-        Field("drawn_at", ("draw time", "time of draw", "采样时间", "采血时间")),
+        Field("drawn_at", ("draw time", "time of draw", "采样时间", "采血时间", "采集时间", "抽血时间")),
     )  # fmt: skip
     dates = frozenset({"visit_date"})
     numbers = frozenset({"value"})
