@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
+from patients.imports import columns
 from patients.imports.options import DateOrder
 from trial import protocol, typed
 from trial.protocol import Course, Diagnosis, Sex
@@ -40,7 +41,7 @@ NO_VALUE_WORDS = frozenset(
 
 SUBJECT_ID = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,23}")
 _TOTAL_WORDS = frozenset(
-    {"合计", "总计", "小计", "total", "subtotal", "sum", "grand total", "平均", "average", "mean"}
+    {"合计", "总计", "小计", "total", "subtotal", "sum", "grand total", "平均", "平均值", "average", "mean"}
 )
 _TIME_OF_DAY = re.compile(
     r"(?P<day>.*[0-9日号])(?:[T ]+|(?<=[日号]))[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
@@ -192,7 +193,9 @@ def read_course(text: str) -> str:
 
 
 def read_analyte(text: str) -> str:
-    """Read the name of an analyte in a long file."""
+    """Read the name of an analyte in a long file, as a header may give it."""
+    if code := columns.analyte_named(text):
+        return code
     return _one_of("analyte", text, _ANALYTES, _("an analyte of the panel"), ", ".join(protocol.ANALYTES))
 
 

@@ -61,12 +61,33 @@ class Column:
 
 Meaning = tuple[Role, str, str]
 
+ON_REPORTS: Mapping[str, tuple[str, ...]] = {
+    "tbil": ("血清总胆红素",),
+    "alt": ("丙氨酸转氨酶", "丙氨酸氨基转移酶测定"),
+    "ast": ("门冬氨酸氨基转移酶", "天冬氨酸氨基转移酶", "天冬氨酸转氨酶"),
+    "pta": ("凝血酶原时间活动度", "pt活动度", "pt%"),
+    "inr": ("国际标准化比率", "国际标准比值"),
+    "creatinine": ("血清肌酐", "creat"),
+    "albumin": ("血清白蛋白",),
+    "sodium": ("血清钠", "钠离子"),
+    "platelets": ("血小板计数", "plat"),
+    "wbc": ("白细胞计数",),
+    "hbv_dna": ("乙肝病毒dna定量", "乙型肝炎病毒dna", "乙型肝炎病毒dna定量", "hbv-dna定量", "乙肝dna定量"),
+    "afp": ("甲胎蛋白定量",),
+    "pt": ("凝血酶原时间测定",),
+}
+"""Further names of analytes, as reports of Chinese laboratories and CDISC spell them."""
 _ONE_KIND_OF_BRACKETS = str.maketrans("（［【｛〔）］】｝〕", "(((((" + ")))))")
 _UNSEEN = dict.fromkeys(
     map(ord, "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\u00ad")
 )
 """Characters that nobody sees in a header; in a code of a subject they are refused."""
 _BRACKETS = re.compile(r"[(\[]\s*([^()\[\]]*?)\s*[)\]]")
+_BY_SCRIPT = re.compile("[\u4e00-\u9fff]+|[^\u4e00-\u9fff]+")
+MARKS = " *#\u2605\u2606\u25b2\u25b3\uff0a"
+"""What laboratories print beside the names of analytes whose results other hospitals accept."""
+METHOD = "\u6cd5"
+"""How the name of a method of measurement ends in Chinese; no unit does."""
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
 _UNIT_WORDS = ("unit", "units", "单位")
 _MISSING_WORDS = ("missing", "missing reason")
@@ -107,6 +128,7 @@ def analyte_meanings() -> Mapping[str, Meaning]:
     meanings: dict[str, Meaning] = {}
     for analyte in protocol.PANEL:
         names = {analyte.code, analyte.label, analyte.name, analyte.loinc, *analyte.aliases}
+        names.update(ON_REPORTS.get(analyte.code, ()))
         for name in map(plain, names):
             meanings[name] = (Role.VALUE, analyte.code, "")
             for role, words in _SUFFIXES:
@@ -264,8 +286,8 @@ def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     inside = [part for part in _BRACKETS.findall(text) if part]
     outside = _BRACKETS.sub(" ", text)
     if not inside:
-        return _with_trailing_unit(outside, meanings)
-    found = meanings.get(plain(outside))
+        return _with_trailing_unit(outside, meanings) or _named_twice(outside, meanings)
+    found = meanings.get(plain(outside)) or _named_twice(outside, meanings)
     if found is None:
         # "alanine aminotransferase assay (ALT)": the name stands in the brackets
         return next((meanings[plain(part)] for part in inside if plain(part) in meanings), None)
@@ -273,10 +295,38 @@ def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     if role is not Role.VALUE:
         return found
     for part in inside:
-        if meanings.get(plain(part), (None, None))[:2] == (role, code):
+        if meanings.get(plain(part), (None, None))[:2] == (role, code) or part.endswith(METHOD):
             continue
         unit = _said_unit(header, code, part)
     return role, code, unit
+
+
+def _named_twice(text: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+    """Read a name and its abbreviation written as one, as Chinese laboratories do, when both mean the same."""
+    found = {meanings.get(plain(name)) for name in _BY_SCRIPT.findall(text.strip(MARKS))}
+    return found.pop() if len(found) == 1 else None
+
+
+def analyte_named(text: str) -> str:
+    """Return the analyte that a cell names as a header may, with its abbreviation or its method; or nothing.
+
+    A unit in the name is not read: a row says it in its own column.
+
+    Examples
+    --------
+    >>> analyte_named("谷丙转氨酶(ALT)"), analyte_named("★总胆红素TBIL"), analyte_named("TBIL(mg/dL)")
+    ('alt', 'tbil', '')
+    """
+    written = text.translate(_ONE_KIND_OF_BRACKETS)
+    names = [_BRACKETS.sub(" ", written), *(part for part in _BRACKETS.findall(written) if part)]
+    meanings = analyte_meanings()
+    found = {
+        meanings.get(plain(name)) or _named_twice(name, meanings)
+        for name in names
+        if not name.endswith(METHOD)
+    }
+    role, code, unit = (found.pop() if len(found) == 1 else None) or (Role.FIELD, "", "")
+    return code if role is Role.VALUE and not unit else ""
 
 
 def _with_trailing_unit(text: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
@@ -297,11 +347,11 @@ def _said_unit(header: str, code: str, text: str) -> str:
         "header_unit",
         Sentence(
             _("The header “%(header)s” gives %(analyte)s in “%(unit)s”, which the study does not take."),
-            {"header": header, "analyte": analyte.label, "unit": text},
+            {"header": header, "analyte": Sentence(analyte.label), "unit": text},
         ),
         Sentence(
             _("%(analyte)s is taken in %(units)s. Correct the header, or map the column to what it holds."),
-            {"analyte": analyte.label, "units": ", ".join(analyte.accepted)},
+            {"analyte": Sentence(analyte.label), "units": ", ".join(analyte.accepted)},
         ),
         columns=[header],
     )
