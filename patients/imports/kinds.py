@@ -208,8 +208,18 @@ def _suggest_subjects(rule: str, context: Context) -> None:
             {**context.parameters, "near": sorted(set().union(*near.values()))},
         )
         known = {subject for (subject,) in cursor.fetchall()}
+        # a spreadsheet that takes S001 or 001 for a number leaves 1
+        cursor.execute(
+            "SELECT v.value, min(p.subject_id) FROM unnest(%(values)s::text[]) AS v(value) JOIN patients_patient p"
+            " ON ltrim(regexp_replace(p.subject_id, '^[A-Z]+-?', ''), '0') ="
+            " ltrim(regexp_replace(regexp_replace(v.value, '[.]0+$', ''), '^[A-Z]+-?', ''), '0')"
+            " AND (%(scope)s::bigint IS NULL OR p.site_id = %(scope)s)"
+            " WHERE v.value ~ '^([A-Z]+-?)?[0-9]+([.]0+)?$' GROUP BY v.value HAVING count(*) = 1",
+            {**context.parameters, "values": sorted(near)},
+        )
+        numbered = dict(cursor.fetchall())
         for value, candidates in near.items():
-            likely = sorted(candidates & known)[:3]
+            likely = sorted(candidates & known)[:3] or list(filter(None, [numbered.get(value)]))
             if likely:
                 cursor.execute(
                     f"UPDATE {PROBLEMS} SET remedy = jsonb_build_object('text', %s::text, 'values',"
@@ -247,9 +257,11 @@ def refuse_twins(
     """
     key = ", ".join(keys)
     shown = f"concat_ws(', ', {key})"
+    # a few lines of each key are named: all of them, beside each of them, would grow with the square of the file
+    numbered = f"(SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY line) AS nth FROM {source or staged}) AS numbered"
     twins = (
-        f"(SELECT *, {shown} AS key_shown, array_agg(line) OVER same_key AS lines, count(*) OVER same_key AS count"
-        f" FROM {source or staged} WINDOW same_key AS (PARTITION BY {key})) s WHERE count > 1"
+        f"(SELECT *, {shown} AS key_shown, array_agg(line) FILTER (WHERE nth <= 6) OVER same_key AS lines,"
+        f" count(*) OVER same_key AS count FROM {numbered} WINDOW same_key AS (PARTITION BY {key})) s WHERE count > 1"
     )
     found = refuse_where(
         twins,
