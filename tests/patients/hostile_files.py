@@ -119,6 +119,31 @@ def _long() -> bytes:
     return joined(table).encode("gb18030")
 
 
+def _of_one(*more: str, alt: str = "谷丙转氨酶(ALT)", tbil: str = "总胆红素TBIL(μmol/L)") -> list[list[str]]:
+    """Return a table as laboratories of Guangdong export it, and the same cells behind each row."""
+    header = ["受试者编号", "访视周", "采样时间", alt, tbil, "国际标准化比值(INR)"]
+    return [
+        [*header, *more[::2]],
+        *([*row[:2], f"{row[2]} 08:30", row[3], row[4], row[6], *more[1::2]] for row in ROWS),
+    ]
+
+
+def _only_tbil(*more: str) -> list[list[str]]:
+    return [[*row[:3], row[4], *row[6:]] for row in _of_one(*more, tbil="总胆红素")]
+
+
+def _long_as_reports_say() -> bytes:
+    names = {"alt": "丙氨酸氨基转移酶(速率法)", "tbil": "★总胆红素TBIL", "inr": "国际标准化比率（INR）"}
+    units = {"alt": "U/L", "tbil": "μmol/L", "inr": ""}
+    table = [["受试者编号", "访视周", "采集时间", "项目名称", "结果值", "单位", "参考范围", "提示"]]
+    for row in ROWS:
+        day = row[2].replace("-", "/")
+        table += [
+            [*row[:2], day, names[code], f"{row[LABS[code]]}↑", units[code], "0-1", "↑"] for code in names
+        ]
+    return joined(table, "\t").encode("gb18030")
+
+
 # --- making workbooks -----------------------------------------------------------------------
 
 
@@ -248,6 +273,11 @@ def _names(made: openpyxl.Workbook, sheet: Worksheet) -> None:
         sheet.cell(line, 10, RECORD)
 
 
+def _numbers_for_codes(made: openpyxl.Workbook, sheet: Worksheet) -> None:
+    for line in ALL:
+        sheet.cell(line, 1, int(ROWS[line - 2][0][1:])).number_format = '"S"000' if line > 4 else "General"
+
+
 def _moved(made: openpyxl.Workbook, sheet: Worksheet) -> None:
     sheet.insert_rows(1, 3)
     sheet.insert_cols(1, 2)
@@ -331,6 +361,24 @@ FILES: tuple[Hostile, ...] = (
             rule="huge_cell", named=("line 5",)),
     # values
     Hostile("long, in Chinese, gbk", _long, accepted=tuple(range(2, 20)), first_line=0),
+    Hostile("names with abbreviations, a draw in place of a day",
+            lambda: joined(_of_one("参考范围", "9-50", "提示", "↑"), "\t").encode("gb18030"), ".txt", accepted=ALL,
+            noticed=("参考范围, 提示",)),
+    Hostile("long, as reports say it", _long_as_reports_say, accepted=tuple(range(2, 20)), first_line=0,
+            noticed=("参考范围, 提示", "↑")),
+    Hostile("one analyte, and a unit beside it", lambda: joined(_only_tbil("单位", "mmol/L")).encode(), refused=ALL,
+            named=("单位", "mmol/L")),
+    Hostile("one analyte, and a sign beside it", lambda: joined(_only_tbil("comparator", "<")).encode(), accepted=ALL,
+            stored={(line, code): f"<{row[4]}" if code == "tbil" else None
+                    for line, row in zip(ALL, ROWS, strict=True) for code in LABS}),
+    Hostile("a unit beside several analytes", lambda: joined(_of_one("单位", "mg/dL")).encode(), rule="of_which",
+            named=("单位", "G", "TBIL 单位")),
+    Hostile("one row per value, and a column of values, too",
+            lambda: joined([["subject_id", "week", "analyte", "value", "tbil"], *([*r[:2], "alt", *r[3:5]] for r in ROWS)])
+            .encode(), rule="two_ways", named=("tbil", "E")),
+    Hostile("blocks of results with their ranges",
+            lambda: joined(_of_one("单位", "U/L", "参考范围", "9-50", "单位", "μmol/L", "参考范围", "3-20")).encode(),
+            rule="header_twice", named=("单位",)),
     Hostile("words for no result", text(_TOKENS), accepted=ALL,
             stored=dict.fromkeys(_TOKENS) | {(7, "alt"): "haemolysed", (2, "inr"): "not_drawn",
                                                      (3, "inr"): "refused", (4, "inr"): "too_little"}),
@@ -377,6 +425,8 @@ FILES: tuple[Hostile, ...] = (
     Hostile("days counted from 1904", book(_from_1904), ".xlsx", accepted=ALL, noticed=("1904",)),
     Hostile("a table that begins at C4, and a total", book(_moved), ".xlsx", accepted=(5, 6, 7, 8, 9, 10),
             refused=(11,), named=("合计",), noticed=("line 4",), first_line=5),
+    Hostile("codes that a spreadsheet took for numbers", book(_numbers_for_codes), ".xlsx", refused=ALL,
+            named=("no subject 1. Is S001 meant", "no subject S2. Is S002 meant", "no subject S4. Is S004 meant")),
     Hostile("a formula without a result", book(_formula), ".xlsx", rule="formula", named=("E3",)),
     Hostile("a formula on a sheet that is not read", book(_formula_elsewhere), ".xlsx", accepted=ALL),
     Hostile("per cent as Excel keeps it", book(_percents), ".xlsx", accepted=(3, 4, 5, 6, 7), refused=(2,),

@@ -282,6 +282,19 @@ def _left_by(hostile: Hostile) -> Stored:
     return left
 
 
+def test_a_draw_says_the_day_of_the_visit_where_the_file_says_no_other(study: User, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text(
+        "subject_id,week,采样时间,alt\nS001,0,2015-01-05 08:30,312\nS001,1,2015年1月12日,198\nS001,4,08:30,76\n",
+        encoding="utf-8",
+    )
+    told = imported(path, "visits.csv", study, Options())
+    assert (told.accepted, told.refused) == (2, {4})
+    days = {visit.week: str(visit.visited_on) for visit in Visit.objects.all()}
+    assert days == {0: "2015-01-05", 1: "2015-01-12"}
+    assert [bool(result.sampled_at) for result in LabResult.objects.order_by("visit__week")] == [True, False]
+
+
 # --- limits ---------------------------------------------------------------------------------
 
 
@@ -309,3 +322,16 @@ def test_what_takes_too_much_memory_is_ended_and_said(
     told = imported(path, "visits.csv", study, Options())
     assert told.rule == "too_large"
     assert "40 MB" in told.said
+
+
+@pytest.mark.exhaustive
+def test_one_key_in_every_row_is_named_without_listing_all_of_them_beside_each(
+    study: User, tmp_path: Path
+) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_bytes(
+        b"subject_id,week,alt\n" + b"".join(b"S001,0,%d\n" % (n % 90 + 9) for n in range(20_000))
+    )
+    told = imported(path, "visits.csv", study, Options())
+    assert len(told.refused) == 20_000
+    assert all(len(str(problem.sentence)) < 200 for problem in told.problems)
