@@ -55,7 +55,7 @@ def title_of(page: ContrastPage) -> str:
     return _("%(one)s and %(two)s: %(what)s, %(measure)s") % {
         "one": page.group1,
         "two": page.group2,
-        "what": protocol.label_of(page.analyte),
+        "what": _(protocol.label_of(page.analyte)),
         "measure": _(protocol.MEASURE_LABELS[page.question.measure]),
     }
 

@@ -19,7 +19,7 @@ def within(page: TablePage) -> bytes:
     what = {
         "one": page.group1,
         "two": page.group2,
-        "what": protocol.label_of(page.question.analyte),
+        "what": _(protocol.label_of(page.question.analyte)),
     }
     heads = [
         _("Group"), _("Weeks"), _("in group"), "n", _("not due"), _("missing"), _("died"), _("transplanted"),

@@ -116,7 +116,7 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
         other = score(typed | {code: meant})
         if other.value is not None:
             otherwise.append(
-                Otherwise(row.analyte.label, row.text.strip(), units.symbol(row.doubt.unit), other.value)
+                Otherwise(_(row.analyte.label), row.text.strip(), units.symbol(row.doubt.unit), other.value)
             )
     last, last_week = _last(patient, visit)
     return Preview(
@@ -126,7 +126,7 @@ def of(patient: Patient, week: int | None, posted: Mapping[str, Any]) -> Preview
         last=last,
         last_week=last_week,
         terms=tuple(_terms(result, rows)),
-        doubtful=tuple(row.analyte.label for row in rows.values() if row.state == "warned"),
+        doubtful=tuple(_(row.analyte.label) for row in rows.values() if row.state == "warned"),
         otherwise=tuple(otherwise),
     )
 
@@ -144,13 +144,13 @@ def stored(visit: Visit) -> Decimal | None:
 
 def _why_not(result: ScoreResult, rows: Mapping[str, Row]) -> str:
     """Say why there is no score; a value that was refused is not called missing: it is there, and is not stored."""
-    refused = [row.analyte.label for row in rows.values() if row.state == "wrong"]
+    refused = [_(row.analyte.label) for row in rows.values() if row.state == "wrong"]
     if result.obstacle is None:
         return ""
     if not refused:
         return said(result.obstacle)
     sentences = [_("%(labels)s refused: not stored.") % {"labels": ", ".join(refused)}]
-    missing = [row.analyte.label for row in rows.values() if row.value is None and row.state != "wrong"]
+    missing = [_(row.analyte.label) for row in rows.values() if row.value is None and row.state != "wrong"]
     if missing:
         sentences.append(_("%(labels)s missing.") % {"labels": ", ".join(missing)})
     return " ".join(sentences)
@@ -169,7 +169,7 @@ def _terms(result: Any, rows: Mapping[str, Row]) -> list[Term]:
             entry = used[code]
             found.append(
                 Term(
-                    label=row.analyte.label,
+                    label=_(row.analyte.label),
                     used=entry.used,
                     unit=row.analyte.unit_symbol if row.analyte.unit != "ratio" else "",
                     clamped_from=entry.clamped_from,

@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from analytics import selectors
 from analytics.models import Run, Score
+from analytics.words import why_not
 from trial import protocol
 from trial.models import Revision, User
 from trial.protocol import Measure, Population
@@ -90,7 +92,7 @@ class MovedCell:
 
     @property
     def label(self) -> str:
-        return protocol.label_of(self.analyte)
+        return _(protocol.label_of(self.analyte))
 
     @property
     def is_difference(self) -> bool:
@@ -188,7 +190,7 @@ def _scores(run: Run, revision: Revision, user: User) -> list[MovedScore]:
             variant=protocol.SCORE_AT[score.variant].label,
             before=before[score.visit_id].value if score.visit_id in before else None,
             after=score.value,
-            why_not=score.why_not,
+            why_not=why_not(score),
             inputs=[each | {"label": protocol.label_of(each["code"])} for each in score.inputs],
         )
         for score in rows

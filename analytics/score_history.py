@@ -8,7 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from analytics.models import Score
+from analytics.words import why_not
 from patients.models import Patient
 from trial import protocol
 
@@ -57,7 +60,7 @@ def of(patient: Patient, week: int, variant: str) -> list[ScoreVersion]:
             score.revision,
             score.run.finished_at,
             score.value,
-            score.why_not,
+            why_not(score),
             tuple(_input(each) for each in score.inputs),
         )
         for score in stored
@@ -66,5 +69,5 @@ def of(patient: Patient, week: int, variant: str) -> list[ScoreVersion]:
 
 def _input(used: Mapping[str, Any]) -> Input:
     code = str(used.get("code", ""))
-    label = protocol.label_of(code) if code in protocol.MEASURED else code
+    label = _(protocol.label_of(code)) if code in protocol.MEASURED else code
     return Input(code, label, used.get("used"), used.get("clamped_from"), code in protocol.ANALYTES)

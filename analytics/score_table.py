@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from analytics import liver_scores, scores, scoring
 from analytics import selectors as results
@@ -22,7 +23,7 @@ from analytics.liver_scores import Part
 from analytics.models import Score
 from analytics.samples import say
 from analytics.study_arrays import SCORE_PLACES
-from analytics.words import said
+from analytics.words import said, why_not
 from patients import grading
 from patients.draw_marks import DrawMark, draw_marks
 from patients.grading import Proposal
@@ -188,9 +189,7 @@ def _meld(column: Column, score: Score | None, patient: Patient) -> Scored:
         return Scored(column, why_not=_("not computed yet"))
     inputs = tuple(_input(used) for used in score.inputs)
     if score.value is None:
-        obstacle = scoring.sentence_of(score.obstacle)
-        why_not = score.why_not if obstacle is None else said(obstacle)
-        return Scored(column, why_not=why_not, revision=score.revision)
+        return Scored(column, why_not=why_not(score), revision=score.revision)
     return Scored(
         column,
         score.value,
@@ -210,7 +209,7 @@ def _input(stored: Mapping[str, Any]) -> InputShown:
     measured = stored.get("clamped_from")
     return InputShown(
         code,
-        analyte.label,
+        _(analyte.label),
         _plain(used if measured is None else Decimal(str(measured))),
         analyte.unit_symbol if analyte.unit != "ratio" else "",
         "" if note is None else said(note),
@@ -238,6 +237,9 @@ def _summands(variant: str, score: Score, patient: Patient) -> tuple[Summand, ..
         return ()
     return tuple(Summand(_(term.label), Decimal(term.points)) for term in found.terms)
 
+
+_IN_WORDS = (gettext_noop("female, or younger than 18"), gettext_noop("6.4 x aetiology"))
+"""Summands that are more than a formula, marked here for translation."""
 
 _SAME = Decimal("0.000001")
 """Summands that miss the stored score by more are not its summands."""
@@ -297,7 +299,7 @@ def _shown(parts: Sequence[Part], measured: Mapping[str, LabResult]) -> tuple[In
         analyte, result = protocol.ANALYTES[part.code], measured[part.code]
         limit = _("reported as %(text)s") % {"text": result.typed_text} if result.comparator else ""
         unit = units.symbol(analyte.unit) if analyte.unit != "ratio" else ""
-        found.append(InputShown(part.code, analyte.label, _plain(part.given), unit, limit))
+        found.append(InputShown(part.code, _(analyte.label), _plain(part.given), unit, limit))
     return tuple(found)
 
 
@@ -310,4 +312,4 @@ def _name(code: str) -> str:
     if code in vocabulary.FINDINGS:
         labels = {"ascites": _("ascites"), "encephalopathy": _("encephalopathy")}
         return labels[code]
-    return protocol.label_of(code)
+    return _(protocol.label_of(code))

@@ -368,7 +368,7 @@ def _lab_series(analyte: protocol.Analyte, drawn: Sequence[_Drawn], held: _Held,
     reference = held.references[measured[-1][1].pk] if measured else steps[-1].reference
     return Series(
         code=analyte.code,
-        label=analyte.label,
+        label=_(analyte.label),
         unit=analyte.unit_symbol,
         decimals=analyte.decimals,
         readings=tuple(
@@ -407,7 +407,7 @@ def _score_series(variant: protocol.ScoreVariant, drawn: Sequence[_Drawn]) -> Se
             continue
         # the integer that rules allocation is not what statistics use: both are said
         inputs = ", ".join(
-            f"{protocol.ANALYTES[each['code']].label} {Decimal(str(each['used'])).normalize():f}"
+            f"{_(protocol.ANALYTES[each['code']].label)} {Decimal(str(each['used'])).normalize():f}"
             f" {units.symbol(protocol.ANALYTES[each['code']].unit)}"
             for each in score.inputs
         )
@@ -475,7 +475,7 @@ def _value(code: str, one: _Drawn, held: _Held) -> Value | None:
         plasma=one.mark.plasma,
         note="" if is_plain else words.typed(result) if understood else _("unit unknown"),
         revision=held.origins[result.pk].revision,
-        head=f"{analyte.label}, {one.when}",
+        head=f"{_(analyte.label)}, {one.when}",
     )
 
 

@@ -38,7 +38,7 @@ _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class EventTerm:
-    """One term; ``meaning`` holds the grades that it defines by itself."""
+    """One term; ``name`` is stored, and translated where it is shown; ``meaning`` holds the grades it defines."""
 
     name: str
     meaning: Mapping[int, str] = field(default_factory=lambda: _NOTHING)
@@ -59,7 +59,7 @@ _TRANSAMINASE: Mapping[int, str] = MappingProxyType(
 
 TERMS: tuple[EventTerm, ...] = (
     EventTerm(
-        "Fever",
+        _("Fever"),
         MappingProxyType(
             {
                 1: _("38.0 to 39.0 °C"),
@@ -70,7 +70,7 @@ TERMS: tuple[EventTerm, ...] = (
         ),
     ),
     EventTerm(
-        "Infusion related reaction",
+        _("Infusion related reaction"),
         MappingProxyType(
             {
                 1: _("mild and passing, the infusion goes on"),
@@ -80,40 +80,40 @@ TERMS: tuple[EventTerm, ...] = (
             }
         ),
     ),
-    EventTerm("Chills"),
-    EventTerm("Allergic reaction"),
-    EventTerm("Anaphylaxis"),
-    EventTerm("Headache"),
-    EventTerm("Fatigue"),
-    EventTerm("Nausea"),
-    EventTerm("Vomiting"),
-    EventTerm("Diarrhoea"),
-    EventTerm("Abdominal pain"),
-    EventTerm("Rash maculo-papular"),
-    EventTerm("Pruritus"),
-    EventTerm("Dyspnoea"),
-    EventTerm("Hypotension"),
-    EventTerm("Thromboembolic event"),
-    EventTerm("Portal vein thrombosis"),
-    EventTerm("Ascites"),
-    EventTerm("Hepatic encephalopathy"),
-    EventTerm("Hepatic failure"),
-    EventTerm("Portal hypertension"),
-    EventTerm("Oesophageal varices haemorrhage"),
-    EventTerm("Upper gastrointestinal haemorrhage"),
-    EventTerm("Acute kidney injury"),
-    EventTerm("Hepatic infection"),
-    EventTerm("Peritoneal infection"),
-    EventTerm("Lung infection"),
-    EventTerm("Sepsis"),
-    EventTerm("Hepatitis B reactivation"),
-    EventTerm("Multi-organ failure"),
-    EventTerm("Disseminated intravascular coagulation"),
-    EventTerm("Treatment related secondary malignancy"),
-    EventTerm("Alanine aminotransferase increased", _TRANSAMINASE),
-    EventTerm("Aspartate aminotransferase increased", _TRANSAMINASE),
+    EventTerm(_("Chills")),
+    EventTerm(_("Allergic reaction")),
+    EventTerm(_("Anaphylaxis")),
+    EventTerm(_("Headache")),
+    EventTerm(_("Fatigue")),
+    EventTerm(_("Nausea")),
+    EventTerm(_("Vomiting")),
+    EventTerm(_("Diarrhoea")),
+    EventTerm(_("Abdominal pain")),
+    EventTerm(_("Rash maculo-papular")),
+    EventTerm(_("Pruritus")),
+    EventTerm(_("Dyspnoea")),
+    EventTerm(_("Hypotension")),
+    EventTerm(_("Thromboembolic event")),
+    EventTerm(_("Portal vein thrombosis")),
+    EventTerm(_("Ascites")),
+    EventTerm(_("Hepatic encephalopathy")),
+    EventTerm(_("Hepatic failure")),
+    EventTerm(_("Portal hypertension")),
+    EventTerm(_("Oesophageal varices haemorrhage")),
+    EventTerm(_("Upper gastrointestinal haemorrhage")),
+    EventTerm(_("Acute kidney injury")),
+    EventTerm(_("Hepatic infection")),
+    EventTerm(_("Peritoneal infection")),
+    EventTerm(_("Lung infection")),
+    EventTerm(_("Sepsis")),
+    EventTerm(_("Hepatitis B reactivation")),
+    EventTerm(_("Multi-organ failure")),
+    EventTerm(_("Disseminated intravascular coagulation")),
+    EventTerm(_("Treatment related secondary malignancy")),
+    EventTerm(_("Alanine aminotransferase increased"), _TRANSAMINASE),
+    EventTerm(_("Aspartate aminotransferase increased"), _TRANSAMINASE),
     EventTerm(
-        "Blood bilirubin increased",
+        _("Blood bilirubin increased"),
         MappingProxyType(
             {
                 1: _("up to 1.5 × ULN; abnormal baseline: up to 1.5 × baseline"),
@@ -124,7 +124,7 @@ TERMS: tuple[EventTerm, ...] = (
         ),
     ),
     EventTerm(
-        "Creatinine increased",
+        _("Creatinine increased"),
         MappingProxyType(
             {
                 1: _("up to 1.5 × ULN"),
@@ -135,13 +135,13 @@ TERMS: tuple[EventTerm, ...] = (
         ),
     ),
     EventTerm(
-        "INR increased",
+        _("INR increased"),
         MappingProxyType(
             {1: _("above 1.2 to 1.5"), 2: _("above 1.5 to 2.5"), 3: _("above 2.5")},
         ),
     ),
     EventTerm(
-        "Platelet count decreased",
+        _("Platelet count decreased"),
         MappingProxyType(
             {
                 1: _("below normal to 75 × 10⁹/L"),
@@ -151,16 +151,16 @@ TERMS: tuple[EventTerm, ...] = (
             }
         ),
     ),
-    EventTerm("White blood cell decreased"),
-    EventTerm("Anaemia"),
+    EventTerm(_("White blood cell decreased")),
+    EventTerm(_("Anaemia")),
     EventTerm(
-        "Hypoalbuminaemia",
+        _("Hypoalbuminaemia"),
         MappingProxyType(
             {1: _("below normal to 30 g/L"), 2: _("below 30 to 20 g/L"), 3: _("below 20 g/L")},
         ),
     ),
     EventTerm(
-        "Hyponatraemia",
+        _("Hyponatraemia"),
         MappingProxyType(
             {
                 1: _("below normal to 130 mmol/L"),
@@ -170,8 +170,8 @@ TERMS: tuple[EventTerm, ...] = (
             }
         ),
     ),
-    EventTerm("Hypoglycaemia"),
-    EventTerm("Hyperkalaemia"),
+    EventTerm(_("Hypoglycaemia")),
+    EventTerm(_("Hyperkalaemia")),
 )
 """Offered while typing, those of an infusion first."""
 

@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 KIND_LABELS: Mapping[Kind, str] = {
     Kind.OVERDUE: _("overdue"),
-    Kind.OPEN: _("open"),
+    Kind.OPEN: _("window open"),
     Kind.SOON: _("due within 7 days"),
     Kind.ENTERED: _("entered"),
 }

@@ -14,7 +14,7 @@ import django_filters
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from patients import query_words
 from patients.listing import LONGEST_SEARCH, Key, key_of
@@ -85,7 +85,12 @@ class QueryFilter(django_filters.FilterSet):  # type: ignore[misc]
     )
     state = django_filters.ChoiceFilter(
         label=gettext_lazy("State"),
-        choices=[*vocabulary.labels(vocabulary.QUERY_STATES), ("any", gettext_lazy("any state"))],
+        choices=[
+            ("open", pgettext_lazy("state of a query", "open")),
+            ("answered", gettext_lazy("answered")),
+            ("closed", gettext_lazy("closed")),
+            ("any", gettext_lazy("any state")),
+        ],
         empty_label=gettext_lazy("not closed"),
         method="in_state",
     )
@@ -99,8 +104,8 @@ class QueryFilter(django_filters.FilterSet):  # type: ignore[misc]
     field = django_filters.ChoiceFilter(
         label=gettext_lazy("About"),
         choices=[
-            *((analyte.code, analyte.label) for analyte in protocol.PANEL),
-            *((f"topic-{term.code}", term.label) for term in vocabulary.QUERY_TOPICS),
+            *((analyte.code, gettext_lazy(analyte.label)) for analyte in protocol.PANEL),
+            *((f"topic-{term.code}", gettext_lazy(term.label)) for term in vocabulary.QUERY_TOPICS),
         ],
         empty_label=gettext_lazy("anything"),
         method="about",

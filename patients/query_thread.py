@@ -280,13 +280,14 @@ def choices(patient: Patient) -> Sequence[Choice]:
         _row("screening", each.pk, _("screening of %(day)s") % {"day": each.screened_on})
         for each in rows[Screening]
     ]
-    found += [_row("event", each.pk, f"{each.term}, {each.onset_on}") for each in rows[AdverseEvent]]
+    found += [_row("event", each.pk, f"{_(each.term)}, {each.onset_on}") for each in rows[AdverseEvent]]
     found += [
-        _row("treatment", each.pk, f"{each.get_kind_display()}, {each.started_on}")
+        _row("treatment", each.pk, f"{_(each.get_kind_display())}, {each.started_on}")
         for each in rows[Treatment]
     ]
     found += [
-        _row("outcome", each.pk, f"{each.get_kind_display()}, {each.happened_on}") for each in rows[Outcome]
+        _row("outcome", each.pk, f"{_(each.get_kind_display())}, {each.happened_on}")
+        for each in rows[Outcome]
     ]
     return found
 

@@ -168,7 +168,7 @@ def questions(events: Sequence[EventFacts], outcomes: Sequence[OutcomeFacts]) ->
     """Yield what events and outcomes say against each other: grade 5 goes with a death, and a death with grade 5."""
     died = any(outcome.kind == OutcomeKind.DEATH for outcome in outcomes)
     for event in events:
-        values = {"term": event.term, "grade": event.grade}
+        values = {"term": Sentence(event.term.replace("%", "%%")), "grade": event.grade}
         if event.grade == FATAL_GRADE and not died:
             yield Question(
                 "grade_5_without_death",

@@ -92,7 +92,7 @@ def _serious_row(running: events_page.RunningClock, records: Mapping[int, Record
         name=subject_id,
         name_url=url,
         about=queue.subject_words(records[event.patient_id]),
-        what=_("Serious event: %(term)s") % {"term": event.term},
+        what=_("Serious event: %(term)s") % {"term": _(event.term)},
         note=running.said,
         url=url,
         action=_("Report"),

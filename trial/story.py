@@ -255,7 +255,7 @@ def _added_events(entries: Sequence[AuditEntry], by_table: ByTable, names: Names
     told = []
     for row in (entry.new or {} for entry in entries):
         text = _("Adverse event: %(term)s, grade %(grade)s, since %(day)s") % {
-            "term": row.get("term"),
+            "term": _(row.get("term") or ""),
             "grade": row.get("grade"),
             "day": row.get("onset_on"),
         }

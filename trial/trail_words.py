@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from trial import protocol, units, value_reasons, vocabulary
 from trial.sentences import Sentence
@@ -185,10 +185,27 @@ def table_label(table: str) -> str:
     return str(TABLES.get(table, table))
 
 
+_SAID_ELSEWHERE = (
+    # columns without a name of their own in the models
+    gettext_noop("comparator"), gettext_noop("voided at"), gettext_noop("protocol version"),
+    gettext_noop("ctcae version"), gettext_noop("lab result"), gettext_noop("result version"),
+    gettext_noop("confirmed by"), gettext_noop("confirmed at"), gettext_noop("opened by"),
+    gettext_noop("query"), gettext_noop("author"), gettext_noop("written at"), gettext_noop("digest"),
+    gettext_noop("verified by"), gettext_noop("verified at"), gettext_noop("signed by"),
+    gettext_noop("table"), gettext_noop("row"), gettext_noop("row version"), gettext_noop("options"),
+    # where a revision came from
+    gettext_noop("visit entry"), gettext_noop("plan"), gettext_noop("identity"), gettext_noop("lock"),
+    gettext_noop("registration"), gettext_noop("verification"), gettext_noop("signature"),
+    gettext_noop("merge"), gettext_noop("grades"), gettext_noop("laboratories"), gettext_noop("undo"),
+    gettext_noop("import columns"), gettext_noop("subject details"), gettext_noop("accounts"),
+)  # fmt: skip
+"""Words that are stored or made from a name, marked here so that they can be translated where they are shown."""
+
+
 def column_label(table: str, column: str) -> str:
     """Return what a column is called; one that is gone keeps its name."""
     found = _field(table, column)
-    return str(found.verbose_name) if found is not None else column.replace("_", " ")
+    return _(str(found.verbose_name)) if found is not None else column.replace("_", " ")
 
 
 def columns_of(table: str, old: Row | None, new: Row | None) -> list[str]:

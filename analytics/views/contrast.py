@@ -61,7 +61,7 @@ def contrast(request: HttpRequest, contrast: str, analyte: str, measure: str) ->
     with selectors.one_moment():
         context = _switches(question, measure) | {
             "place": "analysis",
-            "analyte_label": protocol.label_of(analyte),
+            "analyte_label": _(protocol.label_of(analyte)),
             "measure": measure,
             "population_label": protocol.POPULATION_LABELS[question.grouping],
             "question": question,
@@ -108,7 +108,7 @@ def sensitivity(request: HttpRequest, contrast: str, analyte: str, measure: str)
     made = contrast_sensitivity.read(question)
     context = {
         "place": "analysis",
-        "analyte_label": protocol.label_of(analyte),
+        "analyte_label": _(protocol.label_of(analyte)),
         "measure_label": _(protocol.MEASURE_LABELS[question.measure]),
         "question": question,
         "made": made,
@@ -192,7 +192,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         "key": key,
         "back": back,
         "label": span_label((key.week_from, key.week_to)),
-        "analyte_label": protocol.label_of(key.analyte),
+        "analyte_label": _(protocol.label_of(key.analyte)),
         "measure_label": protocol.MEASURE_LABELS[Measure(key.measure)],
         "population_label": protocol.POPULATION_LABELS[question.grouping],
         "without_plasma": question.without_plasma,
@@ -259,7 +259,7 @@ def _switches(question: Question, measure: str) -> dict[str, Any]:
     place = pairs.index(question.pair)
     variants = [
         link(
-            protocol.label_of(code) + (" \N{MIDDLE DOT} " + _("study default") if default else ""),
+            _(protocol.label_of(code)) + (" \N{MIDDLE DOT} " + _("study default") if default else ""),
             replace(question, analyte=code),
             on=code == question.analyte,
         )
@@ -276,7 +276,7 @@ def _switches(question: Question, measure: str) -> dict[str, Any]:
             "analytics:contrast", replace(question, pair=pairs[(place + 1) % len(pairs)]), measure
         ),
         "analytes": [
-            link(protocol.label_of(code), replace(question, analyte=code), on=code == question.analyte)
+            link(_(protocol.label_of(code)), replace(question, analyte=code), on=code == question.analyte)
             for code in protocol.ANALYTES
         ],
         "variants": variants,

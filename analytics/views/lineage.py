@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from analytics import cell_history, looks, moved, moves, score_history, selectors
@@ -36,7 +37,7 @@ def value(request: HttpRequest, subject_id: str, week: int, analyte: str) -> Htt
             "patient": patient,
             "header": subjects.header(patient, request.user),
             "versions": score_history.of(patient, week, analyte),
-            "label": protocol.label_of(analyte),
+            "label": _(protocol.label_of(analyte)),
             "week": week,
             "zone": clock.zone(patient.site),
         },
@@ -59,7 +60,7 @@ def history(request: HttpRequest) -> HttpResponse:
                 "key": key,
                 "pair": protocol.contrast_key((key.group1, key.group2)) if key.between else "",
                 "label": moved.weeks_label(key.week_from, key.week_to),
-                "analyte_label": protocol.label_of(key.analyte),
+                "analyte_label": _(protocol.label_of(key.analyte)),
                 "measure_label": protocol.MEASURE_LABELS.get(Measure(key.measure), key.measure),
                 "population_label": protocol.POPULATION_LABELS[Population(key.population)],
                 "decimals": protocol.decimals_of(key.analyte) if key.analyte in protocol.MEASURED else 1,
@@ -102,7 +103,7 @@ def feed(request: HttpRequest) -> HttpResponse:
             "only": only,
             "population": population,
             "pairs": [(code, " \N{EN DASH} ".join(pair)) for code, pair in PAIRS.items()],
-            "analytes": [(code, protocol.label_of(code)) for code in protocol.MEASURED],
+            "analytes": [(code, _(protocol.label_of(code))) for code in protocol.MEASURED],
             "populations": [(one.value, protocol.POPULATION_LABELS[one]) for one in Population],
             "is_narrowed": bool(contrast or analyte or only or population != Population.TREATED),
             "freshness": freshness,

@@ -110,13 +110,13 @@ def compared(request: HttpRequest, snapshot_id: int) -> HttpResponse:
         "other": other,
         "found": found,
         "labs": [
-            {**lab, "label": protocol.label_of(lab["analyte"]), "unit": protocol.unit_of(lab["analyte"])}
+            {**lab, "label": _(protocol.label_of(lab["analyte"])), "unit": protocol.unit_of(lab["analyte"])}
             for lab in labs
         ],
         "labs_further": found["counts"]["labs"] - len(labs),
         "subjects": changed,
         "subjects_further": found["counts"]["subjects"] - len(changed),
-        "cells": [{**cell, "label": protocol.label_of(cell["analyte"])} for cell in found["cells"]],
+        "cells": [{**cell, "label": _(protocol.label_of(cell["analyte"]))} for cell in found["cells"]],
         "cells_further": found["counts"]["cells"] - len(found["cells"]),
         "made": made,
         "behind": 0 if other else selectors.freshness().behind,

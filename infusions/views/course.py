@@ -191,7 +191,9 @@ def decide(request: HttpRequest, subject_id: str) -> HttpResponse:
                 conflict = clash
                 form.accept_version(clash.version)
     if made is not None:
-        messages.success(request, _("Decision recorded: %(what)s.") % {"what": made.get_decision_display()})
+        messages.success(
+            request, _("Decision recorded: %(what)s.") % {"what": _(made.get_decision_display())}
+        )
         return redirect("infusions:course", patient.subject_id)
     context = _page(request, patient) | {
         "form": form,

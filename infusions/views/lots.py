@@ -74,7 +74,8 @@ def lot(request: HttpRequest, lot_code: str) -> HttpResponse:
     if decided is not None:
         messages.success(
             request,
-            _("Lot %(lot)s is now %(state)s.") % {"lot": found.code, "state": decided.get_release_display()},
+            _("Lot %(lot)s is now %(state)s.")
+            % {"lot": found.code, "state": _(decided.get_release_display())},
         )
         return redirect("infusions:lot", found.code)
     return _lot_page(request, found, decision=form, conflict=conflict)

@@ -273,7 +273,7 @@ def _refuse_unit(code: str, unit: str, field: str = "") -> None:
             "unit",
             Sentence(
                 _("%(analyte)s is not reported in %(unit)s."),
-                {"analyte": protocol.ANALYTES[code].label, "unit": units.symbol(unit)},
+                {"analyte": Sentence(protocol.ANALYTES[code].label), "unit": units.symbol(unit)},
             ),
             Sentence(
                 _("Choose one of %(units)s."),
@@ -308,7 +308,7 @@ def _filled(row: ReferenceRange, entry: RangeEntry) -> ReferenceRange:
                 {
                     "value": str(getattr(entry, name)),
                     "unit": units.symbol(entry.unit),
-                    "analyte": analyte.label,
+                    "analyte": Sentence(analyte.label),
                 },
             ),
             Sentence(_("Check the number and its unit.")),

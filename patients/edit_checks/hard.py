@@ -39,7 +39,7 @@ def breach(entry: LabEntry) -> Breach | None:
             "no_value_and_no_reason",
             Sentence(
                 _("%(analyte)s has neither a value nor a reason why there is none."),
-                {"analyte": analyte.label},
+                {"analyte": Sentence(analyte.label)},
             ),
             Sentence(_("Type the value, or choose a reason.")),
         )
@@ -48,7 +48,7 @@ def breach(entry: LabEntry) -> Breach | None:
             "value_and_reason",
             Sentence(
                 _("%(analyte)s has a value and a reason why there is none."),
-                {"analyte": analyte.label},
+                {"analyte": Sentence(analyte.label)},
             ),
             Sentence(_("Keep one of the two.")),
         )
@@ -66,12 +66,12 @@ def unit_breach(analyte: Analyte, unit: str) -> Breach:
         "unit_not_accepted",
         Sentence(
             _("%(analyte)s is not reported in %(unit)s."),
-            {"analyte": analyte.label, "unit": units.symbol(unit)},
+            {"analyte": Sentence(analyte.label), "unit": units.symbol(unit)},
         ),
         Sentence(
             _("Units of %(analyte)s: %(units)s."),
             {
-                "analyte": analyte.label,
+                "analyte": Sentence(analyte.label),
                 "units": ", ".join(units.symbol(known) for known in analyte.accepted),
             },
         ),
@@ -87,7 +87,7 @@ def _limit_breach(entry: LabEntry, analyte: Analyte, value: Decimal) -> Breach |
             "%(analyte)s %(value)s %(unit)s is not possible: a value lies between %(low)s and %(high)s %(unit)s."
         ),
         {
-            "analyte": analyte.label,
+            "analyte": Sentence(analyte.label),
             "value": plain(value),
             "unit": units.symbol(entry.unit),
             "low": _limit(analyte.hard.low, factor),

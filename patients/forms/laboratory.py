@@ -60,7 +60,7 @@ class LaboratoryForm(CorrectionForm, NewLaboratoryForm):
         del self.fields["code"]
         for analyte in protocol.PANEL:
             self.fields[f"unit_{analyte.code}"] = forms.ChoiceField(
-                label=analyte.label, choices=[(unit, units.symbol(unit)) for unit in analyte.accepted]
+                label=_(analyte.label), choices=[(unit, units.symbol(unit)) for unit in analyte.accepted]
             )
 
     def clean(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class RangeForm(CorrectionForm):
     sex = forms.ChoiceField(
         label=_("Sex"),
         required=False,
-        choices=[("", _("both"))] + [(s.value, protocol.SEX_LABELS[s]) for s in protocol.Sex],
+        choices=[("", _("both"))] + [(s.value, _(protocol.SEX_LABELS[s])) for s in protocol.Sex],
     )
     age_from = text_field(_("From age"))
     age_to = text_field(_("To age"))

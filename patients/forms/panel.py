@@ -84,7 +84,7 @@ class LabPanelForm(CorrectionForm):
         self.is_day_confirmed = False
         self.rows: list[Row] = []
         for analyte in protocol.PANEL:
-            self.fields[analyte.code] = text_field(analyte.label)
+            self.fields[analyte.code] = text_field(_(analyte.label))
             for prefix in ("unit", "missing", "why", "confirm", "keep"):
                 self.fields[f"{prefix}_{analyte.code}"] = text_field()
         names = {column.name: column.verbose_name for column in Visit._meta.concrete_fields}
@@ -323,7 +323,7 @@ class LabPanelForm(CorrectionForm):
         """Labels of what the protocol wants at every visit and nobody has entered yet."""
         if self.visit.week is None:
             return []
-        return [row.analyte.label for row in self.rows if row.is_open]
+        return [gettext(row.analyte.label) for row in self.rows if row.is_open]
 
     @property
     def is_correction(self) -> bool:

@@ -78,7 +78,7 @@ class Row:
     @property
     def errors_said(self) -> list[str]:
         """What is wrong, each message with the name of the analyte."""
-        return [named(self.analyte.label, error) for error in self.errors]
+        return [named(gettext(self.analyte.label), error) for error in self.errors]
 
     @property
     def fingerprint(self) -> str:

@@ -90,7 +90,7 @@ def _looks_like(table: Table, analyte: protocol.Analyte, median: Decimal, other:
                 "half of the values lie below %(median)s; in %(other)s they would be ordinary."
             ),
             {
-                "analyte": analyte.label,
+                "analyte": Sentence(analyte.label),
                 "unit": analyte.unit,
                 "median": plain_number(median),
                 "other": other,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from trial import protocol, units
 from trial.triggers import refuse_overlap, trail
@@ -97,10 +98,18 @@ class ReferenceRange(models.Model):
     valid_from = models.DateField(_("valid from"))
     valid_to = models.DateField(_("valid to"), null=True, blank=True)
     low = models.DecimalField(
-        _("low"), max_digits=20, decimal_places=units.STORED_PLACES, null=True, blank=True
+        pgettext_lazy("limit of a range", "low"),
+        max_digits=20,
+        decimal_places=units.STORED_PLACES,
+        null=True,
+        blank=True,
     )
     high = models.DecimalField(
-        _("high"), max_digits=20, decimal_places=units.STORED_PLACES, null=True, blank=True
+        pgettext_lazy("limit of a range", "high"),
+        max_digits=20,
+        decimal_places=units.STORED_PLACES,
+        null=True,
+        blank=True,
     )
     typed_unit = models.CharField(_("unit as typed"), max_length=12)
     version = models.PositiveIntegerField(default=1)

@@ -199,7 +199,7 @@ def void_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResp
     if voiding.was_struck(request):
         return _after(subject_id, "events")
     event = selectors.event_or_404(request.user, subject_id, event_id)
-    return _void(request, event, f"{event.term}, {event.onset_on.isoformat()}", "events")
+    return _void(request, event, f"{_(event.term)}, {event.onset_on.isoformat()}", "events")
 
 
 def _void(request: HttpRequest, row: AdverseEvent | Treatment, what: str, part: str) -> HttpResponse:
@@ -312,5 +312,5 @@ def void_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> 
     if voiding.was_struck(request):
         return _after(subject_id, "treatments")
     treatment = selectors.treatment_or_404(request.user, subject_id, treatment_id)
-    what = f"{treatment.get_kind_display()} {treatment.agent}".strip()
+    what = f"{_(treatment.get_kind_display())} {treatment.agent}".strip()
     return _void(request, treatment, f"{what}, {treatment.started_on.isoformat()}", "treatments")

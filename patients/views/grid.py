@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from patients import grid, selectors
 from patients.actions.grid import SOURCE, RowEntry, record_rows
@@ -179,7 +180,7 @@ class _Sheet:
             "form": form,
             "rows": form.rows,
             "columns": len(COLUMNS) + 2,
-            "labels": {analyte.code: analyte.label for analyte in COLUMNS},
+            "labels": {analyte.code: _(analyte.label) for analyte in COLUMNS},
             "week": self.week,
         }
 
@@ -246,7 +247,7 @@ class _Sheet:
             if pk in here:
                 continue
             typed = [
-                f"{analyte.label} {text}"
+                f"{_(analyte.label)} {text}"
                 for analyte in COLUMNS
                 if (text := self.request.POST.get(f"c_{pk}_{analyte.code}", "").strip())
             ]

@@ -133,17 +133,17 @@ def _shown(collision: merging.Collision, form: MergeForm) -> dict[str, Any]:
         if isinstance(row, Screening):
             answered = row.answers.exclude(answer=protocol.Answer.UNKNOWN).count()
             return _("%(verdict)s, %(answered)s of %(all)s criteria answered") % {
-                "verdict": row.get_verdict_display(),
+                "verdict": _(row.get_verdict_display()),
                 "answered": answered,
                 "all": len(protocol.CRITERIA),
             }
         if isinstance(row, Outcome):
-            return f"{row.get_kind_display()}, {row.happened_on}"
+            return f"{_(row.get_kind_display())}, {row.happened_on}"
         if not isinstance(row, Visit):
             return str(row)
         results = row.lab_results.order_by("id")
         told = ", ".join(
-            f"{protocol.label_of(r.analyte)} {r.typed_text or r.get_missing_reason_display()}"
+            f"{_(protocol.label_of(r.analyte))} {r.typed_text or _(r.get_missing_reason_display())}"
             for r in results
         )
         return f"{row.visited_on or '–'}: {told}"

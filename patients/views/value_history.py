@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from patients import selectors, value_history
@@ -28,7 +29,7 @@ def value(request: HttpRequest, subject_id: str, week: int, analyte: str) -> Htt
             "header": selectors.header(patient, request.user),
             "draws": value_history.of(patient, week, analyte),
             "week": week,
-            "label": protocol.label_of(analyte),
+            "label": _(protocol.label_of(analyte)),
             "unit": protocol.unit_of(analyte),
             "zone": clock.zone(patient.site),
         },

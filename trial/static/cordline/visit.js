@@ -47,6 +47,12 @@ const askAndShow = async (ticket) => {
     const target = form.querySelector(`[data-part="${template.dataset.partOf}"]`);
     if (target && !target.contains(document.activeElement)) target.replaceChildren(...template.content.childNodes);
   }
+  for (const field of form.querySelectorAll("#id_visited_on, #id_drawn_at")) {
+    const isWrong = Boolean(document.getElementById(`${field.name}-errors`)?.textContent.trim());
+    field.classList.toggle("is-invalid", isWrong);
+    if (isWrong) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
   document.body.dispatchEvent(new CustomEvent("panel-checked"));
 };
 
@@ -173,7 +179,7 @@ form.addEventListener("keydown", (event) => {
 // the draw: Enter goes on, y keeps a day in doubt
 form.addEventListener("keydown", (event) => {
   const field = event.target.closest?.("[data-draw]");
-  if (!field || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!field || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Enter") {
     event.preventDefault();
     const all = [...form.querySelectorAll("[data-draw]")];
