@@ -193,6 +193,7 @@ def refuse_unknown_subjects(staged: str, table: Table, context: Context) -> None
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 _MOST_SUGGESTIONS = 100
+_MOST_COMPARED = 400
 
 
 def _suggest_subjects(rule: str, context: Context) -> None:
@@ -279,8 +280,13 @@ def refuse_twins(
     if not found:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT line FROM {PROBLEMS} WHERE rule = 'twice' ORDER BY line LIMIT 400")
-        return [line for (line,) in cursor.fetchall()]
+        cursor.execute(
+            "SELECT line, split_part(sentence -> 'values' ->> 'lines', ',', 1)::integer"
+            f" FROM {PROBLEMS} WHERE rule = 'twice' ORDER BY line LIMIT %s",
+            [_MOST_COMPARED],
+        )
+        # with the row that each of them is held against, which may stand anywhere in the file
+        return sorted({line for pair in cursor.fetchall() for line in pair})
 
 
 def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
@@ -292,10 +298,11 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
         for line, sentence in cursor.fetchall():
             stored = json.loads(sentence) if isinstance(sentence, str) else sentence
             other = int(str(stored["values"]["lines"]).split(",")[0])
+            here, there = cells[line], cells[other]
             differences = [
-                f"{name} {cells[line].get(name, '-')} / {cells[other].get(name, '-')}"
-                for name in {**cells[line], **cells.get(other, {})}
-                if cells[line].get(name) != cells.get(other, {}).get(name)
+                f"{name} {here.get(name, '-')} / {there.get(name, '-')}"
+                for name in {**here, **there}
+                if here.get(name) != there.get(name)
             ]
             stored["text"] = (
                 _(

@@ -324,6 +324,17 @@ def test_what_takes_too_much_memory_is_ended_and_said(
     assert "40 MB" in told.said
 
 
+def test_a_file_that_was_pasted_twice_is_held_against_its_own_end(study: User, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    rows = [f"S001,unscheduled,{2014 + n // 28}-01-{n % 28 + 1:02d}" for n in range(250)]
+    path.write_text(
+        "\n".join(["subject_id,week,visit_date,alt", *(r + ",50" for r in rows), *(r + ",51" for r in rows)])
+    )
+    told = imported(path, "visits.csv", study, Options())
+    assert len(told.refused) == 500
+    assert "also in line 252; here / there: alt 50 / 51" in str(told.problems[0].sentence)
+
+
 @pytest.mark.exhaustive
 def test_one_key_in_every_row_is_named_without_listing_all_of_them_beside_each(
     study: User, tmp_path: Path
