@@ -114,7 +114,7 @@ def _break(statement: str) -> None:
 
 def test_migrated_database_is_whole() -> None:
     assert checks.faults(connection) == []
-    assert run_checks(databases=["default"]) == []
+    assert [found for found in run_checks(databases=["default"]) if not found.is_silenced()] == []
 
 
 @pytest.mark.parametrize(("statement", "fault"), BROKEN.values(), ids=BROKEN)
