@@ -211,16 +211,16 @@ def _suggest_subjects(rule: str, context: Context) -> None:
         known = {subject for (subject,) in cursor.fetchall()}
         # a spreadsheet that takes S001 or 001 for a number leaves 1
         cursor.execute(
-            "SELECT v.value, min(p.subject_id) FROM unnest(%(values)s::text[]) AS v(value) JOIN patients_patient p"
-            " ON ltrim(regexp_replace(p.subject_id, '^[A-Z]+-?', ''), '0') ="
+            "SELECT v.value, array_agg(p.subject_id ORDER BY p.subject_id)"
+            " FROM unnest(%(values)s::text[]) AS v(value) JOIN patients_patient p ON ltrim(regexp_replace(p.subject_id, '^[A-Z]+-?', ''), '0') ="
             " ltrim(regexp_replace(regexp_replace(v.value, '[.]0+$', ''), '^[A-Z]+-?', ''), '0')"
             " AND (%(scope)s::bigint IS NULL OR p.site_id = %(scope)s)"
-            " WHERE v.value ~ '^([A-Z]+-?)?[0-9]+([.]0+)?$' GROUP BY v.value HAVING count(*) = 1",
+            " WHERE v.value ~ '^([A-Z]+-?)?[0-9]+([.]0+)?$' GROUP BY v.value HAVING count(*) <= 3",
             {**context.parameters, "values": sorted(near)},
         )
         numbered = dict(cursor.fetchall())
         for value, candidates in near.items():
-            likely = sorted(candidates & known)[:3] or list(filter(None, [numbered.get(value)]))
+            likely = sorted(candidates & known)[:3] or numbered.get(value, [])
             if likely:
                 cursor.execute(
                     f"UPDATE {PROBLEMS} SET remedy = jsonb_build_object('text', %s::text, 'values',"
