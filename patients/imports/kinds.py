@@ -247,9 +247,29 @@ def one_letter_away(code: str) -> set[str]:
 
 
 def refuse_twins(
-    staged: str, keys: tuple[str, ...], table: Table, key_fields: tuple[str, ...], *, source: str = ""
+    staged: str,
+    keys: tuple[str, ...],
+    table: Table,
+    key_fields: tuple[str, ...],
+    *,
+    source: str = "",
+    results: str = "",
 ) -> list[int]:
     """Refuse every row that has its key in common with another, so that neither wins by chance.
+
+    Where all rows of a key say the same there is nothing to win: the first stands for
+    all of them, and each of the others is refused by name.
+
+    Parameters
+    ----------
+    staged, keys
+        The staged table, and the SQL of what a row is known by.
+    table, key_fields
+        The file, and the fields that hold the key.
+    source
+        The rows, where they are more than the staged table.
+    results
+        The staged table of values that belong to the rows, if there is one.
 
     Returns
     -------
@@ -279,6 +299,7 @@ def refuse_twins(
     )
     if not found:
         return []
+    _let_one_of_the_same_in(key, source or staged, results)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT line, split_part(sentence -> 'values' ->> 'lines', ',', 1)::integer"
@@ -287,6 +308,36 @@ def refuse_twins(
         )
         # with the row that each of them is held against, which may stand anywhere in the file
         return sorted({line for pair in cursor.fetchall() for line in pair})
+
+
+def _let_one_of_the_same_in(key: str, source: str, results: str) -> None:
+    """Take back the refusal of the first row of each key whose rows all say the same and have no other fault."""
+    twice = f"(SELECT line FROM {PROBLEMS} WHERE rule = 'twice')"
+    beside = (
+        f"SELECT line, jsonb_agg(to_jsonb(v) - 'line' ORDER BY v.analyte) AS results FROM {results} v"
+        f" WHERE line IN {twice} GROUP BY line"
+        if results
+        else "SELECT NULL::integer AS line, NULL::jsonb AS results"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE import_same AS WITH twins AS (SELECT line, jsonb_build_array({key}) AS key,"
+            f" to_jsonb(x) - 'line' AS said FROM (SELECT * FROM {source}) x WHERE line IN {twice}),"
+            f" beside AS ({beside}), keys AS (SELECT min(line) AS first, array_agg(line) AS lines"
+            " FROM twins LEFT JOIN beside USING (line) GROUP BY key"
+            " HAVING count(DISTINCT jsonb_build_array(said, results)) = 1"
+            f" AND NOT bool_or(line IN (SELECT line FROM {PROBLEMS} WHERE rule <> 'twice')))"
+            " SELECT first, unnest(lines) AS line FROM keys"
+        )
+        cursor.execute(
+            f"UPDATE {PROBLEMS} p SET remedy = jsonb_build_object('text', %s::text, 'values',"
+            " jsonb_build_object('line', s.first)) FROM import_same s WHERE p.line = s.line AND p.rule = 'twice'",
+            [_("Leave this row out: line %(line)s stands for it.")],
+        )
+        cursor.execute(
+            f"DELETE FROM {PROBLEMS} p USING import_same s WHERE p.line = s.first AND p.rule = 'twice'"
+        )
+        cursor.execute("DROP TABLE import_same")
 
 
 def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:

@@ -59,13 +59,15 @@ def refuse_impossible(table: Table, context: Context) -> None:
         source = f"(SELECT r.*, v.analyte FROM {ROWS} r JOIN {VALUES} v USING (line))"
         lines = refuse_twins(
             ROWS, ("subject", "week", scheduled, "analyte"), table, ("subject_id", "week", "analyte"),
-            source=f"{source} AS both_tables",
+            source=f"{source} AS both_tables", results=VALUES,
         )  # fmt: skip
         _refuse_two_dates(table)
         for field in VISIT_FIELDS[1:]:
             _refuse_two_words(table, field.code)
     else:
-        lines = refuse_twins(ROWS, ("subject", "week", scheduled), table, ("subject_id", "week"))
+        lines = refuse_twins(
+            ROWS, ("subject", "week", scheduled), table, ("subject_id", "week"), results=VALUES
+        )
     if lines:
         say_how_twins_differ(_staged_cells(lines))
     # a draw after a death is kept and asked about: which of the two days is wrong is for a person to say

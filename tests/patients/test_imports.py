@@ -414,6 +414,31 @@ def test_a_visit_twice_is_refused_both_times_even_when_one_row_is_bad(
     assert not LabResult.objects.filter(visit__week=0).exists()
 
 
+def test_of_rows_that_say_the_same_the_first_is_taken(hospital: Hospital, patient: Patient) -> None:
+    same, other = "S001,0,2015-01-05,312,17,", "S001,1,2015-01-12,198,,"
+    rows = (same, other, same, "S001,1,2015-01-12,198,20,", same, "S001,4,,abc,3,", "S001,4,,abc,3,")
+    for commit in (False, True):
+        outcome = hospital.visits(*rows, commit=commit)
+        assert (outcome.rows, outcome.values.new) == (Counts(new=1, refused=6), 3), commit
+        twice = {problem.line: problem for problem in hospital.problems if problem.rule == "twice"}
+        assert sorted(twice) == [3, 4, 5, 6, 7, 8]
+        for line in (4, 6):
+            assert "which says the same" in str(twice[line].sentence)
+            assert str(twice[line].remedy) == "Leave this row out: line 2 stands for it."
+        # what differs, and what has another fault, wins nothing
+        assert all("none of them was stored" in str(twice[line].remedy) for line in (3, 5, 7, 8))
+    assert list(LabResult.objects.order_by("analyte").values_list("visit__week", "analyte", "value")) == [
+        (0, "alt", 312),
+        (0, "tbil", 17),
+    ]
+    long = "subject_id,week,analyte,value\n"
+    outcome = hospital.visits("S001,12,alt,50", "S001,12,alt,50", "S001,12,ast,9", header=long)
+    assert outcome.rows == Counts(new=2, refused=1)
+    assert value("S001", 12, "alt") == 50
+    outcome = hospital.subjects(*["S002,M,45,liver_failure,2014-12-29"] * 3, site="GE")
+    assert outcome.rows == Counts(new=1, refused=2)
+
+
 @pytest.mark.parametrize("week", ["13", "-1", "", "1.5"])
 def test_a_week_that_is_none_is_refused_with_the_list(
     hospital: Hospital, patient: Patient, week: str
