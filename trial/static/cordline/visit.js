@@ -105,8 +105,11 @@ const pick = (part, number) => {
   return true;
 };
 
+const dayInDoubt = () => form.querySelector("#confirm_visited_on:not(:checked)");
+
 const openWay = (key) =>
-  form.querySelector(`.is-warned`)?.closest("[data-analyte]").querySelector(key === "u" ? "[data-use-unit]" : "[data-confirm]");
+  form.querySelector(`.is-warned`)?.closest("[data-analyte]").querySelector(key === "u" ? "[data-use-unit]" : "[data-confirm]") ??
+  (key === "y" ? dayInDoubt() : null);
 
 const reasonsOpen = (part) => !find(part, "reasons").hidden;
 
@@ -118,10 +121,10 @@ const back = (part) => {
   check();
 };
 
-// below the last value: the day, when it is still missing, else the save
+// below the last value: the day, when it is still missing or in doubt, else the save
 const afterLast = () => {
   const day = form.querySelector("#id_visited_on");
-  (day.value ? form.querySelector("[data-save]") : day).focus();
+  (day.value && !dayInDoubt() ? form.querySelector("[data-save]") : day).focus();
 };
 
 form.addEventListener("keydown", (event) => {
@@ -277,6 +280,7 @@ addEventListener("beforeunload", (event) => {
 const first =
   form.querySelector(".conflict input[type=radio]") ??
   form.querySelector(".is-wrong [data-value], .is-warned [data-value]") ??
+  form.querySelector("[data-draw][aria-invalid]") ??
   form.querySelector(".change-reason.is-wrong input") ??
   values().find((input) => !input.value) ??
   values()[0];
