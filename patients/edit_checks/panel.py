@@ -61,9 +61,12 @@ def _first_doubt(entry: LabEntry, around: Around) -> Doubt | None:
 def outside_usual(entry: LabEntry) -> Doubt | None:
     """Return a doubt when a value is rare in the disease of the study."""
     analyte, standard = entry.declared, entry.standard_value
-    if standard is None or analyte.soft.holds(standard) or entry.comparator:
+    if standard is None or analyte.soft.holds(standard):
         return None
     is_low = analyte.soft.low is not None and standard < analyte.soft.low
+    # "< 0.01" says nothing rare; "< 20" of an INR does, for the limit is what enters a score
+    if entry.comparator == ("<" if is_low else ">"):
+        return None
     limit = analyte.soft.low if is_low else analyte.soft.high
     values = {
         "value": plain(standard, analyte.decimals + 1),

@@ -221,6 +221,9 @@ def test_values_above_the_usual_range_are_asked_about(analyte: protocol.Analyte)
     assert high is not None
     ago = {analyte.code: Earlier(high, DAY - timedelta(days=100))}
     assert doubts(entry(analyte.code, high), earlier=ago) == []
+    assert doubts(entry(analyte.code, high + Decimal("0.01"), comparator=">"), earlier=ago) == []
+    (limit,) = doubts(entry(analyte.code, high + Decimal("0.01"), comparator="<"), earlier=ago)
+    assert limit.rule == "outside_usual", "a limit of detection above the usual range is a slip"
     (doubt,) = doubts(entry(analyte.code, high + Decimal("0.01")), earlier=ago)
     assert doubt.rule == "outside_usual"
     assert "above" in str(doubt.sentence)
