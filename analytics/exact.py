@@ -1,4 +1,4 @@
-"""Exact null distributions of rank tests and of fourfold tables, ties included.
+"""Exact null distributions of rank tests, ties included.
 
 Nothing is sampled and nothing assumes distinct values: all arrangements of the
 observed ranks are counted. Counts are whole numbers or floats that only ever add, so
@@ -8,7 +8,6 @@ that tails as small as 1e-300 keep fifteen digits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -228,66 +227,3 @@ def signed_rank_p(ranks2: Ints, positive2: int) -> float:
         counts[rank : rank + moved] += counts[:moved]
         reached = min(reached + rank, limit + 1)
     return min(1.0, 2 * math.ldexp(float(counts.sum()), -ranks2.size))
-
-
-# --- fourfold tables ------------------------------------------------------------------------
-
-
-class Fourfold:
-    """A 2 x 2 table with its margins held fixed: the hypergeometric distribution of its first cell.
-
-    Parameters
-    ----------
-    a, b
-        First row.
-    c, d
-        Second row.
-    """
-
-    def __init__(self, a: int, b: int, c: int, d: int) -> None:
-        row, column, n = a + b, a + c, a + b + c + d
-        self.observed = a
-        self.support: Floats = np.arange(max(0, row + column - n), min(row, column) + 1, dtype=np.float64)
-        k = self.support[:-1]
-        steps = np.log((row - k) * (column - k)) - np.log((k + 1) * (n - row - column + k + 1))
-        logs = np.concatenate([[0.0], np.cumsum(steps)])
-        self.logs: Floats = logs - logs.max()
-        weights = np.exp(self.logs)
-        self.probability: Floats = weights / weights.sum()
-        self.place = a - int(self.support[0])
-
-    def p_value(self) -> float:
-        """Return the sum over the tables that are no more probable than the observed one."""
-        p = self.probability
-        return min(1.0, float(p[p <= p[self.place] * (1 + 1e-7)].sum()))
-
-    def odds_ratio(self) -> float | None:
-        """Return the odds ratio that makes the observed cell its own expectation; ``None`` if infinite."""
-        if self.place == self.support.size - 1:
-            return None
-        if self.place == 0:
-            return 0.0
-        return self._solve(lambda p: float(p @ self.support) - self.observed)
-
-    def limits(self, confidence: float) -> tuple[float, float | None]:
-        """Return the odds ratios that leave the observed cell half of the error in either tail."""
-        error = (1 - confidence) / 2
-        low, high = 0.0, None
-        if self.place > 0:
-            low = self._solve(lambda p: float(p[self.place :].sum()) - error)
-        if self.place < self.support.size - 1:
-            high = self._solve(lambda p: error - float(p[: self.place + 1].sum()))
-        return low, high
-
-    def _solve(self, rising: Callable[[Floats], float]) -> float:
-        """Return the odds ratio at which a function of the tilted distribution crosses zero."""
-        low, high = -700.0, 700.0
-        while high - low > 1e-14 * max(1.0, abs(low)):
-            middle = (low + high) / 2
-            logs = self.logs + middle * (self.support - self.observed)
-            tilted = np.exp(logs - logs.max())
-            if rising(tilted / tilted.sum()) < 0:
-                low = middle
-            else:
-                high = middle
-        return math.exp((low + high) / 2)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analytics.distributions import chi2_above, f_above, t_beyond, t_quantile
-from analytics.exact import Fourfold
+from analytics.fourfold import Fourfold
 from analytics.rank_tests import (
     friedman,
     hodges_lehmann,
