@@ -1,5 +1,6 @@
-// Screening by keyboard: y, n, u answer a criterion and go on; arrows move between criteria; Enter goes to the next
-// field; = repeats the day above. The server decides everything; without this file the same form works.
+// Screening by keyboard: y, n, u answer a criterion and go on; arrows move between criteria, the one down also from
+// what the checks look at to the first that is open; Enter goes to the next field; = repeats the day above.
+// The server decides everything; without this file the same form works.
 
 const form = document.getElementById("screening");
 const answers = { y: "yes", n: "no", u: "unknown" };
@@ -12,6 +13,18 @@ const go = (question, by) => {
   const next = all[all.indexOf(question) + by];
   if (next) chosen(next).focus();
   return Boolean(next);
+};
+
+// the criteria are reached where the work is: at the first one that nobody answered
+const toCriteria = () => {
+  const all = questions();
+  chosen(all.find((question) => !["yes", "no"].includes(chosen(question).value)) ?? all[0])?.focus();
+};
+
+const toDay = () => {
+  const day = form.querySelector("#id_screened_on");
+  day.focus();
+  day.select();
 };
 
 const fields = () =>
@@ -45,11 +58,14 @@ form.addEventListener("keydown", (event) => {
     radio.checked = true;
     radio.focus();
     radio.dispatchEvent(new Event("change", { bubbles: true }));
-    go(question, 1);
+    if (!go(question, 1)) toDay();
     event.preventDefault();
     event.stopPropagation();
   } else if (field.type === "radio" && question && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     go(question, event.key === "ArrowDown" ? 1 : -1);
+    event.preventDefault();
+  } else if (event.key === "ArrowDown" && field.matches(".fact input:not([type=checkbox])")) {
+    toCriteria();
     event.preventDefault();
   } else if (event.key === "Enter" && !field.matches("button, textarea, [type=submit]")) {
     const all = fields();
