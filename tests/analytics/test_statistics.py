@@ -446,6 +446,12 @@ def test_a_shift_without_an_interval_says_so() -> None:
     assert (paired.ci_low, str(paired.note)) == (None, "no interval: n = 3")
 
 
+@pytest.mark.parametrize(("n", "low"), [(5, None), (6, 1.0), (7, 2.0), (8, 2.0), (12, 4.0), (17, 6.0)])
+def test_an_interval_of_few_differences_covers_what_it_says(n: int, low: float | None) -> None:
+    # as R's wilcox.test(1:n, conf.int = TRUE), but none of five: R's covers 93.75 %
+    assert statistics.hodges_lehmann_paired(sample(*range(1, n + 1))).ci_low == low
+
+
 def test_several_groups_that_cannot_be_compared() -> None:
     says_nothing_but(statistics.kruskal([OTHER, TWO]), "not tested (n = 2)")
     says_nothing_but(statistics.anova([OTHER, EMPTY]), "not tested (n = 0)")
