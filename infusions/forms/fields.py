@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from infusions import vitals
 from infusions.models import CellLot
+from patients.forms.fields import about_field
 from trial import protocol, typed, vocabulary
 
 MOST_SHELF_LIFE_DAYS = 15 * 365
@@ -221,6 +222,17 @@ class Refusing(forms.Form):
     """A form that shows what an action refused, at its field where it has one."""
 
     places: dict[str, str] = {}
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Say what is wrong; of something typed, with the name of its field and the value."""
+        one = self.fields.get(field) if field is not None else None
+        is_typed = isinstance(one, forms.CharField | forms.IntegerField) and not one.widget.is_hidden
+        # a vital sign is named with its moment, where the whole grid is said
+        if field is not None and one is not None and is_typed and not isinstance(one, VitalField):
+            value = str(self.data.get(self.add_prefix(field), ""))
+            if value.strip():
+                error = about_field(str(one.label or ""), value, error)
+        super().add_error(field, error)
 
     def refuse(self, error: forms.ValidationError) -> None:
         """Show what the action refused."""

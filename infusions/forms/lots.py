@@ -151,8 +151,9 @@ class ReleaseTestsForm(Refusing, ReasonFields):
             self.fields[f"{term.code}_result"] = forms.ChoiceField(
                 choices=choices_of(vocabulary.RELEASE_RESULTS)
             )
-            self.fields[f"{term.code}_finding"] = text_field("", most=120)
-            self.fields[f"{term.code}_on"] = DayField(required=False)
+            label = _(term.label)
+            self.fields[f"{term.code}_finding"] = text_field(f"{label}, {_('finding')}", most=120)
+            self.fields[f"{term.code}_on"] = DayField(label=f"{label}, {_('date')}", required=False)
             self.fields[f"{term.code}_version"] = version_field()
 
     def rows(self) -> Iterator[TestRow]:

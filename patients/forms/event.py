@@ -10,11 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from patients import ctcae_terms, edit_checks
 from patients.actions.events import EventEntry
-from patients.forms.fields import CorrectionForm, said, text_field
+from patients.forms.fields import CorrectionForm, text_field
 from patients.models import AdverseEvent
-from trial import clock, typed, vocabulary
+from trial import clock, vocabulary
 from trial.models import Site
-from trial.typed import Unreadable
 
 NOTE_LENGTH = 300
 
@@ -49,6 +48,7 @@ class EventForm(CorrectionForm):
         required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput
     )
 
+    HOURS = {"onset_at": "onset_on", "aware_hour": "aware_on"}
     TEXTS_OF = {
         "onset_on": ("onset_on",),
         "onset_at": ("onset_at",),
@@ -85,7 +85,7 @@ class EventForm(CorrectionForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         cleaned["onset_on"] = self.read_day("onset_on", today=self.life.today)
-        cleaned["onset_at"] = read_hour(self, "onset_at")
+        cleaned["onset_at"] = self.read_hour("onset_at")
         cleaned["ended_on"] = self.read_day("ended_on", today=self.life.today, needed=False)
         cleaned["aware_at"] = self._aware_at()
         cleaned["term"] = self.read_text("term", most=ctcae_term_length())
@@ -98,7 +98,7 @@ class EventForm(CorrectionForm):
         return cleaned
 
     def _aware_at(self) -> datetime | None:
-        hour = read_hour(self, "aware_hour")
+        hour = self.read_hour("aware_hour")
         if not self.posted("aware_on").strip():
             if hour is not None:
                 self.add_error("aware_on", _("The hour has no day. Type the day as year-month-day."))
@@ -134,18 +134,6 @@ class EventForm(CorrectionForm):
 def ctcae_term_length() -> int:
     """Return the longest term."""
     return AdverseEvent._meta.get_field("term").max_length or 0
-
-
-def read_hour(form: Any, name: str) -> time | None:
-    """Read the hour in a field, or say beside it why it cannot be; empty is not known."""
-    text = form.posted(name)
-    if not text.strip():
-        return None
-    try:
-        return typed.read_time(text)
-    except Unreadable as error:
-        form.add_error(name, said(error))
-        return None
 
 
 def texts_of(event: AdverseEvent, site: Site) -> dict[str, Any]:

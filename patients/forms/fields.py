@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, time
 from typing import Any, ClassVar
 
 from django import forms
@@ -29,6 +29,37 @@ def named(label: str, error: str) -> str:
     return error if label in error else f"{label}: {error}"
 
 
+def about(label: str, value: str, error: str) -> str:
+    """Return a message that says which field and which value it is about.
+
+    >>> about("Began on", "2024-02-31", "“2024-02-31” does not exist.")
+    'Began on: “2024-02-31” does not exist.'
+    >>> about("To age", "-3", "An age is whole years.")
+    'To age “-3”: An age is whole years.'
+    """
+    shown = typed.printable(value.strip())
+    if not label or error.startswith((f"{label}:", f"{label} “")):
+        return error
+    is_said = not shown or f"“{shown}”" in error or error.startswith(shown)
+    return f"{label}: {error}" if is_said else f"{label} “{shown}”: {error}"
+
+
+def about_field(label: str, value: str, error: Any) -> forms.ValidationError:
+    """Return what is wrong with a field, each message naming the field and its value.
+
+    A question whether the value is meant stays as it is: it has its own place.
+    """
+    errors = error if isinstance(error, forms.ValidationError) else forms.ValidationError(error)
+    return forms.ValidationError(
+        [
+            one
+            if one.code == "to_confirm"
+            else forms.ValidationError(about(label, value, one.messages[0]), code=one.code)
+            for one in errors.error_list
+        ]
+    )
+
+
 def text_field(label: Any = "", **options: Any) -> forms.CharField:
     """Return a field that keeps what was typed, for a reader of :mod:`trial.typed`."""
     return forms.CharField(label=label, required=False, strip=False, **options)
@@ -36,6 +67,21 @@ def text_field(label: Any = "", **options: Any) -> forms.CharField:
 
 class TypedForm(forms.Form):
     """A form whose texts are read by :mod:`trial.typed` and whose rules are the actions'."""
+
+    HOURS: ClassVar[Mapping[str, str]] = {}
+    """The fields that are the hour of a day, with the field of that day."""
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Say what is wrong; of something typed, with the name of its field and the value."""
+        is_text = field is not None and isinstance(self.fields[field], forms.CharField)
+        if field is not None and is_text and self.posted(field).strip():
+            error = about_field(self._name_of(field), self.posted(field), error)
+        super().add_error(field, error)
+
+    def _name_of(self, field: str) -> str:
+        day = self.HOURS.get(field)
+        names = [day, field] if day is not None else [field]
+        return ", ".join(str(self.fields[name].label or "") for name in names)
 
     def posted(self, name: str) -> str:
         """Return the text of a field as it was sent."""
@@ -67,6 +113,17 @@ class TypedForm(forms.Form):
         if breach is not None:
             self.add_error(name, said(breach))
         return day
+
+    def read_hour(self, name: str) -> time | None:
+        """Read the hour in a field, or say beside it why it cannot be; empty is not known."""
+        text = self.posted(name)
+        if not text.strip():
+            return None
+        try:
+            return typed.read_time(text)
+        except Unreadable as error:
+            self.add_error(name, said(error))
+            return None
 
     def read_text(self, name: str, *, most: int) -> str:
         """Read the text in a field, or say beside it why it cannot be."""

@@ -16,7 +16,7 @@ from patients import draws, edit_checks
 from patients.actions import panel_merge
 from patients.edit_checks import Doubt
 from patients.entries import LabEntry
-from patients.forms.fields import CorrectionForm, said, text_field
+from patients.forms.fields import CorrectionForm, about, said, text_field
 from patients.forms.panel_row import Row, attach, read
 from patients.grid import GLYPHS, KIND_LABELS, Kind, Line
 from patients.imports import cells
@@ -217,6 +217,11 @@ class SheetRow:
         )
 
     @property
+    def day_errors_said(self) -> list[str]:
+        """What is wrong with the day, each message with the name of its column and what stands there."""
+        return [about(gettext("Day of the draw"), self.day_text, error) for error in self.day_errors]
+
+    @property
     def messages(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.has_message]
 
@@ -373,7 +378,7 @@ class SheetForm(CorrectionForm):
             if line.visit.visited_on is not None or not line.visit.pk:
                 row.day_errors.append(
                     gettext("%(field)s: the date is empty. Type it as year-month-day.")
-                    % {"field": gettext("Date of the visit")}
+                    % {"field": gettext("Day of the draw")}
                 )
             return
         try:

@@ -15,7 +15,7 @@ from patients import draws, edit_checks
 from patients.actions import panel_merge
 from patients.edit_checks import Doubt
 from patients.entries import LabEntry
-from patients.forms.fields import CorrectionForm, said, text_field
+from patients.forms.fields import CorrectionForm, text_field
 from patients.forms.panel_row import Row, attach, read
 from patients.models import Laboratory, LabResult, Patient, Visit
 from patients.selectors import LastValue
@@ -168,7 +168,7 @@ class LabPanelForm(CorrectionForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         cleaned["visited_on"] = self._read_day()
-        cleaned["drawn_at"] = self._read_hour()
+        cleaned["drawn_at"] = self.read_hour("drawn_at")
         cleaned["laboratory"] = self._read_laboratory()
         self._read_findings()
         for row in self.rows:
@@ -197,16 +197,6 @@ class LabPanelForm(CorrectionForm):
             life=edit_checks.Life(self.today, self.patient.birth_date),
             needed=needed,
         )
-
-    def _read_hour(self) -> time | None:
-        text = self.posted("drawn_at")
-        if not text.strip():
-            return None
-        try:
-            return typed.read_time(text)
-        except Unreadable as error:
-            self.add_error("drawn_at", said(error))
-            return None
 
     def _read_laboratory(self) -> Laboratory | None:
         if self.laboratories and self.posted(panel_merge.LABORATORY) and self.chosen_laboratory is None:

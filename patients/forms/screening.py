@@ -207,12 +207,14 @@ class ScreeningForm(CorrectionForm):
             initial |= _as_typed(code, entry)
         super().__init__(data, initial=initial)
         for criterion in protocol.CRITERIA:
-            self.fields[criterion.code] = text_field(criterion.label)
+            self.fields[criterion.code] = text_field(_(criterion.label))
             self.fields[f"evidence_{criterion.code}"] = text_field(_("Evidence"))
             self.fields[f"on_{criterion.code}"] = text_field(_("Day of the evidence"))
         for fact in FACTS:
             for part in _PARTS:
-                self.fields[f"{part}{fact.code}"] = text_field(fact.label)
+                self.fields[f"{part}{fact.code}"] = text_field(_(fact.label))
+            if fact.has_value:
+                self.fields[f"day_{fact.code}"].label = _day_label(fact)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -391,7 +393,7 @@ class ScreeningForm(CorrectionForm):
         code = fact.code
         unit = self.shown(f"unit_{code}")
         entry = given.get(code)
-        label, day_label = gettext(fact.label), gettext("Day of %(label)s") % {"label": gettext(fact.label)}
+        label = gettext(fact.label)
         stored = self.stored.get(code)
         is_kept = self.is_bound and code not in self.offers and self.posted(f"take_{code}")
         shown = _as_typed(code, stored) if is_kept and stored is not None and entry == stored else {}
@@ -402,7 +404,7 @@ class ScreeningForm(CorrectionForm):
             shown.get(f"day_{code}") or self.shown(f"day_{code}"),
             errors=[named(label, str(error)) for error in self.errors.get(f"fact_{code}", [])],
             day_errors=[
-                named(day_label if fact.has_value else label, str(error))
+                named(_day_label(fact) if fact.has_value else label, str(error))
                 for error in self.errors.get(f"day_{code}", [])
             ],
             source=entry.source if entry is not None else "",
@@ -445,6 +447,10 @@ class ScreeningForm(CorrectionForm):
                 )
             asked[criterion.kind].append(question)
         return asked
+
+
+def _day_label(fact: Fact) -> str:
+    return gettext("Day of %(label)s") % {"label": gettext(fact.label)}
 
 
 def _as_typed(code: str, entry: FactEntry) -> dict[str, str]:

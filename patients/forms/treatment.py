@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from patients import edit_checks
 from patients.actions.treatments import AGENT_LENGTH, DOSE_LENGTH, TreatmentEntry
-from patients.forms.event import coded, day_text, hour_text, read_hour
+from patients.forms.event import coded, day_text, hour_text
 from patients.forms.fields import CorrectionForm, text_field
 from patients.models import Treatment
 from trial import vocabulary
@@ -30,6 +30,7 @@ class TreatmentForm(CorrectionForm):
     what = text_field(_("Note"))
     overlap_confirmed = forms.BooleanField(required=False)
 
+    HOURS = {"started_at": "started_on", "ended_at": "ended_on"}
     TEXTS_OF = {"note": ("what",)}
     """Fields of the form by field of the row, where they differ."""
 
@@ -49,9 +50,9 @@ class TreatmentForm(CorrectionForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         cleaned["started_on"] = self.read_day("started_on", today=self.life.today)
-        cleaned["started_at"] = read_hour(self, "started_at")
+        cleaned["started_at"] = self.read_hour("started_at")
         cleaned["ended_on"] = self.read_day("ended_on", today=self.life.today, needed=False)
-        cleaned["ended_at"] = read_hour(self, "ended_at")
+        cleaned["ended_at"] = self.read_hour("ended_at")
         cleaned["agent"] = self.read_text("agent", most=AGENT_LENGTH)
         cleaned["dose"] = self.read_text("dose", most=DOSE_LENGTH)
         cleaned["what"] = self.read_text("what", most=NOTE_LENGTH)

@@ -179,7 +179,8 @@ def by_form(patient: Patient, case: Case, today: date) -> tuple[Rules, dict[str,
     doubts, refused = rows_found(form.rows)
     doubts |= {(DAY_FIELD, doubt.rule) for doubt in form.day_doubts}
     if form.has_error(DAY_FIELD) and not form.day_doubts:
-        refused[DAY_FIELD] = " ".join(map(str, form.errors[DAY_FIELD]))
+        # the form says its field in front, as the grid does where it shows the day
+        refused[DAY_FIELD] = " ".join(map(str, form.errors[DAY_FIELD])).removeprefix("Day of the draw: ")
     return doubts, refused
 
 
