@@ -16,6 +16,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from trial import units
+from trial.analyte_names import FURTHER_NAMES
 
 
 def _(message: str) -> str:
@@ -284,7 +285,8 @@ class Analyte:
     ``hard`` limits cannot be passed, ``soft`` ones ask for a second look;
     ``reference`` is the adult range by sex where no laboratory gives its own
     (our assumption until a site enters its ranges). ``accepted`` maps a unit to
-    its factor into ``unit``. ``aliases`` are headings found in files.
+    its factor into ``unit``. ``aliases`` are headings found in files, from
+    :mod:`trial.analyte_names`.
     """
 
     code: str
@@ -299,11 +301,12 @@ class Analyte:
     reference: Mapping[Sex, Limits]
     direction: Direction
     required: bool = False
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = field(init=False)
     unit_symbol: str = field(init=False)
     ucum: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "aliases", FURTHER_NAMES.get(self.code, ()))
         object.__setattr__(self, "unit_symbol", units.symbol(self.unit))
         object.__setattr__(self, "ucum", units.UCUM[self.unit])
 
@@ -338,7 +341,6 @@ PANEL: tuple[Analyte, ...] = (
         _by_sex(("7.3", "26.1"), ("7.8", "30.6")),
         Direction.FALLS,
         required=True,
-        aliases=("total bilirubin", "bilirubin", "bili", "t-bil", "t bil", "总胆红素", "胆红素"),
     ),
     Analyte(
         "alt",
@@ -353,7 +355,6 @@ PANEL: tuple[Analyte, ...] = (
         _by_sex(("7", "40"), ("9", "50")),
         Direction.FALLS,
         required=True,
-        aliases=("alanine aminotransferase", "gpt", "sgpt", "谷丙转氨酶", "丙氨酸氨基转移酶"),
     ),
     Analyte(
         "ast",
@@ -368,7 +369,6 @@ PANEL: tuple[Analyte, ...] = (
         _by_sex(("13", "35"), ("15", "40")),
         Direction.FALLS,
         required=True,
-        aliases=("aspartate aminotransferase", "got", "sgot", "谷草转氨酶", "天门冬氨酸氨基转移酶"),
     ),
     Analyte(
         "pta",
@@ -383,7 +383,6 @@ PANEL: tuple[Analyte, ...] = (
         _both("70", "130"),
         Direction.RISES,
         required=True,
-        aliases=("prothrombin activity", "prothrombin time activity", "pt activity", "凝血酶原活动度"),
     ),
     Analyte(
         "inr",
@@ -398,12 +397,6 @@ PANEL: tuple[Analyte, ...] = (
         _both("0.8", "1.2"),
         Direction.FALLS,
         required=True,
-        aliases=(
-            "international normalised ratio",
-            "international normalized ratio",
-            "pt-inr",
-            "国际标准化比值",
-        ),
     ),
     Analyte(
         "creatinine",
@@ -418,7 +411,6 @@ PANEL: tuple[Analyte, ...] = (
         _by_sex(("41", "73"), ("57", "97")),
         Direction.FALLS,
         required=True,
-        aliases=("serum creatinine", "crea", "cr", "scr", "肌酐", "血肌酐"),
     ),
     Analyte(
         "albumin",
@@ -432,7 +424,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits("18", "52"),
         _both("40", "55"),
         Direction.RISES,
-        aliases=("alb", "serum albumin", "白蛋白"),
     ),
     Analyte(
         "sodium",
@@ -446,7 +437,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits("120", "155"),
         _both("137", "147"),
         Direction.NEITHER,
-        aliases=("na", "serum sodium", "钠", "血钠"),
     ),
     Analyte(
         "platelets",
@@ -460,7 +450,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits("10", "400"),
         _both("125", "350"),
         Direction.RISES,
-        aliases=("plt", "platelet count", "platelet", "血小板"),
     ),
     Analyte(
         "wbc",
@@ -474,7 +463,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits("0.5", "50"),
         _both("3.5", "9.5"),
         Direction.NEITHER,
-        aliases=("white cell count", "white blood cells", "leukocytes", "白细胞"),
     ),
     Analyte(
         "hbv_dna",
@@ -488,7 +476,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits(None, "10000000000"),
         _both(None, "20"),
         Direction.FALLS,
-        aliases=("hbv dna", "hbv-dna", "hbvdna", "乙肝病毒dna", "乙肝dna"),
     ),
     Analyte(
         "afp",
@@ -502,7 +489,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits(None, "1000"),
         _both(None, "7"),
         Direction.NEITHER,
-        aliases=("alpha-fetoprotein", "alpha fetoprotein", "甲胎蛋白"),
     ),
     Analyte(
         "pt",
@@ -516,7 +502,6 @@ PANEL: tuple[Analyte, ...] = (
         _limits("9", "60"),
         _both("11", "14.5"),
         Direction.FALLS,
-        aliases=("prothrombin time", "pt seconds", "pt_s", "凝血酶原时间"),
     ),
 )
 ANALYTES: Mapping[str, Analyte] = MappingProxyType({a.code: a for a in PANEL})

@@ -136,6 +136,7 @@ _UNITS: Mapping[str, str] = MappingProxyType(
         "iu/l": "U/L",
         "g/l": "g/L",
         "sec": "s",
+        "\u79d2": "s",
         "INR": "ratio",
     }
 )

@@ -61,39 +61,24 @@ class Column:
 
 Meaning = tuple[Role, str, str]
 
-ON_REPORTS: Mapping[str, tuple[str, ...]] = {
-    "tbil": ("血清总胆红素",),
-    "alt": ("丙氨酸转氨酶", "丙氨酸氨基转移酶测定"),
-    "ast": ("门冬氨酸氨基转移酶", "天冬氨酸氨基转移酶", "天冬氨酸转氨酶"),
-    "pta": ("凝血酶原时间活动度", "pt活动度", "pt%"),
-    "inr": ("国际标准化比率", "国际标准比值"),
-    "creatinine": ("血清肌酐", "creat"),
-    "albumin": ("血清白蛋白",),
-    "sodium": ("血清钠", "钠离子"),
-    "platelets": ("血小板计数", "plat"),
-    "wbc": ("白细胞计数",),
-    "hbv_dna": ("乙肝病毒dna定量", "乙型肝炎病毒dna", "乙型肝炎病毒dna定量", "hbv-dna定量", "乙肝dna定量"),
-    "afp": ("甲胎蛋白定量",),
-    "pt": ("凝血酶原时间测定",),
-}
-"""Further names of analytes, as reports of Chinese laboratories and CDISC spell them."""
-_ONE_KIND_OF_BRACKETS = str.maketrans("（［【｛〔）］】｝〕", "(((((" + ")))))")
+ONE_KIND_OF_BRACKETS = str.maketrans("（［【｛〔）］】｝〕", "(((((" + ")))))")
 _UNSEEN = dict.fromkeys(
     map(ord, "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\u00ad")
 )
 """Characters that nobody sees in a header; in a code of a subject they are refused."""
 _BRACKETS = re.compile(r"[(\[]\s*([^()\[\]]*?)\s*[)\]]")
+_ONLY_CHINESE = re.compile("[\u4e00-\u9fff]+")
 _BY_SCRIPT = re.compile("[\u4e00-\u9fff]+|[^\u4e00-\u9fff]+")
 MARKS = " *#\u2605\u2606\u25b2\u25b3\uff0a"
 """What laboratories print beside the names of analytes whose results other hospitals accept."""
 METHOD = "\u6cd5"
 """How the name of a method of measurement ends in Chinese; no unit does."""
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
-_UNIT_WORDS = ("unit", "units", "单位")
+UNIT_WORDS = ("unit", "units", "单位")
 _MISSING_WORDS = ("missing", "missing reason")
 _COMPARATOR_WORDS = ("comparator",)
 _SUFFIXES: tuple[tuple[Role, tuple[str, ...]], ...] = (
-    (Role.UNIT, _UNIT_WORDS),
+    (Role.UNIT, UNIT_WORDS),
     (Role.MISSING, _MISSING_WORDS),
     (Role.COMPARATOR, _COMPARATOR_WORDS),
 )
@@ -128,7 +113,6 @@ def analyte_meanings() -> Mapping[str, Meaning]:
     meanings: dict[str, Meaning] = {}
     for analyte in protocol.PANEL:
         names = {analyte.code, analyte.label, analyte.name, analyte.loinc, *analyte.aliases}
-        names.update(ON_REPORTS.get(analyte.code, ()))
         for name in map(plain, names):
             meanings[name] = (Role.VALUE, analyte.code, "")
             for role, words in _SUFFIXES:
@@ -182,7 +166,7 @@ def recognise(
         if position in places:
             meaning = places[position]
         else:
-            meaning = mapped[header] if header in mapped else _meaning(header, meanings)
+            meaning = mapped[header] if header in mapped else meaning_of(header, meanings)
         if meaning is None:
             columns.append(None)
             continue
@@ -204,10 +188,10 @@ def proposed(
     for position, header in enumerate(headers):
         code = options.places.get(letter_of(position), said.get(plain(header)))
         try:
-            meaning = _meaning(header, meanings) if code is None else meanings.get(plain(code))
+            meaning = meaning_of(header, meanings) if code is None else meanings.get(plain(code))
         except FileRefused:
             # the name is known, only its unit is not one of the study
-            outside = _BRACKETS.sub(" ", header.translate(_ONE_KIND_OF_BRACKETS))
+            outside = _BRACKETS.sub(" ", header.translate(ONE_KIND_OF_BRACKETS))
             meaning = meanings.get(plain(outside))
         if meaning is None or (code is not None and code == IGNORED):
             columns.append(None)
@@ -230,7 +214,7 @@ def recognised(headers: Sequence[str], meanings: Mapping[str, Meaning], options:
             found.add(chosen[plain(header)] or header)
             continue
         try:
-            meaning = _meaning(header, meanings)
+            meaning = meaning_of(header, meanings)
         except FileRefused:
             # a header with a wrong unit is a header all the same
             found.add(header)
@@ -246,7 +230,7 @@ def _mapped(
     mapped: dict[str, Meaning | None] = {}
     for name, code in options.columns.items():
         found = [header for header in headers if header == name or plain(header) == plain(name)]
-        mapped.update(dict.fromkeys(found, _said_meaning(name, code, meanings)))
+        mapped.update(dict.fromkeys(found, _saidmeaning_of(name, code, meanings)))
     return mapped
 
 
@@ -256,13 +240,13 @@ def _placed(
     """Return what was said about single columns, by their place."""
     letters = {letter_of(position): position for position in range(len(headers))}
     return {
-        letters[letter]: _said_meaning(headers[letters[letter]] or letter, code, meanings)
+        letters[letter]: _saidmeaning_of(headers[letters[letter]] or letter, code, meanings)
         for letter, code in options.places.items()
         if letter in letters
     }
 
 
-def _said_meaning(name: str, code: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+def _saidmeaning_of(name: str, code: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     if code == IGNORED:
         return None
     if plain(code) not in meanings:
@@ -278,11 +262,11 @@ def _said_meaning(name: str, code: str, meanings: Mapping[str, Meaning]) -> Mean
     return meanings[plain(code)]
 
 
-def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+def meaning_of(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     if found := meanings.get(plain(header)):
         return found
     # not NFKC here: it would turn a unit's superscripts into plain digits
-    text = header.translate(_ONE_KIND_OF_BRACKETS)
+    text = header.translate(ONE_KIND_OF_BRACKETS)
     inside = [part for part in _BRACKETS.findall(text) if part]
     outside = _BRACKETS.sub(" ", text)
     if not inside:
@@ -295,10 +279,33 @@ def _meaning(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     if role is not Role.VALUE:
         return found
     for part in inside:
-        if meanings.get(plain(part), (None, None))[:2] == (role, code) or part.endswith(METHOD):
+        named = meanings.get(plain(part), (None, None))
+        if named[:2] == (role, code) or part.endswith(METHOD):
             continue
-        unit = _said_unit(header, code, part)
+        if named[0] is None and _unit_in(part) is None and _is_gloss(part, code):
+            continue
+        said = _said_unit(header, code, part)
+        if unit and said != unit:
+            raise FileRefused(
+                "header_unit",
+                Sentence(_("Two units are said for this value: %(units)s."), {"units": f"{unit}, {said}"}),
+                Sentence(_("Correct the one that is wrong.")),
+                columns=[header],
+            )
+        unit = said
     return role, code, unit
+
+
+def _is_gloss(text: str, code: str) -> bool:
+    """Whether brackets behind the name of an analyte hold a part of another name of it, as in ``INR(比值)``.
+
+    What is part of none of its names may say that something else was measured, as in ``胆红素(直接)``.
+    """
+    analyte, part = protocol.ANALYTES[code], plain(text)
+    names = map(plain, (analyte.name, *analyte.aliases))
+    return any(
+        part in name if _ONLY_CHINESE.fullmatch(part) else f" {part} " in f" {name} " for name in names
+    )
 
 
 def _named_twice(text: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
@@ -317,7 +324,7 @@ def analyte_named(text: str) -> str:
     >>> analyte_named("谷丙转氨酶(ALT)"), analyte_named("★总胆红素TBIL"), analyte_named("TBIL(mg/dL)")
     ('alt', 'tbil', '')
     """
-    written = text.translate(_ONE_KIND_OF_BRACKETS)
+    written = text.translate(ONE_KIND_OF_BRACKETS)
     names = [_BRACKETS.sub(" ", written), *(part for part in _BRACKETS.findall(written) if part)]
     meanings = analyte_meanings()
     found = {
@@ -325,6 +332,9 @@ def analyte_named(text: str) -> str:
         for name in names
         if not name.endswith(METHOD)
     }
+    if len(found) == 2 and None in found and (meaning := meanings.get(plain(names[0]))):
+        # "INR(比值)": what stands in the brackets is a part of the same name
+        found = {meaning} if all(_is_gloss(part, meaning[1]) for part in names[1:]) else found
     role, code, unit = (found.pop() if len(found) == 1 else None) or (Role.FIELD, "", "")
     return code if role is Role.VALUE and not unit else ""
 
@@ -338,9 +348,14 @@ def _with_trailing_unit(text: str, meanings: Mapping[str, Meaning]) -> Meaning |
     return found[0], found[1], _said_unit(text, found[1], unit)
 
 
+def _unit_in(text: str) -> str | None:
+    """Return the unit that stands in a header, where an S is no mistyped 5."""
+    return typed.read_unit(text) or typed.read_unit(text.lower())
+
+
 def _said_unit(header: str, code: str, text: str) -> str:
     analyte = protocol.ANALYTES[code]
-    unit = typed.read_unit(text)
+    unit = _unit_in(text)
     if unit in analyte.accepted:
         return str(unit)
     raise FileRefused(
@@ -355,65 +370,6 @@ def _said_unit(header: str, code: str, text: str) -> str:
         ),
         columns=[header],
     )
-
-
-def refuse_units_apart(
-    rows: Iterable[tuple[int, list[str]]], columns: Sequence[Column | None], meanings: Mapping[str, Meaning]
-) -> None:
-    """Refuse a file whose units stand in a line of their own, and are not those its columns are read in.
-
-    Parameters
-    ----------
-    rows
-        The lines around the header, numbered.
-    columns
-        From :func:`recognise`.
-    meanings
-        From :func:`meanings_of`.
-
-    Raises
-    ------
-    FileRefused
-        Naming the first line and column that would be read in another unit.
-    """
-    results = [column for column in columns if column is not None and column.role is Role.VALUE]
-    for line, cells in rows:
-        found = [
-            (column, cells[column.position], _unit_alone(cells[column.position], column, meanings))
-            for column in results
-            if column.position < len(cells)
-        ]
-        if any(unit is None and text.strip()[:1].isdigit() for _column, text, unit in found):
-            continue
-        for column, text, unit in found:
-            if unit is not None and unit != (column.unit or protocol.ANALYTES[column.code].unit):
-                raise FileRefused(
-                    "units_apart",
-                    Sentence(
-                        _("Line %(line)s says “%(unit)s” of the column “%(header)s”, apart from its header."),
-                        {"line": line, "unit": text.strip(), "header": column.header},
-                    ),
-                    Sentence(
-                        _(
-                            "Write the unit into the header, as in “TBIL (mg/dL)”, and leave line %(line)s out."
-                        ),
-                        {"line": line},
-                    ),
-                    lines=[line],
-                    columns=[column.header],
-                )
-
-
-def _unit_alone(text: str, column: Column, meanings: Mapping[str, Meaning]) -> str | None:
-    """Return the unit of a cell that is a unit, or a second header with one, of the same analyte."""
-    bare = text.translate(_ONE_KIND_OF_BRACKETS).strip(" ()[]")
-    if not bare or (unit := typed.read_unit(bare)):
-        return unit if bare else None
-    try:
-        meaning = _meaning(text, meanings)
-    except FileRefused:
-        return ""
-    return (meaning[2] or None) if meaning and meaning[:2] == (column.role, column.code) else None
 
 
 def _refuse_twins(headers: Sequence[str], columns: Sequence[Column | None], placed: set[int]) -> None:

@@ -24,12 +24,13 @@ from patients.imports.columns import (
     plain,
     recognise,
     recognised,
-    refuse_units_apart,
 )
 from patients.imports.deidentified import refuse_deidentified
 from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
 from patients.imports.reader import Plan, Reader
+from patients.imports.second_lines import read_units, refuse_units_apart
+from patients.imports.side_by_side import refuse_visits_side_by_side
 from trial import protocol
 from trial.sentences import Sentence
 
@@ -49,6 +50,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _ELEVEN_DIGITS = Decimal(13_000_000_000)
 _LOOKED_AT_FOR_IDENTIFIERS = 300
 _HEADER_WITHIN = 40
+_WEEK = "week"
 _COMMA_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+,([0-9]+)( *[^\d\s].*)?")
 _POINT_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+\.[0-9]+( *[^\d\s].*)?")
 _YEAR_LAST = re.compile(r"\s*([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?![0-9]).*")
@@ -213,6 +215,8 @@ def _find_header(
                 best = (score, key, index)
     names = ", ".join(layout.required)
     if best is None:
+        if _WEEK in layout.required:
+            refuse_visits_side_by_side(row for _key, rows in candidates for row in rows[:_HEADER_WITHIN])
         raise FileRefused(
             "no_header",
             Sentence(_("No header row was found in the first %(lines)s lines."), {"lines": _HEADER_WITHIN}),
@@ -225,6 +229,8 @@ def _find_header(
     missing = [code for code in layout.required if code not in recognised(cells, layout.meanings, options)]
     if missing:
         refuse_deidentified(cells)
+        if _WEEK in missing:
+            refuse_visits_side_by_side(dict(candidates)[key][:_HEADER_WITHIN])
         raise FileRefused(
             "column_missing",
             Sentence(
@@ -256,6 +262,7 @@ def _table(
         headers = headers[:-1]
     columns = recognise(headers, layout.meanings, options)
     refuse_units_apart([*above[-2:], *sample[:2]], columns, layout.meanings)
+    line_of_units, columns = read_units(sample[:2], columns, layout.meanings)
     own = own_columns(headers)
     plan.headers, plan.left_out = headers, left_out(headers, options)
     plan.numbers = [
@@ -266,8 +273,12 @@ def _table(
     _refuse_identifiers(plan, columns, sample, own)
 
     def read() -> Iterator[Row]:
-        return reader.rows(plan)
+        return (row for row in reader.rows(plan) if row[0] != line_of_units)
 
+    if line_of_units:
+        facts.notices.append(
+            Sentence(_("Line %(line)s holds the units of the columns."), {"line": line_of_units})
+        )
     if own:
         read = _as_it_was(read)
     comma = not in_workbook and facts.separator != "," and _decimal_comma(columns, sample, layout)

@@ -16,6 +16,8 @@ from patients.imports.cells import Manner
 from patients.imports.columns import analyte_meanings, letter_of, meanings_of, plain, recognise
 from patients.imports.options import DateOrder, Options, options_of, read_options
 from patients.imports.problems import FileRefused, packed, unpacked
+from patients.imports.second_lines import refuse_units_apart
+from patients.imports.side_by_side import refuse_visits_side_by_side
 from patients.imports.subjects import Subjects
 from patients.imports.tables import Table, open_table
 from patients.imports.visits import Visits
@@ -41,6 +43,10 @@ def write(tmp_path: Path) -> Write:
 
 def lines(*rows: str, end: str = "\n") -> str:
     return "".join(row + end for row in rows)
+
+
+def cut(*rows: str) -> list[tuple[int, list[str]]]:
+    return [(line, row.split(",")) for line, row in enumerate(rows, start=1)]
 
 
 def visits(path: Path, options: Options | None = None) -> Table:
@@ -205,6 +211,28 @@ def test_what_is_not_known_is_ignored_and_said(write: Write, header: str) -> Non
     assert bool(table.facts.ignored) == bool(header)
 
 
+@pytest.mark.parametrize(
+    ("header", "code", "unit"),
+    [
+        ("INR(比值)", "inr", ""), ("PTA（活动度）", "pta", ""), ("PTA（%）", "pta", "%"), ("PTA(活动度)(%)", "pta", "%"),
+        ("TBIL(总)", "tbil", ""), ("HBV-DNA(定量)(IU/mL)", "hbv_dna", "IU/mL"), ("Creatinine (serum)", "creatinine", ""),
+        ("PT(秒)", "pt", "s"), ("PT(S)", "pt", "s"),
+        # something else was measured, or it cannot be told
+        ("胆红素(直接)", "", ""), ("白蛋白(尿)", "", ""), ("PT(活动度)", "", ""), ("PTA(凝血酶原时间)", "", ""),
+        ("HBV DNA(log10)", "", ""), ("Creatinine (urine)", "", ""), ("TBIL(umol/L)(mg/dL)", "", ""),
+    ],
+)  # fmt: skip
+def test_what_stands_in_brackets_behind_an_analyte(header: str, code: str, unit: str) -> None:
+    try:
+        column = recognise([header], analyte_meanings(), Options())[0]
+    except FileRefused as refusal:
+        assert (refusal.rule, code) == ("header_unit", "")
+    else:
+        assert column is not None and (column.code, column.unit) == (code, unit)
+    if code and not unit:
+        assert cells.read_analyte(header) == code
+
+
 def test_every_analyte_is_known_by_all_its_names() -> None:
     known = analyte_meanings()
     for analyte in protocol.PANEL:
@@ -234,6 +262,35 @@ def test_a_unit_the_study_does_not_take_refuses_the_file(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "line", "named"),
+    [
+        (["编号,项目,第0周,第1周", "S001,ALT,312,198"], 1, "第0周, 第1周"),
+        (["subject_id,ALT_W0,ALT_W1,TBIL_W0,TBIL_W1", "S001,1,2,3,4"], 1, "ALT_W0, ALT_W1"),
+        (["检验结果汇总", "项目,基线,4周,12周", "ALT,312,198,80"], 2, "基线, 4周, 12周"),
+        ([",,Week 0,,Week 4,", "subject,sex,ALT,AST,ALT2,AST2", "S001,M,1,2,3,4"], 1, "Week 0, Week 4"),
+    ],
+)
+def test_visits_side_by_side_are_refused_with_what_helps(rows: list[str], line: int, named: str) -> None:
+    with pytest.raises(FileRefused) as found:
+        refuse_visits_side_by_side(cut(*rows))
+    assert (found.value.rule, list(found.value.lines)) == ("side_by_side", [line])
+    assert named in str(found.value) and "its own row" in str(found.value.remedy)
+
+
+def test_only_a_file_without_weeks_has_visits_side_by_side(write: Write) -> None:
+    assert refused(write(lines("subject_id,ALT_W0,ALT_W1", "S001,312,198"))).rule == "side_by_side"
+    assert refused(write(lines("subject_id,time point,alt", "S001,W4,9"))).rule == "column_missing"
+    refuse_visits_side_by_side(cut("subject_id,visit_date,alt", "W4,2015-01-05,9", "S001,W4,W4"))
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\x1a\x1a\r\n"])
+def test_the_mark_with_which_dos_ends_a_text_is_no_row(write: Write, end: str) -> None:
+    text = "\r\n".join((HEADER, ROWS[0] + "\x1a", *ROWS, end))
+    rows = [row for _line, row in visits(write(text)).rows()]
+    assert rows == [(ROWS[0] + "\x1a").split(","), *(row.split(",") for row in ROWS)]
+
+
+@pytest.mark.parametrize(
     ("rows", "line"),
     [
         ([HEADER, ",,,U/L,mg/dL", "S001,0,2015-01-05,312,16.7"], 2),
@@ -255,9 +312,31 @@ def test_another_unit_in_a_line_of_its_own_refuses_the_file(write: Write, rows: 
     assert "mg/dL" in str(refusal)
 
 
+@pytest.mark.parametrize(
+    "units", ["单位,,,IU/L,mg%", ",,,U/l,mg/100ml", "units,,,mg/mL,umol/L", ",,,(U/L),个/HP"]
+)
+def test_a_line_with_units_that_cannot_be_read_refuses_the_file_once(units: str) -> None:
+    meanings = Visits().layout.meanings
+    columns = recognise(HEADER.split(","), meanings, Options())
+    with pytest.raises(FileRefused) as found:
+        refuse_units_apart(cut(units, *ROWS), columns, meanings)
+    assert (found.value.rule, list(found.value.lines)) == ("units_apart", [1])
+    assert len(found.value.columns) == 1
+    for at, header in enumerate(("alt", "tbil"), start=3):
+        assert (units.split(",")[at] in str(found.value)) == (header in found.value.columns)
+
+
+@pytest.mark.parametrize("above", ["导出日期,,,2024/01/02,", "Report 3/4,,,page 1/2: all,", ",,,无,/"])
+def test_a_line_above_that_holds_no_units_is_none(above: str) -> None:
+    meanings = Visits().layout.meanings
+    refuse_units_apart(cut(above), recognise(HEADER.split(","), meanings, Options()), meanings)
+
+
 def test_a_line_of_the_same_units_refuses_no_file(write: Write) -> None:
-    path = write(lines(HEADER, ",,,U/L,umol/L", *ROWS))
-    assert [line for line, _row in visits(path).rows()] == [2, 3, 4]
+    path = write(lines(HEADER, "单位：,,,U/L,umol/L", *ROWS))
+    assert [line for line, _row in visits(path).rows()] == [3, 4]
+    assert [column.unit for column in visits(path).columns if column][3:] == ["U/L", "umol/L"]
+    assert "Line 2" in str(visits(path).facts.notices[0])
     mapped = Options(units={"tbil": "mg/dL"})
     assert visits(write(lines(HEADER, ",,,U/L,mg/dL", *ROWS)), options=mapped).facts.header_line == 1
 
