@@ -18,7 +18,7 @@ import json
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ MOST_COLUMNS = 2_000
 _SAMPLED_CHARACTERS = 512 * 1024
 _SAMPLED_ROWS = 2000
 _NOTHING = "\ufeff \t\r\n,;|\u3000"
+_DOS_END = "\x1a"
 _ROWS_PER_BLOCK = 500
 _CHARACTERS_PER_BLOCK = 128 * 1024
 _OUT_OF_MEMORY = 70
@@ -152,7 +153,7 @@ def _sampled(sample: str, separator: str) -> tuple[list[Row], FileRefused | None
     """Return the first records, and why there are no more; reading for real says it where it matters."""
     records: list[Row] = []
     try:
-        for row in _records(csv.reader(io.StringIO(sample, newline=""), delimiter=separator)):
+        for row in _records(csv.reader(_lines(io.StringIO(sample, newline="")), delimiter=separator)):
             records.append(row)
             if len(records) > _SAMPLED_ROWS:
                 break
@@ -198,7 +199,20 @@ def _source(order: dict[str, Any]) -> Iterator[Row]:
             yield line, _bounded(line, cells)
         return
     with path.open(encoding=order["encoding"], newline="") as file:
-        yield from _records(csv.reader(file, delimiter=order["separator"], strict=True))
+        yield from _records(csv.reader(_lines(file), delimiter=order["separator"], strict=True))
+
+
+def _lines(file: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a text without the mark with which DOS ends it."""
+    last = ""
+    for line in file:
+        if last:
+            yield last
+        last = line
+    if _DOS_END in last:
+        last = last.rstrip(f"\r\n{_DOS_END}")
+    if last:
+        yield last
 
 
 def _bounded(line: int, cells: list[str]) -> list[str]:
