@@ -21,6 +21,7 @@ from patients.imports.kinds import (
     CELLS,
     CONSENTS,
     LEFT_OUT,
+    SUBJECT,
     Context,
     Kind,
     Moved,
@@ -308,6 +309,7 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
     marked = table.plan.marked
     subject = table.of(Role.FIELD, "subject_id")
     first = subject.position if subject else 0
+    headers = {name.strip().casefold() for name in (SUBJECT.code, *SUBJECT.aliases, table.headers[first])}
     for line, row in table.rows():
         rows += 1
         if marked and line in marked:
@@ -316,7 +318,9 @@ def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Pr
         elif len(row) != width and not _fits(row, width):
             stage.refuse(_ragged(line, row, width))
         elif cells.is_total(row[first]):
-            stage.refuse(_total(line, table.headers[first], row[first]))
+            stage.refuse(_no_subject(line, table.headers[first], row[first], _TOTAL))
+        elif row[first].strip().casefold() in headers:
+            stage.refuse(_no_subject(line, table.headers[first], row[first], _HEADER))
         else:
             read_row(line, row)
         if rows % ROWS_PER_BLOCK == 0:
@@ -344,9 +348,14 @@ def _fits(row: list[str], width: int) -> bool:
 _LEAVE_OUT = Sentence(_("Leave the row out of the file."))
 
 
-def _total(line: int, header: str, text: str) -> Problem:
-    sentence = Sentence(_("“%(value)s” is a total, not a subject."), {"value": typed.printable(text)})
-    return Problem(line, header, text, "total_row", sentence, _LEAVE_OUT)
+_TOTAL = ("total_row", _("“%(value)s” is a total, not a subject."))
+_HEADER = ("header_again", _("“%(value)s” is a header, not a subject."))
+
+
+def _no_subject(line: int, header: str, text: str, said: tuple[str, str]) -> Problem:
+    """Return why a row that no subject is meant by is refused, once for all of its cells."""
+    rule, sentence = said
+    return Problem(line, header, text, rule, Sentence(sentence, {"value": typed.printable(text)}), _LEAVE_OUT)
 
 
 def _ragged(line: int, row: list[str], width: int) -> Problem:

@@ -51,6 +51,25 @@ def refuse_assumed_units(table: Table) -> None:
                     raise _looks_like(table, analyte, median, other)
 
 
+def say_assumed_units(table: Table) -> None:
+    """Say in which units results were read that the file names no unit for, where they could be in another."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT analyte FROM {VALUES} WHERE assumed AND value IS NOT NULL")
+        assumed = {code for (code,) in cursor.fetchall()}
+    units = [
+        f"{analyte.code if _is_long(table) else header_of(table, analyte.code, Role.VALUE)} {analyte.unit_symbol}"
+        for analyte in protocol.PANEL
+        if analyte.code in assumed and len(set(analyte.accepted.values())) > 1
+    ]
+    if units:
+        table.facts.notices.append(
+            Sentence(
+                _("Read in the unit of the study, because the file names none: %(units)s."),
+                {"units": ", ".join(units)},
+            )
+        )
+
+
 def refuse_impossible(table: Table, context: Context) -> None:
     """Refuse rows that a form would refuse, and rows that contradict each other."""
     refuse_unknown_subjects(ROWS, table, context)

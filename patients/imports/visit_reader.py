@@ -35,6 +35,7 @@ _BESIDE_ONE = ("unit", "comparator", "missing")
 """What a column may say beside the only analyte of a file of one row per visit."""
 _OF_VISIT = ("not_done", "ascites", "encephalopathy", "note", "laboratory", "drawn_at")
 _YES = "yes"
+_DIGIT = re.compile("[0-9]")
 _HOUR = re.compile("[0-9] *[:\uff1a] *[0-9]")
 
 
@@ -170,6 +171,14 @@ class VisitReader:
         place = self._place
         subject = self._subject(row[place["subject_id"]])
         week = self._read_week(row)
+        if (
+            isinstance(subject, Unreadable)
+            and isinstance(week, Unreadable)
+            and not _DIGIT.search(subject.value)
+        ):
+            # a row of reference ranges, of names or of signatures: it is refused once, not cell by cell
+            self._refuse(line, place["subject_id"], row, subject)
+            return
         at = place["visit_date"]
         day: str | Unreadable = NULL
         if at >= 0 and not cells.is_nothing(row[at]):

@@ -22,7 +22,7 @@ from patients.imports.kinds import (
 )
 from patients.imports.staging import PROBLEMS, Stage
 from patients.imports.tables import Table
-from patients.imports.visit_checks import refuse_assumed_units, refuse_impossible
+from patients.imports.visit_checks import refuse_assumed_units, refuse_impossible, say_assumed_units
 from patients.imports.visit_names import FINDINGS, LONG, ROWS, VALUES, VISIT_FIELDS
 from patients.imports.visit_reader import VisitReader
 from patients.models import Laboratory
@@ -91,8 +91,12 @@ class Visits(Kind):
         return VisitReader(table, stage, context).read
 
     def after_staging(self, table: Table) -> None:
-        """Refuse a file whose unnamed unit is plainly not the standard one: its values would be wrong, not odd."""
+        """Look at units that were assumed, and say what was passed over.
+
+        A file whose unnamed unit is plainly not the standard one is refused: its values would be wrong, not odd.
+        """
         refuse_assumed_units(table)
+        say_assumed_units(table)
         for said, words in (
             (_("Read as no result, without a reason: %(words)s."), table.not_read.blanks),
             (

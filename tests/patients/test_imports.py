@@ -55,6 +55,7 @@ class Hospital:
         with opened(path, name="file.csv", kind=kind, context=context, options=said) as staged:
             outcome = staged.commit(reason="test", **how) if commit else staged.preview()
             self.problems = list(staged.problems())
+            self.notices = list(map(str, staged.facts.notices))
             self.conflicts = staged.differences(Pile.CONFLICT, 100)
         if connection.in_atomic_block:
             audit.settle()
@@ -412,6 +413,29 @@ def test_a_visit_twice_is_refused_both_times_even_when_one_row_is_bad(
     assert "S001, 0" in str(twice[0].sentence)
     assert "alt 312 / 213" in str(twice[0].sentence)
     assert not LabResult.objects.filter(visit__week=0).exists()
+
+
+def test_what_is_no_row_of_a_subject_is_refused_once(hospital: Hospital, patient: Patient) -> None:
+    again = "受试者编号,周,日期,ALT,总胆红素,肌酐"
+    outcome = hospital.visits(
+        "S001,0,,312,17,", VISITS.strip(), again, "参考值,,,9-50,5-21,41-97", ",,,审核：,,"
+    )
+    assert outcome.rows == Counts(new=1, refused=4)
+    assert [(p.line, p.rule) for p in hospital.problems] == [
+        (3, "header_again"), (4, "header_again"), (5, "subject_code"), (6, "no_subject"),
+    ]  # fmt: skip
+
+
+def test_a_unit_that_nobody_named_is_said(hospital: Hospital, patient: Patient) -> None:
+    hospital.visits(
+        "S001,0,312,17,1.2", header="subject_id,week,谷丙转氨酶,TBIL (umol/L),inr\n", commit=False
+    )
+    assert hospital.notices == ["Read in the unit of the study, because the file names none: 谷丙转氨酶 U/L."]
+    hospital.visits("S001,0,1.2,38,15", header="subject_id,week,inr,pta,afp\n", commit=False)
+    assert hospital.notices == []
+    long = "subject_id,week,analyte,value,unit\n"
+    hospital.visits("S001,0,alt,9,U/L", "S001,0,tbil,17,", "S001,0,inr,1,", header=long, commit=False)
+    assert hospital.notices == ["Read in the unit of the study, because the file names none: tbil µmol/L."]
 
 
 def test_of_rows_that_say_the_same_the_first_is_taken(hospital: Hospital, patient: Patient) -> None:
