@@ -304,14 +304,15 @@ def _name_of_query(table: str, row: Row, names: Names) -> str:
 
 
 def query_label(query: Row, names: Names) -> str:
-    """Return what a query is about: ``W4 INR``, ``infusion 3``, ``subject``."""
+    """Return what a query is about: ``W4 INR``, ``W4 date of visit``, ``infusion 3``, ``subject``."""
+    place, table = value_text(QUERIES, "topic", query.get("topic"), names), ""
     if query.get("visit_id") is not None:
-        place = draw_label(names.row(VISITS, query["visit_id"]))
+        place, table = draw_label(names.row(VISITS, query["visit_id"])), VISITS
     elif query.get("number") is not None:
-        place = _("infusion %(number)s") % {"number": query["number"]}
-    else:
-        place = value_text(QUERIES, "topic", query.get("topic"), names)
-    return " ".join(filter(None, (place, analyte_label(query.get("field")))))
+        place, table = _("infusion %(number)s") % {"number": query["number"]}, INFUSIONS
+    field = str(query.get("field") or "")
+    named = analyte_label(field) if not table or field in protocol.ANALYTES else column_label(table, field)
+    return " ".join(filter(None, (place, named)))
 
 
 def message_text(row: Row) -> str:
