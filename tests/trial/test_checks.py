@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, models
+from django.db import OperationalError, ProgrammingError, connection, models
 from django.db.migrations import AddField, CreateModel, Migration, RenameField
 from django.db.migrations.loader import MigrationLoader
 from django.test import Client
@@ -16,6 +16,7 @@ from django.test.utils import isolate_apps
 
 from trial import checks, trail_functions, triggers
 from trial.models import Site
+from trial.study_command import StudyCommand
 from trial.triggers import audited, trail
 from trial.views import health
 
@@ -304,6 +305,19 @@ def test_not_ready_when_migrations_wait(client: Client) -> None:
     _break("DELETE FROM django_migrations WHERE app = 'infusions'")
     response = client.get("/health/ready/")
     assert (response.status_code, response.json()["migrations"]) == (503, "waiting")
+
+
+def test_a_command_that_misses_a_table_names_the_migrations_that_wait() -> None:
+    class Late(StudyCommand):
+        def handle(self, *args: object, **options: object) -> None:
+            raise ProgrammingError('relation "patients_patient" does not exist')
+
+    with pytest.raises(ProgrammingError):
+        call_command(Late())
+    _break("DELETE FROM django_migrations WHERE app = 'infusions'")
+    with pytest.raises(CommandError, match=r"manage\.py migrate") as refusal:
+        call_command(Late())
+    assert refusal.value.returncode == 2
 
 
 def test_what_was_found_is_remembered_for_half_a_minute(

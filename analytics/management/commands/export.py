@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from analytics import selectors, snapshots
 from analytics.datasets import DATASETS
@@ -19,12 +19,13 @@ from analytics.exports.formats import FORMATS
 from analytics.models import Snapshot
 from trial import audit, protocol
 from trial.models import User
+from trial.study_command import StudyCommand
 
 REFUSED = 2
 """Exit status when nothing was written."""
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = "Write datasets as files, de-identified unless asked otherwise."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

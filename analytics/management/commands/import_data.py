@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from analytics.imports import KINDS, context_for, default_reason
 from patients.imports import report
@@ -22,6 +22,7 @@ from patients.models import Laboratory
 from trial import audit
 from trial.models import User
 from trial.shell_progress import Printer
+from trial.study_command import StudyCommand
 
 FILE_REFUSED = 2
 STOPPED = 130
@@ -29,7 +30,7 @@ STOPPED = 130
 _SHOWN_ON_TERMINAL = 20
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = (
         "Import a CSV or Excel file. Exit status 0: everything is in the study; "
         "1: some rows are not; 2: the file was refused."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from trial.study_command import StudyCommand
 
-class Command(BaseCommand):
+
+class Command(StudyCommand):
     help = "Computes what the data have moved since the last run. The worker does the same by itself."
 
     def add_arguments(self, parser: CommandParser) -> None:

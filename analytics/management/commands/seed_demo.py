@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from analytics import (
@@ -31,11 +31,12 @@ from patients.imports.kinds import Context
 from patients.models import Patient
 from trial import synthetic_label
 from trial.models import User
+from trial.study_command import StudyCommand
 
 IMPORTER = "huang.lei"
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = "Fill an empty database with a synthetic study and the demonstration accounts. No real patient is in it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from analytics import selectors, snapshot_diff, snapshots
 from analytics.models import Snapshot
@@ -13,9 +13,10 @@ from trial import audit
 from trial.models import User
 from trial.roles import Permission
 from trial.shell_progress import Printer
+from trial.study_command import StudyCommand
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = "Freeze data and results under one SHA-256, list, verify or compare what was frozen."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from patients.actions.imports import undo_import
 from trial.models import Revision, User
 from trial.refusals import Refused
 from trial.roles import Permission
+from trial.study_command import StudyCommand
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = "Take a whole import back, as one revision. The file can be imported again after it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from trial import actions, audit
 from trial.models import Site, User
 from trial.roles import Role
+from trial.study_command import StudyCommand
 
 SOURCE = "manage.py create_account"
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     """The way in for the first account admin; later ones can be named with ``--by``."""
 
     help = (

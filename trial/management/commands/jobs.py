@@ -6,10 +6,11 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from trial import jobs
 from trial.models import Job
+from trial.study_command import StudyCommand
 
 NOT_DONE = 1
 MISUSED = 2
@@ -23,7 +24,7 @@ def _rows(text: str) -> int:
     raise ArgumentTypeError(f"“{text}” is not a number of jobs. Write one from 1 to {MOST_ROWS}.")
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = (
         "List long work (imports, exports, snapshots), cancel one, or delete the files of what ended"
         " 24 hours ago. Exit status 0: done; 1: it cannot be cancelled any more; 2: there is no such job."

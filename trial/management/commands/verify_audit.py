@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from trial import replay
+from trial.study_command import StudyCommand
 
 
-class Command(BaseCommand):
+class Command(StudyCommand):
     help = (
         "Rebuild every table from the trail alone and compare, both ways; look for gaps, broken chains,"
         " and triggers that are missing, switched off or changed. Exit status 0: all equal; 1: findings."
