@@ -37,6 +37,8 @@ LEAST_EVENTS, ENOUGH_EVENTS = 2, 10
 FIRST_DAY = 0.5
 """Where an event on the day of origin is put."""
 Z95 = 1.959963984540054
+ROUNDING = 1e-12
+"""By how much a sum of shares may miss 1."""
 
 
 class End(IntEnum):
@@ -313,7 +315,7 @@ def _tied(events: Any, risk: Any) -> Any:
 
 
 def _curve(days: Floats, value: Floats, se: Floats, start: float, time: Floats, events: int) -> Curve:
-    inside = (value > 0) & (value < 1)
+    inside = (value > 0) & (value < 1 - ROUNDING)
     low, high = np.full(value.size, np.nan), np.full(value.size, np.nan)
     v, s = value[inside], se[inside]
     reach = Z95 * s / (v * np.log(v))

@@ -238,3 +238,12 @@ def test_every_number_is_r_s(name: str) -> None:
             worst, where = relative, key
     print(f"{name}: {len(theirs)} numbers, largest relative difference {worst:.2g} at {where}")
     assert worst < TOLERANCE, where
+
+
+def test_an_incidence_that_reaches_everybody_has_no_interval() -> None:
+    # 1/9 + 1/9 + 7/9 of doubles is 0.9999999999999999
+    curve = survival.cumulative_incidence(
+        [7, 7, 7, 28, 28, 0, 28, 84, 14], [0, 0, 1, 0, 0, 1, 0, 1, 0], survival.End.DIED
+    )
+    assert curve.at(84) == (pytest.approx(1), None, None)
+    assert curve.at(7) == pytest.approx((2 / 9, 0.028018053068, 0.531095475445))
