@@ -10,6 +10,7 @@ on a ward belongs to everybody.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -41,6 +42,7 @@ MOST_OF_A_PERSON = 200
 _NEVER = frozenset({"csrfmiddlewaretoken", "password", "code", "hospital_number", "phone", FIELD})
 _WITH_IDENTITY = frozenset({"name"})
 _OWN_FORM = "form:"
+_OF_A_VERSION = ("version", "seen_version", idempotency.FIELD)
 
 Fields = dict[str, list[str]]
 
@@ -141,6 +143,37 @@ def address(draft: Draft) -> str:
         return draft.path
     joint = "&" if urlsplit(draft.path).query else "?"
     return f"{draft.path}{joint}{ASKED_FOR}={draft.pk}"
+
+
+def hand_over(person: User, *, old: str, new: str) -> None:
+    """Let what a person typed for a record go on under the name that stands for it now.
+
+    It forgets which version of the record it was typed against, so that the save
+    is held against the record that is there. Where a draft lies at the new place
+    already, both stay.
+    """
+    with transaction.atomic():
+        for draft in Draft.objects.select_for_update().filter(person=person, path__contains=f"/{old}/"):
+            place = _renamed(draft.place, old, new)
+            if Draft.objects.filter(person=person, place=place).exists():
+                place, draft.parked = f"{place[:170]}#{draft.pk}", True
+            draft.place, draft.path = place, _renamed(draft.path, old, new)
+            # a whole form says what was empty, too: that is no entry for a record that may hold it
+            draft.fields = {
+                name: values
+                for name, values in draft.fields.items()
+                if not name.startswith(_OF_A_VERSION) and (any(values) or not draft.parked)
+            }
+            draft.save()
+
+
+def _renamed(text: str, old: str, new: str) -> str:
+    return re.sub(rf"(?<=[:/]){re.escape(old)}(?=[:/]|$)", lambda _found: new, text)
+
+
+def of_form(request: HttpRequest, person: User) -> Draft | None:
+    """Return the draft of a form as it arrived; what was never kept before is parked."""
+    return load(person, request.POST.get(FIELD) or _place_of_form(request.path)) or park(request, person)
 
 
 def discard(person: User, place: str) -> bool:

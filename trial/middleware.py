@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
@@ -185,7 +186,7 @@ def _unreadable(text: str) -> str:
 
 
 def follow_what_moved(get_response: Answer) -> Answer:
-    """Lead a reader from a name that was given up to the one that stands for it.
+    """Lead a reader from a name that was given up to the one that stands for it, with what they typed.
 
     What was sent to the old name is not sent on: its sender looks at the record first.
     """
@@ -196,7 +197,14 @@ def follow_what_moved(get_response: Answer) -> Answer:
     def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, Moved):
             return None
-        if request.method not in {"GET", "HEAD"}:
+        person = request.user if request.user.is_authenticated else None
+        if request.method in {"GET", "HEAD"}:
+            if person is not None:
+                drafts.hand_over(person, old=error.old, new=error.new)
+            return redirect(request.get_full_path().replace(error.old, error.new, 1))
+        is_form = SENT_BY_SCRIPT in request.headers or _wants_a_page(request)
+        draft = drafts.of_form(request, person) if person is not None and is_form else None
+        if person is None or draft is None:
             return HttpResponse(
                 _("{old} is {new} now; nothing was saved. Open {new} and enter it there.").format(
                     old=error.old, new=error.new
@@ -204,7 +212,15 @@ def follow_what_moved(get_response: Answer) -> Answer:
                 status=409,
                 content_type="text/plain; charset=utf-8",
             )
-        return redirect(request.get_full_path().replace(error.old, error.new, 1))
+        drafts.hand_over(person, old=error.old, new=error.new)
+        draft.refresh_from_db()
+        messages.warning(
+            request,
+            _(
+                "{old} is {new} now; nothing was saved yet. What you typed stands here: look, then save."
+            ).format(old=error.old, new=error.new),
+        )
+        return redirect(drafts.address(draft))
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
