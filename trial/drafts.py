@@ -150,13 +150,13 @@ def hand_over(person: User, *, old: str, new: str) -> None:
 
     It forgets which version of the record it was typed against, so that the save
     is held against the record that is there. Where a draft lies at the new place
-    already, both stay.
+    already, this one waits until that is saved or thrown away.
     """
     with transaction.atomic():
         for draft in Draft.objects.select_for_update().filter(person=person, path__contains=f"/{old}/"):
             place = _renamed(draft.place, old, new)
             if Draft.objects.filter(person=person, place=place).exists():
-                place, draft.parked = f"{place[:170]}#{draft.pk}", True
+                continue
             draft.place, draft.path = place, _renamed(draft.path, old, new)
             # a whole form says what was empty, too: that is no entry for a record that may hold it
             draft.fields = {

@@ -10,7 +10,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    UnreadablePostError,
+)
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.shortcuts import redirect, render, resolve_url
 from django.template import loader
@@ -185,6 +191,10 @@ def _unreadable(text: str) -> str:
     return ""
 
 
+class _NotSaved(HttpResponseRedirect):
+    """Leads to where a form goes on; its draft stays."""
+
+
 def follow_what_moved(get_response: Answer) -> Answer:
     """Lead a reader from a name that was given up to the one that stands for it, with what they typed.
 
@@ -214,13 +224,14 @@ def follow_what_moved(get_response: Answer) -> Answer:
             )
         drafts.hand_over(person, old=error.old, new=error.new)
         draft.refresh_from_db()
-        messages.warning(
-            request,
-            _(
-                "{old} is {new} now; nothing was saved yet. What you typed stands here: look, then save."
-            ).format(old=error.old, new=error.new),
+        is_there = f"/{error.new}/" in draft.path
+        said = (
+            _("{old} is {new} now; nothing was saved yet. What you typed stands here: look, then save.")
+            if is_there
+            else _("{old} is {new} now; nothing was saved. Open {new} and enter it there.")
         )
-        return redirect(drafts.address(draft))
+        messages.warning(request, said.format(old=error.old, new=error.new))
+        return _NotSaved(drafts.address(draft))
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
@@ -332,7 +343,7 @@ def _parked(request: HttpRequest, response: HttpResponseBase, owner: User | None
 
 
 def _saved(request: HttpRequest, response: HttpResponseRedirectBase) -> HttpResponseBase:
-    if request.user.is_authenticated:
+    if request.user.is_authenticated and not isinstance(response, _NotSaved):
         drafts.forget(request, request.user)
     if SENT_BY_SCRIPT not in request.headers:
         return response
