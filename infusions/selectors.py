@@ -38,7 +38,7 @@ from infusions.models import (
 from infusions.particulars import Circumstances, Particulars
 from infusions.vitals import Vitals
 from patients import selectors as patient_selectors
-from patients.models import Patient
+from patients.models import Outcome, Patient
 from trial.models import AuditEntry, User
 from trial.roles import sees_donor
 
@@ -202,10 +202,13 @@ def voided_infusions(patient: Patient) -> list[Infusion]:
 
 
 def open_plans() -> QuerySet[PlannedInfusion]:
-    """Return the plans that hold a bag: not taken back, not called off, not given yet."""
+    """Return the plans that hold a bag: not taken back, not called off, not given, before any outcome."""
     given = Infusion.objects.valid().filter(patient=OuterRef("patient"), number=OuterRef("number"))
-    found: QuerySet[PlannedInfusion] = (
-        PlannedInfusion.objects.valid().filter(not_done="").exclude(Exists(given))
+    ended = Outcome.objects.valid().filter(
+        patient=OuterRef("patient"), happened_on__lte=OuterRef("planned_on")
+    )
+    found: QuerySet[PlannedInfusion] = PlannedInfusion.objects.valid().filter(
+        ~Exists(given), ~Exists(ended), not_done=""
     )
     return found
 

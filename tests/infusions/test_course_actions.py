@@ -19,8 +19,8 @@ from infusions.models import CellLot, CourseDecision, Infusion, PlannedInfusion,
 from infusions.particulars import Particulars
 from infusions.vitals import Vitals
 from patients import worklist
-from patients.models import DataQuery, Patient
-from tests.factories import RECRUITED_ON, a_decision, a_lot, a_patient, an_infusion, settle
+from patients.models import DataQuery, Outcome, Patient
+from tests.factories import RECRUITED_ON, a_decision, a_lot, a_patient, an_infusion, an_outcome, settle
 from trial import audit, protocol
 from trial.models import AuditEntry, Site, User
 from trial.refusals import Conflict
@@ -97,6 +97,21 @@ def test_the_last_bag_is_promised_once_and_giving_it_uses_the_promise(
     give(patient, coordinator, lot)
     assert selectors.lot_facts(lot).bags_left == 0
     assert not selectors.open_plans().exists()
+
+
+def test_who_is_lost_keeps_no_bag(
+    patient: Patient, lot: CellLot, coordinator: User, sites: dict[str, Site]
+) -> None:
+    other = a_patient(site=sites["GE"], subject_id="GE-002")
+    plan(patient, coordinator, lot=lot)
+    lost = an_outcome(patient, "lost", FIRST)
+    assert selectors.lot_facts(lot).bags_left == 1
+    assert selectors.planned_soon(coordinator, FIRST, days=7) == []
+    with audit.revision(by=coordinator, reason="came back", source="test"):
+        Outcome.objects.filter(pk=lost.pk).update(happened_on=FIRST + timedelta(days=1))
+    assert selectors.lot_facts(lot).bags_left == 0
+    with pytest.raises(ValidationError, match="given or set aside"):
+        plan(other, coordinator, lot=lot)
 
 
 def test_a_plan_is_moved_by_its_own_bag_and_keeps_its_row(
