@@ -80,6 +80,7 @@ FURTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "血钠",
             "血清钠",
             "钠离子",
+            "na+",
         ),
         "platelets": (
             "plt",
@@ -107,6 +108,8 @@ FURTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "乙型肝炎病毒dna定量",
             "hbv-dna定量",
             "乙肝dna定量",
+            "乙肝病毒dna载量",
+            "hbv-dna载量",
         ),
         "afp": (
             "alpha-fetoprotein",

@@ -47,9 +47,14 @@ _TIME_OF_DAY = re.compile(
     r"(?P<day>.*[0-9日号])(?:[T ]+|(?<=[日号]))[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
 )
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
+_DIGITS = "〇一二三四五六七八九"
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
 _SERIAL_DAY_ZERO, _SERIAL_DAY_ZERO_1904 = date(1899, 12, 30), date(1904, 1, 1)
-_WEEK = re.compile(r"(?:(?:w|wk|week|visit|v|第)[ _]*)?([0-9]{1,3})(?:\.0+)? *(?:周|w|wk|weeks?)?")
+# not V4 and not visit 4: that may be the fourth visit
+_WEEK = re.compile(
+    r"(?:治疗后 *(?=.*周))?(?:(?:w|wk|week|第)[ _]*)?([0-9]{1,3})(?:\.0+)? *(?:周末?|w|wk|weeks?)?"
+)
+_NUMERAL = re.compile(f"(?P<tens>[{_DIGITS}]?十)?(?P<ones>[{_DIGITS}])?(?=[周次])")
 _WHOLE = re.compile(r"(?:(?:第|#|no\.?) *)?([0-9]{1,3})(?:\.0+)? *次?")
 UNSCHEDULED = -1
 
@@ -251,8 +256,21 @@ def read_subject(text: str) -> str:
     return code
 
 
+def _with_digits(text: str) -> str:
+    """Write the Chinese numeral of a week or an infusion in digits: ``第十二周`` is ``第12周``."""
+
+    def digits(numeral: re.Match[str]) -> str:
+        tens, ones = numeral["tens"], numeral["ones"]
+        if not numeral[0]:
+            return ""
+        ten = (_DIGITS.index(tens[0]) if len(tens) > 1 else 1) if tens else 0
+        return str(10 * ten + (_DIGITS.index(ones) if ones else 0))
+
+    return _NUMERAL.sub(digits, text)
+
+
 def read_week(text: str) -> int:
-    """Read a week of the protocol: ``4``, ``W4``, ``week 4``, ``4.0``, ``第4周``.
+    """Read a week of the protocol: ``4``, ``W4``, ``week 4``, ``4.0``, ``第4周``, ``第四周``.
 
     Returns
     -------
@@ -262,9 +280,9 @@ def read_week(text: str) -> int:
     word = _word(text)
     if word in {"unscheduled", "计划外"}:
         return UNSCHEDULED
-    if word in {"baseline", "基线"}:
+    if word in {"baseline", "基线", "治疗前"}:
         return protocol.BASELINE_WEEK
-    found = _WEEK.fullmatch(_folded(text))
+    found = _WEEK.fullmatch(_with_digits(_folded(text)))
     if found and int(found[1]) in protocol.WEEKS:
         return int(found[1])
     weeks = ", ".join(map(str, protocol.WEEKS))
@@ -290,7 +308,7 @@ def read_week(text: str) -> int:
 
 def read_infusion_number(text: str) -> int:
     """Read the place of an infusion in its course: ``3``, ``3.0``, ``第3次``."""
-    found = _WHOLE.fullmatch(_folded(text))
+    found = _WHOLE.fullmatch(_with_digits(_folded(text)))
     if found and 1 <= int(found[1]) <= protocol.MOST_INFUSIONS:
         return int(found[1])
     raise Unreadable(

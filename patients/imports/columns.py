@@ -73,6 +73,14 @@ MARKS = " *#\u2605\u2606\u25b2\u25b3\uff0a"
 """What laboratories print beside the names of analytes whose results other hospitals accept."""
 METHOD = "\u6cd5"
 """How the name of a method of measurement ends in Chinese; no unit does."""
+_BETWEEN_CHINESE = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""A line that breaks in a cell, or a name spaced out; Chinese puts no space between words."""
+_RANGE = re.compile("[0-9.]+ *[-~\u2013\uff5e] *[0-9.]+")
+_OF_OTHERS = re.compile(
+    "\u5c3f|\u8179\u6c34|\u80f8\u6c34|\u8111\u810a\u6db2|\u7caa|\u5f15\u6d41|\u76f4\u63a5|\u95f4\u63a5|\u7ed3\u5408|\u524d\u767d|\u6e05\u9664"
+    r"|urin|csf|ascit|fluid|direct|conjugated|clearance"
+)
+"""Words beside which an abbreviation means another specimen or another quantity, as in ``尿肌酐(Cr)``."""
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
 UNIT_WORDS = ("unit", "units", "单位")
 _MISSING_WORDS = ("missing", "missing reason")
@@ -104,7 +112,7 @@ def plain(header: str) -> str:
     """Reduce a header to what counts: no case, no width, one space for all separators."""
     text = unicodedata.normalize("NFKC", header.translate(_UNSEEN)).casefold()
     text = text.replace("\N{GREEK SMALL LETTER MU}", "u")
-    return _SEPARATORS.sub(" ", text).strip()
+    return _BETWEEN_CHINESE.sub("", _SEPARATORS.sub(" ", text)).strip()
 
 
 @cache
@@ -274,15 +282,17 @@ def meaning_of(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     found = meanings.get(plain(outside)) or _named_twice(outside, meanings)
     if found is None:
         # "alanine aminotransferase assay (ALT)": the name stands in the brackets
+        if _OF_OTHERS.search(plain(outside)):
+            return None
         return next((meanings[plain(part)] for part in inside if plain(part) in meanings), None)
     role, code, unit = found
     if role is not Role.VALUE:
         return found
     for part in inside:
         named = meanings.get(plain(part), (None, None))
-        if named[:2] == (role, code) or part.endswith(METHOD):
+        if named[:2] == (role, code) or part.endswith(METHOD) or _RANGE.fullmatch(part):
             continue
-        if named[0] is None and _unit_in(part) is None and _is_gloss(part, code):
+        if named[0] is None and unit_in(part) is None and _is_gloss(part, code):
             continue
         said = _said_unit(header, code, part)
         if unit and said != unit:
@@ -309,9 +319,23 @@ def _is_gloss(text: str, code: str) -> bool:
 
 
 def _named_twice(text: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
-    """Read a name and its abbreviation written as one, as Chinese laboratories do, when both mean the same."""
-    found = {meanings.get(plain(name)) for name in _BY_SCRIPT.findall(text.strip(MARKS))}
-    return found.pop() if len(found) == 1 else None
+    """Read a name and its abbreviation, or its unit, written as one, as Chinese laboratories do."""
+    names = [name for name in _BY_SCRIPT.findall(text.strip(MARKS)) if plain(name)]
+    units = [name for name in names[1:] if plain(name) not in meanings and unit_in(name)]
+    found = _agreed({name: meanings.get(plain(name)) for name in names if name not in units})
+    if found is None or not units:
+        return found
+    return (found[0], found[1], _said_unit(text, found[1], units[0])) if found[0] is Role.VALUE else None
+
+
+def _agreed(said: Mapping[str, Meaning | None]) -> Meaning | None:
+    """Return what several names mean, when they mean the same and what means nothing is a part of its names."""
+    found = {meaning for meaning in said.values() if meaning}
+    meaning = found.pop() if len(found) == 1 else None
+    rest = [name for name, one in said.items() if one is None]
+    if meaning is None or (rest and meaning[0] is not Role.VALUE):
+        return None
+    return meaning if all(_is_gloss(name, meaning[1]) for name in rest) else None
 
 
 def analyte_named(text: str) -> str:
@@ -327,15 +351,14 @@ def analyte_named(text: str) -> str:
     written = text.translate(ONE_KIND_OF_BRACKETS)
     names = [_BRACKETS.sub(" ", written), *(part for part in _BRACKETS.findall(written) if part)]
     meanings = analyte_meanings()
-    found = {
-        meanings.get(plain(name)) or _named_twice(name, meanings)
-        for name in names
-        if not name.endswith(METHOD)
-    }
-    if len(found) == 2 and None in found and (meaning := meanings.get(plain(names[0]))):
-        # "INR(比值)": what stands in the brackets is a part of the same name
-        found = {meaning} if all(_is_gloss(part, meaning[1]) for part in names[1:]) else found
-    role, code, unit = (found.pop() if len(found) == 1 else None) or (Role.FIELD, "", "")
+    found = _agreed(
+        {
+            name: meanings.get(plain(name)) or _named_twice(name, meanings)
+            for name in names
+            if plain(name) and not name.endswith(METHOD)
+        }
+    )
+    role, code, unit = found or (Role.FIELD, "", "")
     return code if role is Role.VALUE and not unit else ""
 
 
@@ -348,14 +371,14 @@ def _with_trailing_unit(text: str, meanings: Mapping[str, Meaning]) -> Meaning |
     return found[0], found[1], _said_unit(text, found[1], unit)
 
 
-def _unit_in(text: str) -> str | None:
+def unit_in(text: str) -> str | None:
     """Return the unit that stands in a header, where an S is no mistyped 5."""
     return typed.read_unit(text) or typed.read_unit(text.lower())
 
 
 def _said_unit(header: str, code: str, text: str) -> str:
     analyte = protocol.ANALYTES[code]
-    unit = _unit_in(text)
+    unit = unit_in(text)
     if unit in analyte.accepted:
         return str(unit)
     raise FileRefused(

@@ -272,7 +272,8 @@ class Events(RecordKind):
 
 # --- one row --------------------------------------------------------------------------------
 
-_GRADE = re.compile(r"(?:grade|ctcae|g)? *([1-5])(?:\.0+)? *(?:级|度)?")
+_GRADE = re.compile(r"(?:grade|ctcae|g)? *([1-5]|i{1,3}|iv|v)(?:\.0+)? *(?:级|度)?")
+_ROMAN = ("i", "ii", "iii", "iv", "v")
 _VERSION = re.compile(r"(?:ctcae *)?v?(?:ersion)? *([1-9](?:\.[0-9]{1,2})?)")
 _OF_PART: Mapping[str, frozenset[str]] = MappingProxyType(
     {code: frozenset(part.columns.values()) for part in PARTS for code in part.events}
@@ -398,7 +399,7 @@ def _read_grade(text: str) -> int:
             Sentence(_("“%(value)s” is not a grade."), {"value": typed.printable(text)}),
             Sentence(_("A grade is a whole number from 1 to 5.")),
         )
-    return int(found[1])
+    return _ROMAN.index(found[1]) + 1 if found[1] in _ROMAN else int(found[1])
 
 
 def _read_version(text: str) -> str:

@@ -92,12 +92,14 @@ def sort_of_header(header: str) -> str:
 
     Examples
     --------
-    >>> sort_of_header("患者姓名"), sort_of_header("MRN"), sort_of_header("Test name"), sort_of_header("ALT")
+    >>> sort_of_header("姓 名"), sort_of_header("MRN"), sort_of_header("Test name"), sort_of_header("ALT")
     ('name', 'record', '', '')
     """
     text = unicodedata.normalize("NFKC", header).casefold()
+    # names of columns are spaced out, and break in their cell
+    together = "".join(text.split())
     for sort, parts in _HEADER_PARTS.items():
-        if any(part in text for part in parts):
+        if any(part in together for part in parts):
             return sort
     words = _BETWEEN_WORDS.sub(" ", _BRACKETS.sub(" ", text)).strip()
     return next((sort for sort, form in _HEADER_WORDS.items() if form.fullmatch(words)), "")

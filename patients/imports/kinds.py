@@ -310,11 +310,15 @@ def refuse_twins(
         return sorted({line for pair in cursor.fetchall() for line in pair})
 
 
+_AS_WRITTEN = "ARRAY['line', 'typed_text', 'typed_unit', 'assumed']"
+"""What may differ between rows that say the same: how it was written."""
+
+
 def _let_one_of_the_same_in(key: str, source: str, results: str) -> None:
     """Take back the refusal of the first row of each key whose rows all say the same and have no other fault."""
     twice = f"(SELECT line FROM {PROBLEMS} WHERE rule = 'twice')"
     beside = (
-        f"SELECT line, jsonb_agg(to_jsonb(v) - 'line' ORDER BY v.analyte) AS results FROM {results} v"
+        f"SELECT line, jsonb_agg(to_jsonb(v) - {_AS_WRITTEN} ORDER BY v.analyte) AS results FROM {results} v"
         f" WHERE line IN {twice} GROUP BY line"
         if results
         else "SELECT NULL::integer AS line, NULL::jsonb AS results"

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from patients import edit_checks
 from patients.entries import LabEntry
-from patients.imports import cells
+from patients.imports import cells, columns
 from patients.imports.cells import Manner, NotRead
 from patients.imports.problems import RowRules, typed_differs
 from patients.imports.staging import copied
@@ -197,7 +197,7 @@ class LabCells:
     def _said_unit(self, text: str, in_column: str, in_cell: str | None, parts: tuple[str, str]) -> str:
         column = None
         if not cells.is_nothing(in_column):
-            column = typed.read_unit(in_column) or typed.printable(in_column)
+            column = columns.unit_in(in_column) or typed.printable(in_column)
         for unit, where, said in ((column, parts[1], in_column), (in_cell, parts[0], text)):
             if unit is not None and unit not in self.analyte.accepted:
                 breach = edit_checks.unit_breach(self.analyte, unit)
@@ -218,7 +218,7 @@ class LabCells:
         *,
         assumed: bool = False,
     ) -> str:
-        columns = (
+        parts = (
             self.analyte.code,
             copied(value),
             comparator,
@@ -227,7 +227,7 @@ class LabCells:
             reason,
             "t" if assumed else "f",
         )
-        return "\t".join(columns) + "\n"
+        return "\t".join(parts) + "\n"
 
 
 _WRONG = RowRules(

@@ -245,11 +245,12 @@ def _staged_cells(lines: list[int]) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = {line: {} for line in lines}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT line, 'visit_date', visited_on::text FROM {ROWS} WHERE line = ANY(%(lines)s)"
-            f" AND visited_on IS NOT NULL UNION ALL SELECT line, analyte, coalesce(typed_text, missing_reason)"
-            f" FROM {VALUES} WHERE line = ANY(%(lines)s)",
+            f"SELECT line, 'visit_date', visited_on::text, '' FROM {ROWS} WHERE line = ANY(%(lines)s)"
+            " AND visited_on IS NOT NULL UNION ALL SELECT line, analyte, coalesce(typed_text, missing_reason),"
+            f" typed_unit FROM {VALUES} WHERE line = ANY(%(lines)s)",
             {"lines": lines},
         )
-        for line, name, text in cursor.fetchall():
-            found[line][name] = text
+        for line, name, text, unit in cursor.fetchall():
+            usual = protocol.ANALYTES[name].unit if name in protocol.ANALYTES else ""
+            found[line][name] = text if unit == usual else f"{text} {unit}".strip()
     return found

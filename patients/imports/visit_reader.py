@@ -176,7 +176,7 @@ class VisitReader:
             and isinstance(week, Unreadable)
             and not _DIGIT.search(subject.value)
         ):
-            # a row of reference ranges, of names or of signatures: it is refused once, not cell by cell
+            # a row of reference ranges, a signature, the number of a page: it is refused once, not cell by cell
             self._refuse(line, place["subject_id"], row, subject)
             return
         at = place["visit_date"]

@@ -50,7 +50,7 @@ class Visits(Kind):
         SUBJECT,
         Field(
             "week",
-            ("visit week", "visit", "weeks", "week no", "visitnum", "周", "周次", "访视周", "访视", "随访周", "随访"),
+            ("visit week", "visit", "weeks", "week no", "周", "周次", "访视周", "访视", "随访周", "随访"),
             required=True,
         ),
         Field(

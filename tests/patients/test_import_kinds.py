@@ -403,7 +403,7 @@ def test_rows_of_one_file_against_each_other(bring_in: Import, patient: Patient)
         "S001,death,,2024-03-01,",
         "S001,adverse_event,Fever,2024-03-02,1",
         "S001,adverse_event,Nausea,2024-02-02,1",
-        "S001,adverse_event,nausea,2024-02-02,2",
+        "S001,adverse_event,nausea,2024-02-02,Ⅱ级",
         "S001,lost,,2024-02-03,",
         "S001,失访,,2024-02-04,",
     )

@@ -418,11 +418,16 @@ def test_a_visit_twice_is_refused_both_times_even_when_one_row_is_bad(
 def test_what_is_no_row_of_a_subject_is_refused_once(hospital: Hospital, patient: Patient) -> None:
     again = "受试者编号,周,日期,ALT,总胆红素,肌酐"
     outcome = hospital.visits(
-        "S001,0,,312,17,", VISITS.strip(), again, "参考值,,,9-50,5-21,41-97", ",,,审核：,,"
+        "S001,0,,312,17,",
+        VISITS.strip(),
+        again,
+        "参考值,,,9-50,5-21,41-97",
+        ",,,审核：,,",
+        "第1页 共2页,,,,,",
     )
-    assert outcome.rows == Counts(new=1, refused=4)
+    assert outcome.rows == Counts(new=1, refused=5)
     assert [(p.line, p.rule) for p in hospital.problems] == [
-        (3, "header_again"), (4, "header_again"), (5, "subject_code"), (6, "no_subject"),
+        (3, "header_again"), (4, "header_again"), (5, "subject_code"), (6, "no_subject"), (7, "subject_code"),
     ]  # fmt: skip
 
 
@@ -456,8 +461,16 @@ def test_of_rows_that_say_the_same_the_first_is_taken(hospital: Hospital, patien
         (0, "tbil", 17),
     ]
     long = "subject_id,week,analyte,value\n"
-    outcome = hospital.visits("S001,12,alt,50", "S001,12,alt,50", "S001,12,ast,9", header=long)
-    assert outcome.rows == Counts(new=2, refused=1)
+    # a value written in two ways is one value; other units make another one
+    rows = (
+        "S001,12,alt,50",
+        "S001,12,GPT,50.0 U/L",
+        "S001,12,tbil,17",
+        "S001,12,tbil,17 mg/dL",
+        "S001,12,ast,9",
+    )
+    assert hospital.visits(*rows, header=long).rows == Counts(new=2, refused=3)
+    assert "tbil 17 / 17 mg/dL" in str(hospital.problems[1].sentence)
     assert value("S001", 12, "alt") == 50
     outcome = hospital.subjects(*["S002,M,45,liver_failure,2014-12-29"] * 3, site="GE")
     assert outcome.rows == Counts(new=1, refused=2)
