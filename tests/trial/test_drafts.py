@@ -396,3 +396,14 @@ def test_a_password_is_never_repeated(db: None, monkeypatch: pytest.MonkeyPatch)
     answer = browser.post("/login/", {"login": "li.min", "password": "secret words", idempotency.FIELD: "k"})
     assert answer.status_code == 503
     assert "secret words" not in answer.content.decode()
+
+
+def test_who_lost_the_role_meanwhile_is_told_that_it_is_kept(coordinator: User, signed_in: SignedIn) -> None:
+    browser = signed_in(coordinator)
+    keep(browser, alt="44")
+    with factories.by_the_software():
+        User.objects.filter(pk=coordinator.pk).update(role=Role.MONITOR, site=None)
+    factories.settle()
+    answer = browser.post(PAGE, {"draft": PLACE, "alt": "44", idempotency.FIELD: "1"})
+    assert answer.status_code == 403 and "What you typed is kept" in answer.content.decode()
+    assert kept(browser)["fields"] == {"alt": ["44"]}
