@@ -53,7 +53,31 @@ const askAndShow = async (ticket) => {
     if (isWrong) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }
+  sayAloud();
   document.body.dispatchEvent(new CustomEvent("panel-checked"));
+};
+
+// a screen reader hears a question when it comes up: whoever typed it is in another field by then
+const aloud = document.createElement("p");
+aloud.className = "visually-hidden";
+aloud.setAttribute("role", "status");
+form.append(aloud);
+
+const raised = () =>
+  [...form.querySelectorAll(":is([data-part=message]:not([hidden]), [data-part=day]) :is(.banner-warn, .banner-danger) strong")].map(
+    (said) => {
+      const text = said.textContent.trim();
+      const name = partOf(said)?.querySelector(".entry-name strong").textContent ?? "";
+      return text.startsWith(name) ? text : `${name} ${text}`;
+    },
+  );
+
+let heard = new Set(raised());
+const sayAloud = () => {
+  const now = raised();
+  const fresh = now.filter((text) => !heard.has(text));
+  heard = new Set(now);
+  if (fresh.length) aloud.textContent = fresh.join(" ");
 };
 
 // everything but the input a person may be typing in
