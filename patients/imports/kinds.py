@@ -352,8 +352,9 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
         )
         for line, sentence in cursor.fetchall():
             stored = json.loads(sentence) if isinstance(sentence, str) else sentence
-            other = int(str(stored["values"]["lines"]).split(",")[0])
-            here, there = cells[line], cells[other]
+            others = [int(other) for other in str(stored["values"]["lines"]).split(",")]
+            here = cells[line]
+            there = next((cells[at] for at in others if at in cells and cells[at] != here), cells[others[0]])
             differences = [
                 f"{name} {here.get(name, '-')} / {there.get(name, '-')}"
                 for name in {**here, **there}

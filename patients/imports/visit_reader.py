@@ -174,7 +174,7 @@ class VisitReader:
         if (
             isinstance(subject, Unreadable)
             and isinstance(week, Unreadable)
-            and not _DIGIT.search(subject.value)
+            and (week.rule == "no_week" or not _DIGIT.search(subject.value))
         ):
             # a row of reference ranges, a signature, the number of a page: it is refused once, not cell by cell
             self._refuse(line, place["subject_id"], row, subject)
