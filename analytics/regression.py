@@ -22,6 +22,9 @@ EARLIER_CONSTANT = Sentence(_("not estimable: the earlier values are all equal")
 LATER_CONSTANT = Sentence(_("not estimable: the later values are all equal"))
 SEPARATED = Sentence(_("not estimable: the earlier value says exactly which group it is"))
 NOTHING_LEFT = Sentence(_("not tested: the earlier value and the group explain every later value"))
+ONE_APART = Sentence(
+    _("not estimable: but for one subject, the earlier values of each group are all equal")
+)  # its residual is 0 whatever it is, so that HC3 has no value
 
 LEAST_PER_GROUP = 3
 TERMS = ("intercept", "before", "arm")
@@ -95,8 +98,10 @@ def ancova(before: ArrayLike, after: ArrayLike, arm: ArrayLike) -> Adjusted:
     residual = y - design @ estimate
     variance = float(residual @ residual) / df
     leverage = (q**2).sum(axis=1)
-    if variance < 1e-20 * float(y.var()) or bool((leverage > 1 - 1e-12).any()):
+    if variance < 1e-20 * float(y.var()):
         return Adjusted(n1, n2, df, note=NOTHING_LEFT)
+    if bool((leverage > 1 - 1e-12).any()):
+        return Adjusted(n1, n2, df, note=ONE_APART)
     covariance = bread @ bread.T
     meat = design * (residual / (1 - leverage))[:, None]
     robust = covariance @ (meat.T @ meat) @ covariance

@@ -245,5 +245,12 @@ def test_an_incidence_that_reaches_everybody_has_no_interval() -> None:
     curve = survival.cumulative_incidence(
         [7, 7, 7, 28, 28, 0, 28, 84, 14], [0, 0, 1, 0, 0, 1, 0, 1, 0], survival.End.DIED
     )
-    assert curve.at(84) == (pytest.approx(1), None, None)
+    value, low, high = curve.at(84) or (0.0, 0.0, 0.0)
+    assert (low, high) == (None, None) and value == pytest.approx(1)
     assert curve.at(7) == pytest.approx((2 / 9, 0.028018053068, 0.531095475445))
+
+
+def test_a_covariate_that_one_subject_alone_tells_is_said_so() -> None:
+    before, after, arm = [40, 40, 40, 40, 80, 40], [80, 40, 80, 80, 80, 20], [1, 1, 1, 0, 0, 0]
+    assert regression.ancova(before, after, arm).note == regression.ONE_APART
+    assert regression.ancova(before, before, arm).note == regression.NOTHING_LEFT
