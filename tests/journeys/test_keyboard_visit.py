@@ -75,7 +75,9 @@ def test_a_visit_of_twelve_analytes_by_keyboard_alone(
         keys.press("Enter")
         if code == "tbil":
             # the question about the unit is answered from the next field, while it is empty
-            expect(page.get_by_text("did you mean mg/dL?")).to_be_visible(timeout=SOON)
+            expect(page.locator("#entry").get_by_text("did you mean mg/dL?")).to_be_visible(timeout=SOON)
+            heard = page.get_by_role("status").filter(has_text="TBIL 8.2 µmol/L, last 152.8: did you mean")
+            expect(heard).to_have_count(1, timeout=SOON)
             keys.press("u")
             expect(page.locator("select[name=unit_tbil]")).to_have_value("mg/dL", timeout=SOON)
             expect(page.get_by_text("did you mean mg/dL?")).to_have_count(0, timeout=SOON)

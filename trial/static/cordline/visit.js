@@ -77,7 +77,7 @@ const sayAloud = () => {
   const now = raised();
   const fresh = now.filter((text) => !heard.has(text));
   heard = new Set(now);
-  if (fresh.length) aloud.textContent = fresh.join(" ");
+  if (fresh.length || !now.length) aloud.textContent = fresh.join(" ");
 };
 
 // everything but the input a person may be typing in
