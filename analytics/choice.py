@@ -98,7 +98,7 @@ def _departure(normality: Normality, group: str, not_normal: str, constant: str)
     return say(not_normal, group=group, p=p_words(normality.p_value))
 
 
-def _too_few_to_approximate(arrangements: int) -> bool:
+def too_few_to_approximate(arrangements: int) -> bool:
     """Return whether the most extreme of equally probable arrangements, on both sides, is not significant.
 
     The normal approximation knows no such limit: three values beside three others give p = 0.0495,
@@ -119,7 +119,7 @@ def between(a: Sample, b: Sample, group1: str, group2: str) -> Choice:
     tests = (pooled, welch, levene, *ranks, shift)
     for sample, group in ((a, group1), (b, group2)):
         if not looks_normal(sample.normality):
-            if _too_few_to_approximate(math.comb(len(a) + len(b), len(a))):
+            if too_few_to_approximate(math.comb(len(a) + len(b), len(a))):
                 return _chosen(tests, ranks[-1], say(FEW_IN_GROUPS, n1=len(a), n2=len(b)), shift)
             reason = _departure(sample.normality, group, NOT_NORMAL, CONSTANT_GROUP)
             return _chosen(tests, ranks[0], reason, shift)
@@ -146,7 +146,7 @@ def within(differences: Sample) -> Choice:
     if looks_normal(normality):
         return _chosen(tests, t, say(CHANGES_NORMAL, p=p_words(normality.p_value or 0.0)), t)
     used = int((differences.given != 0).sum())
-    if _too_few_to_approximate(2**used):
+    if too_few_to_approximate(2**used):
         return _chosen(tests, ranks[-1], say(FEW_CHANGES, n=used), shift)
     if normality.p_value is None:
         return _chosen(tests, ranks[0], say(CHANGES_CONSTANT), shift)

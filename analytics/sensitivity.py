@@ -11,6 +11,7 @@ J. M. Lachin, Controlled Clinical Trials 20 (1999) 408-422: worst-rank scores.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -262,8 +263,9 @@ def _worst(
     a, b = _samples(scored, present | over, one, two)
     ranked = (int(over[one].sum()), int(over[two].sum()))
     note = say(RANKED_WORST, one=ranked[0], two=ranked[1]) if any(ranked) else NOBODY_ENDED
-    test, shift = statistics.mann_whitney(a, b)[0], statistics.hodges_lehmann(a, b)
-    row = _row("worst", WORST, test, shift, a, b, note)
+    ranks, _corrected, exact = statistics.mann_whitney(a, b)
+    test = exact if choice.too_few_to_approximate(math.comb(len(a) + len(b), len(a))) else ranks
+    row = _row("worst", WORST, test, statistics.hodges_lehmann(a, b), a, b, note)
     reach = spread / SCALE * (1 + 1e-9)
     if row.estimate is not None and abs(row.estimate) > reach:
         return replace(row, estimate=None, ci_low=None, ci_high=None, note=UNBOUNDED)

@@ -97,6 +97,11 @@ def test_a_shift_between_ranks_only_has_no_size() -> None:
     assert row.note is sensitivity.UNBOUNDED
 
 
+def test_the_worst_rank_of_tiny_groups_is_tested_exactly() -> None:
+    row = asked(a_study(ONE[:3], [(120, 95), (70, M), (80, M)], dead=("D1", "D2")))["worst"]
+    assert (row.method, row.p_value) == ("mannwhitney_exact", 0.1), "the approximation would say 0.0463"
+
+
 def test_draws_after_plasma_and_incomplete_subjects_leave() -> None:
     study = a_study(ONE, TWO)
     mask = np.zeros((10, 5), np.bool_)
