@@ -141,18 +141,26 @@ def refuse_unreadable_text(get_response: Answer) -> Answer:
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        for place, text in _texts(request):
-            if rule := _unreadable(text):
-                return HttpResponse(
-                    _("{place} cannot be read: {rule} Go back, remove it and send again.").format(
-                        place=place.encode("utf-8", "backslashreplace").decode(), rule=rule
-                    ),
-                    status=400,
-                    content_type="text/plain; charset=utf-8",
-                )
+        # no session is looked at before: its cookie may be what cannot be read
+        with translation.override(translation.get_language_from_request(request)):
+            said = _what_is_unreadable(request)
+            if said and not _is_from_a_program(request) and _wants_a_page(request):
+                page = loader.render_to_string("400.html", {"said": said})
+                return HttpResponse(page, status=400)
+        if said:
+            return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
         return get_response(request)
 
     return middleware
+
+
+def _what_is_unreadable(request: HttpRequest) -> str:
+    for place, text in _texts(request):
+        if rule := _unreadable(text):
+            return _("{place} cannot be read: {rule} Go back, remove it and send again.").format(
+                place=place.encode("utf-8", "backslashreplace").decode(), rule=rule
+            )
+    return ""
 
 
 def _texts(request: HttpRequest) -> Iterable[tuple[str, str]]:

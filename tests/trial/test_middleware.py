@@ -90,6 +90,9 @@ def test_unreadable_text_is_refused_with_its_place(client: Client, text: str, pl
     assert "cannot be read" in response.text
     named = {"query": "“next”", "name": "The address", "form": "“login”", "cookie": "cookie"}[place]
     assert named in response.text
+    assert "<title>Request not understood" in response.text, "a person reads a page"
+    said = client.get("/login/?next=%00", headers={"X-Form": "1"})
+    assert said["Content-Type"].startswith("text/plain"), "a script reads the words"
 
 
 @pytest.mark.parametrize("raw", [b"%ff", b"%fe%fe", b"%c3%28"])
