@@ -209,6 +209,9 @@ document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest
 selectFirst();
 document.addEventListener("htmx:afterSettle", selectFirst);
 
+// what is drawn as wrong is told to a screen reader as wrong, wherever it is drawn
+for (const field of document.querySelectorAll("main .is-invalid:not([aria-invalid])")) field.setAttribute("aria-invalid", "true");
+
 // a form that was refused: the focus stands in the first field that is wrong, or on the reason that is asked for
 const firstOf = (names) => [...document.querySelectorAll(names)].find(shown);
 const start =
