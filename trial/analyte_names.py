@@ -13,6 +13,7 @@ FURTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "tbil": (
             "total bilirubin",
+            "bilirubin, total",
             "bilirubin",
             "bili",
             "t-bil",

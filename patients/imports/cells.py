@@ -277,12 +277,13 @@ def read_week(text: str) -> int:
     int
         The week, or :data:`UNSCHEDULED` for the word that says so.
     """
-    word = _word(text)
+    name = re.sub("(访视|随访)$", "", _folded(text)) or text
+    word = _word(name)
     if word in {"unscheduled", "计划外"}:
         return UNSCHEDULED
     if word in {"baseline", "基线", "治疗前"}:
         return protocol.BASELINE_WEEK
-    found = _WEEK.fullmatch(_with_digits(_folded(text)))
+    found = _WEEK.fullmatch(_with_digits(_folded(name)))
     if found and int(found[1]) in protocol.WEEKS:
         return int(found[1])
     weeks = ", ".join(map(str, protocol.WEEKS))

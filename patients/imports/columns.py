@@ -27,11 +27,12 @@ def _(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column of an import that is not an analyte."""
+    """A column of an import that is not an analyte; ``units`` are what its header may say of a number."""
 
     code: str
     aliases: tuple[str, ...] = ()
     required: bool = False
+    units: tuple[str, ...] = ()
 
 
 class Role(StrEnum):
@@ -82,10 +83,18 @@ _OF_OTHERS = re.compile(
 )
 """Words beside which an abbreviation means another specimen or another quantity, as in ``尿肌酐(Cr)``."""
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
+_OTHER_UNITS = frozenset(
+    {"斤", "市斤", "两", "磅", "克", "g", "lb", "lbs", "pound", "pounds", "升", "l", "dl", "月", "个月", "月龄", "month", "months",
+     "天", "日", "d", "day", "days", "h", "小时", "万", "百万", "千万", "亿", "million", "millions", "billion"}
+)  # fmt: skip
+"""Units in which hospitals give what the study counts in another."""
+_POWER_OF_TEN = re.compile(r"[x×*]10|10[\^*e]|^10[0-9]+|^e[0-9]")
 UNIT_WORDS = ("unit", "units", "单位")
 _MISSING_WORDS = ("missing", "missing reason")
 _COMPARATOR_WORDS = ("comparator",)
+_VALUE_WORDS = ("value", "result", "结果", "检验结果", "检测结果", "测定值")
 _SUFFIXES: tuple[tuple[Role, tuple[str, ...]], ...] = (
+    (Role.VALUE, _VALUE_WORDS),
     (Role.UNIT, UNIT_WORDS),
     (Role.MISSING, _MISSING_WORDS),
     (Role.COMPARATOR, _COMPARATOR_WORDS),
@@ -137,7 +146,7 @@ def meanings_of(fields: Iterable[Field], *, analytes: bool) -> Mapping[str, Mean
     meanings = dict(analyte_meanings()) if analytes else {}
     for field in fields:
         for name in (field.code, *field.aliases):
-            meanings[plain(name)] = (Role.FIELD, field.code, "")
+            meanings[plain(name)] = (Role.FIELD, field.code, "|".join(field.units))
     return meanings
 
 
@@ -182,7 +191,7 @@ def recognise(
         said = options.units.get(header) or options.units.get(code)
         if role is Role.VALUE and said:
             unit = _said_unit(header, code, said)
-        columns.append(Column(position, header, role, code, unit))
+        columns.append(Column(position, header, role, code, unit if role is Role.VALUE else ""))
     _refuse_twins(headers, columns, set(places))
     return columns
 
@@ -238,7 +247,7 @@ def _mapped(
     mapped: dict[str, Meaning | None] = {}
     for name, code in options.columns.items():
         found = [header for header in headers if header == name or plain(header) == plain(name)]
-        mapped.update(dict.fromkeys(found, _saidmeaning_of(name, code, meanings)))
+        mapped.update(dict.fromkeys(found, _said_meaning(name, code, meanings)))
     return mapped
 
 
@@ -248,13 +257,13 @@ def _placed(
     """Return what was said about single columns, by their place."""
     letters = {letter_of(position): position for position in range(len(headers))}
     return {
-        letters[letter]: _saidmeaning_of(headers[letters[letter]] or letter, code, meanings)
+        letters[letter]: _said_meaning(headers[letters[letter]] or letter, code, meanings)
         for letter, code in options.places.items()
         if letter in letters
     }
 
 
-def _saidmeaning_of(name: str, code: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+def _said_meaning(name: str, code: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
     if code == IGNORED:
         return None
     if plain(code) not in meanings:
@@ -271,6 +280,13 @@ def _saidmeaning_of(name: str, code: str, meanings: Mapping[str, Meaning]) -> Me
 
 
 def meaning_of(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
+    """Return what a header means, or nothing.
+
+    Raises
+    ------
+    FileRefused
+        If it names a unit in which its numbers are not taken.
+    """
     if found := meanings.get(plain(header)):
         return found
     # not NFKC here: it would turn a unit's superscripts into plain digits
@@ -287,6 +303,8 @@ def meaning_of(header: str, meanings: Mapping[str, Meaning]) -> Meaning | None:
         return next((meanings[plain(part)] for part in inside if plain(part) in meanings), None)
     role, code, unit = found
     if role is not Role.VALUE:
+        for part in inside if unit else ():
+            _refuse_other_unit(header, code, part, unit.split("|"))
         return found
     for part in inside:
         named = meanings.get(plain(part), (None, None))
@@ -381,15 +399,26 @@ def _said_unit(header: str, code: str, text: str) -> str:
     unit = unit_in(text)
     if unit in analyte.accepted:
         return str(unit)
-    raise FileRefused(
+    raise _not_taken(header, Sentence(analyte.label), text, analyte.accepted)
+
+
+def _refuse_other_unit(header: str, code: str, text: str, units: Sequence[str]) -> None:
+    """Refuse the number of a field in a unit or power of ten that would be read as another number."""
+    written = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
+    if written not in units and (written in _OTHER_UNITS or _POWER_OF_TEN.search(written)):
+        raise _not_taken(header, code, text, units)
+
+
+def _not_taken(header: str, what: Sentence | str, unit: str, units: Iterable[str]) -> FileRefused:
+    return FileRefused(
         "header_unit",
         Sentence(
             _("The header “%(header)s” gives %(analyte)s in “%(unit)s”, which the study does not take."),
-            {"header": header, "analyte": Sentence(analyte.label), "unit": text},
+            {"header": header, "analyte": what, "unit": unit},
         ),
         Sentence(
             _("%(analyte)s is taken in %(units)s. Correct the header, or map the column to what it holds."),
-            {"analyte": Sentence(analyte.label), "units": ", ".join(analyte.accepted)},
+            {"analyte": what, "units": ", ".join(units)},
         ),
         columns=[header],
     )

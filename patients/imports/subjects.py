@@ -48,7 +48,8 @@ class Subjects(RecordKind):
         Field(
             "birth_date", ("birthdate", "date of birth", "dob", "birthday", "born on", "出生日期", "出生年月日", "生日")
         ),
-        Field("age", ("age at recruitment", "age years", "age in years", "年龄", "年龄 岁")),
+        Field("age", ("age at recruitment", "age years", "age in years", "年龄", "年龄 岁"),
+              units=("years", "岁", "周岁")),
         Field("diagnosis", ("dx", "disease", "诊断", "疾病"), required=True),
         Field(
             "recruited_on",

@@ -50,8 +50,10 @@ class Visits(Kind):
         SUBJECT,
         Field(
             "week",
-            ("visit week", "visit", "weeks", "week no", "周", "周次", "访视周", "访视", "随访周", "随访"),
+            ("visit week", "visit", "weeks", "week no", "周", "周次", "访视周", "访视", "随访周", "随访",
+             "访视名称", "随访名称", "visit name", "访视点", "随访点", "时间点", "访视时间点", "随访时间点", "timepoint", "time point"),
             required=True,
+            units=("weeks", "周"),
         ),
         Field(
             "visit_date",
@@ -60,7 +62,7 @@ class Visits(Kind):
              "采血日期", "采集日期", "检验日期", "检查日期", "随访日期", "抽血日期", "lbdtc"),
         ),
         Field("analyte", ("test", "test code", "test name", "parameter", "lbtestcd", "检验项目", "项目", "指标", "项目名称",
-                          "检测项目")),
+                          "检测项目", "检验项目名称", "检验名称", "lab test", "laboratory test")),
         Field("value", ("result", "lbstresn", "lborres", "检验结果", "结果", "数值", "值", "结果值", "检测结果",
                         "测定结果")),
         Field("unit", ("units", "lborresu", "单位")),

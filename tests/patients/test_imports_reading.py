@@ -11,9 +11,11 @@ import openpyxl
 import pytest
 from openpyxl.workbook import Workbook
 
+from infusions.imports import Infusions
 from patients.imports import cells, encodings, formats, identifiers
 from patients.imports.cells import Manner
 from patients.imports.columns import analyte_meanings, letter_of, meanings_of, plain, recognise
+from patients.imports.kinds import Kind
 from patients.imports.options import DateOrder, Options, options_of, read_options
 from patients.imports.problems import FileRefused, packed, unpacked
 from patients.imports.second_lines import refuse_units_apart
@@ -218,6 +220,7 @@ def test_what_is_not_known_is_ignored_and_said(write: Write, header: str) -> Non
         ("TBIL(总)", "tbil", ""), ("HBV-DNA(定量)(IU/mL)", "hbv_dna", "IU/mL"), ("Creatinine (serum)", "creatinine", ""),
         ("PT(秒)", "pt", "s"), ("PT(S)", "pt", "s"),
         ("活动度(PTA)", "pta", ""), ("PLT计数", "platelets", ""), ("HBV-DNA载量", "hbv_dna", ""), ("INR(0.8-1.2)", "inr", ""),
+        ("ALT结果", "alt", ""), ("TBIL Result", "tbil", ""),
         ("总\u3000胆 红\n素", "tbil", ""), ("总胆红素μmol/L", "tbil", "umol/L"), ("总胆红素g/L", "", ""),
         # something else was measured, or it cannot be told
         ("尿肌酐(Cr)", None, ""), ("直接胆红素(TBIL)", None, ""), ("Urine albumin (ALB)", None, ""), ("Cr清除率", None, ""),
@@ -234,6 +237,27 @@ def test_what_stands_beside_the_name_of_an_analyte(header: str, code: str | None
         assert (column and column.code, column.unit if column else "") == (code, unit)
     if code and not unit and "0.8" not in header:
         assert cells.read_analyte(header) == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "code"),
+    [
+        (Subjects(), "年龄(岁)", "age"), (Subjects(), "年龄（入组时）", "age"), (Subjects(), "年龄(月)", ""),
+        (Visits(), "访视周(0/1/4/12/24)", "week"), (Visits(), "周(天)", ""), (Visits(), "访视日期(天)", "visit_date"),
+        (Infusions(), "体重（KG）", "weight_kg"), (Infusions(), "体重(斤)", ""), (Infusions(), "体积(ml)", "volume_ml"),
+        (Infusions(), "体积(L)", ""), (Infusions(), "细胞数(×10⁶)", ""), (Infusions(), "细胞数(10^6)", ""),
+        (Infusions(), "cells (million)", ""), (Infusions(), "细胞数(个)", "cells"), (Infusions(), "cells/kg (10^6/kg)", "cells_per_kg"),
+    ],
+)  # fmt: skip
+def test_a_number_is_not_read_in_another_unit_than_its_header_says(
+    kind: Kind, header: str, code: str
+) -> None:
+    try:
+        column = recognise([header], kind.layout.meanings, Options())[0]
+    except FileRefused as refusal:
+        assert (refusal.rule, code) == ("header_unit", "")
+    else:
+        assert column is not None and (column.code, column.unit) == (code, "")
 
 
 def test_every_analyte_is_known_by_all_its_names() -> None:
@@ -282,7 +306,7 @@ def test_visits_side_by_side_are_refused_with_what_helps(rows: list[str], line: 
 
 def test_only_a_file_without_weeks_has_visits_side_by_side(write: Write) -> None:
     assert refused(write(lines("subject_id,ALT_W0,ALT_W1", "S001,312,198"))).rule == "side_by_side"
-    assert refused(write(lines("subject_id,time point,alt", "S001,W4,9"))).rule == "column_missing"
+    assert refused(write(lines("subject_id,moment,alt", "S001,W4,9"))).rule == "column_missing"
     refuse_visits_side_by_side(cut("subject_id,visit_date,alt", "W4,2015-01-05,9", "S001,W4,W4"))
 
 
@@ -502,6 +526,8 @@ def test_a_day_that_does_not_exist_is_named_as_the_file_has_it() -> None:
         ("第二十四周", 24),
         ("治疗后4周末", 4),
         ("治疗前", 0),
+        ("第4周随访", 4),
+        ("基线访视", 0),
         ("４", 4),
         ("baseline", 0),
         ("unscheduled", -1),
