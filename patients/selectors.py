@@ -61,6 +61,7 @@ __all__ = [
     "today_at",
     "treatment_or_404",
     "treatments",
+    "visit_at",
     "visit_of_week",
     "visit_or_404",
     "with_course",
@@ -169,6 +170,14 @@ def last_seen_on(patient: Patient) -> date | None:
 def visit_of_week(patient: Patient, week: int) -> Visit | None:
     """Return the valid visit of a week, or None while there is none."""
     found: Visit | None = Visit.objects.valid().filter(patient=patient, week=week).first()
+    return found
+
+
+def visit_at(patient: Patient, week: int | None, day: date | None) -> Visit | None:
+    """Return the valid visit of a week, or without one the unscheduled draw of a day."""
+    if week is not None:
+        return visit_of_week(patient, week)
+    found: Visit | None = Visit.objects.valid().filter(patient=patient, week=None, visited_on=day).first()
     return found
 
 

@@ -443,3 +443,18 @@ def test_the_number_of_queries_does_not_grow_with_the_history(
         factories.a_visit(patient, week, DAY - timedelta(days=30 - week), tbil="140", alt="60")
     with django_assert_max_num_queries(24):
         browser.get(url(patient))
+
+
+def test_an_empty_draw_says_that_nothing_was_saved(browser: Client, patient: Patient) -> None:
+    page = f"/patients/{patient.subject_id}/visits/new/"
+    response = browser.post(page, {"visited_on": "2024-03-01"})
+    assert response.status_code == 422 and "Nothing was saved: no value is typed." in response.text
+    assert "2024-03-01" in response.text and not Visit.objects.filter(patient=patient, week=None).exists()
+
+
+def test_a_draw_sent_again_leads_to_what_is_stored(browser: Client, patient: Patient) -> None:
+    page = f"/patients/{patient.subject_id}/visits/new/"
+    for key in ("one", "one", "another"):
+        response = browser.post(page, {"visited_on": "2024-03-01", "alt": "44", "submission_key": key})
+        draw = Visit.objects.get(patient=patient, week=None)
+        assert response["Location"] == f"/patients/{patient.subject_id}/draws/{draw.pk}/?saved=1"
