@@ -127,14 +127,15 @@ def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse
         return entry.page(status=422)
     except Conflict as conflict:
         return entry.page(status=409, conflict=conflict)
-    if visit._state.adding:
-        # sent twice, or the same as what that day holds: it is stored already
-        visit = selectors.visit_at(patient, visit.week, entry.form.day()) or visit
-    if visit._state.adding and not entry.form.filled and request.POST.get("then") != NEXT_SUBJECT:
+    is_empty = not entry.form.filled and not attempt.is_repeated
+    if visit._state.adding and is_empty and request.POST.get("then") != NEXT_SUBJECT:
         entry.form.add_error(
             None, gettext("Nothing was saved: no value is typed. Type one, or choose why there is none.")
         )
         return entry.page(status=422)
+    if visit._state.adding:
+        # sent twice, or the same as what that day holds: it is stored already
+        visit = selectors.visit_at(patient, visit.week, entry.form.day()) or visit
     return redirect(_after(request, patient, visit, entry.form))
 
 

@@ -458,3 +458,4 @@ def test_a_draw_sent_again_leads_to_what_is_stored(browser: Client, patient: Pat
         response = browser.post(page, {"visited_on": "2024-03-01", "alt": "44", "submission_key": key})
         draw = Visit.objects.get(patient=patient, week=None)
         assert response["Location"] == f"/patients/{patient.subject_id}/draws/{draw.pk}/?saved=1"
+    assert browser.post(page, {"visited_on": "2024-03-01"}).status_code == 422, "nothing typed beside it"
