@@ -28,9 +28,10 @@ from analytics.samples import MISSING, Ints
 from analytics.selectors import Freshness
 from analytics.study_arrays import StudyArrays, places_of
 from analytics.words import said
-from trial import protocol, units
+from trial import marks, protocol
 from trial.models import Revision
 from trial.protocol import Direction, Measure, Population
+from trial.unit_words import unit_said
 
 MOST_MOVES = 12
 
@@ -180,7 +181,7 @@ def contrast(question: Question, today: date) -> ContrastPage:
     )
     sizes = [result for _key, result in stored.values() if result.p_value is not None]
     chosen, is_smallest = _headline(rows)
-    unit, decimals = units.symbol(protocol.unit_of(question.analyte)), protocol.decimals_of(question.analyte)
+    unit, decimals = unit_said(protocol.unit_of(question.analyte)), protocol.decimals_of(question.analyte)
     return ContrastPage(
         question=question,
         figure=figure,
@@ -313,7 +314,7 @@ def _row(
         p_value=result.p_value,
         p_holm=result.p_holm,
         p_bh=result.p_bh,
-        note="; ".join(said(note) for note in result.notes if note.text not in _SAID_IN_COLUMNS),
+        note=marks.semicolon().join(said(note) for note in result.notes if note.text not in _SAID_IN_COLUMNS),
         rows_query=rows_query(question, key),
         was=next((move for move in moves if move.span == span), None),
     )

@@ -14,8 +14,9 @@ from analytics.contrast_source import Question
 from analytics.contrast_words import method_words, span_label
 from analytics.samples import Sentence
 from analytics.words import said
-from trial import protocol, units
+from trial import protocol
 from trial.protocol import Population
+from trial.unit_words import unit_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read(question: Question) -> SensitivityPage:
     return SensitivityPage(
         tuple(_interval(question, item) for item in made.body["intervals"]),
         *question.pair,
-        units.symbol(protocol.unit_of(question.analyte)),
+        unit_said(protocol.unit_of(question.analyte)),
         made.revision,
         made.made_at,
         made.body["after_plasma"],

@@ -10,12 +10,13 @@ from django.utils.translation import gettext as _
 from analytics.contrast_files import among_words, csv_of, notes_of
 from analytics.contrast_page import GroupRow
 from analytics.contrast_tables import TablePage, TableRow
-from trial import protocol, units
+from trial import protocol
+from trial.unit_words import unit_said
 
 
 def within(page: TablePage) -> bytes:
     """Return the change since week 0 within each group, a line for each group and week."""
-    unit = units.symbol(protocol.unit_of(page.question.analyte))
+    unit = unit_said(protocol.unit_of(page.question.analyte))
     what = {
         "one": page.group1,
         "two": page.group2,

@@ -14,8 +14,9 @@ from analytics.contrast_source import Question
 from analytics.contrast_words import estimate_words, method_words, span_label
 from analytics.selectors import Freshness
 from analytics.words import said
-from trial import protocol, units
+from trial import protocol
 from trial.protocol import Measure
+from trial.unit_words import unit_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def _row(
     return TableRow(
         label=label,
         note_label=_("before the courses differ") if before else "",
-        unit=units.symbol(protocol.unit_of(key.analyte)),
+        unit=unit_said(protocol.unit_of(key.analyte)),
         decimals=protocol.decimals_of(key.analyte),
         is_share=key.analyte == SEX,
         groups=tuple(group_row(code, group, waiting) for code, group, waiting in groups if group),

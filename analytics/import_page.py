@@ -19,8 +19,9 @@ from patients.imports.options import options_of
 from patients.imports.tables import own_columns
 from patients.imports.visits import LONG
 from patients.models import ImportMapping, Laboratory
-from trial import protocol, trail_words, units
+from trial import marks, protocol, trail_words
 from trial.models import Job, Revision, User
+from trial.unit_words import unit_said
 
 LEFT_OUT = "-"
 """What the page calls a column that is to stay out."""
@@ -122,7 +123,7 @@ def columns_of(job: Job, posted: Mapping[str, str] | None = None) -> list[Column
         if posted is not None:
             key, unit = posted.get(f"means:{letter}", key), posted.get(f"unit:{letter}", unit)
         analyte = protocol.ANALYTES.get(column.code) if column and column.role is Role.VALUE else None
-        accepted = [Choice(name, units.symbol(name)) for name in (analyte.accepted if analyte else {})]
+        accepted = [Choice(name, unit_said(name)) for name in (analyte.accepted if analyte else {})]
         shown.append(
             ColumnShown(letter, header, values, key, unit, accepted, at in own, not key and at not in own)
         )
@@ -140,14 +141,20 @@ def choices_of(kind: Kind) -> list[tuple[str, list[Choice]]]:
     found += [(name, [Choice(code, _field_label(code)) for code in its]) for name, its in sets]
     if kind.analytes:
         panel = protocol.PANEL
-        found.append((_("Laboratory values"), [Choice(a.code, f"{a.label} · {a.name}") for a in panel]))
+        found.append((_("Laboratory values"), [Choice(a.code, f"{_(a.label)} · {_(a.name)}") for a in panel]))
         for role, label in (
             (Role.UNIT, _("Units of a value")),
             (Role.MISSING, _("Why a value is missing")),
             (Role.COMPARATOR, _("Sign before a value")),
         ):
             found.append(
-                (label, [Choice(f"{a.code} {_ROLE_WORDS[role]}", f"{a.label}: {label}") for a in panel])
+                (
+                    label,
+                    [
+                        Choice(f"{a.code} {_ROLE_WORDS[role]}", f"{_(a.label)}{marks.colon()}{label}")
+                        for a in panel
+                    ],
+                )
             )
     return found
 

@@ -15,7 +15,7 @@ from analytics.words import said
 from patients import selectors
 from patients.forms import LabPanelForm, Row
 from patients.models import Patient, Visit
-from trial import clock, protocol, units
+from trial import clock, marks, protocol, units
 
 if TYPE_CHECKING:
     from analytics.scores import ScoreResult
@@ -149,10 +149,10 @@ def _why_not(result: ScoreResult, rows: Mapping[str, Row]) -> str:
         return ""
     if not refused:
         return said(result.obstacle)
-    sentences = [_("%(labels)s refused: not stored.") % {"labels": ", ".join(refused)}]
+    sentences = [_("%(labels)s refused: not stored.") % {"labels": marks.listed(refused)}]
     missing = [_(row.analyte.label) for row in rows.values() if row.value is None and row.state != "wrong"]
     if missing:
-        sentences.append(_("%(labels)s missing.") % {"labels": ", ".join(missing)})
+        sentences.append(_("%(labels)s missing.") % {"labels": marks.listed(missing)})
     return " ".join(sentences)
 
 

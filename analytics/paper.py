@@ -20,7 +20,7 @@ from analytics.cells import AGE, SEX, SUBJECTS, CellKey, CellResult
 from analytics.landmark import FollowedSubject
 from analytics.samples import MISSING
 from analytics.study_arrays import StudyArrays, places_of
-from trial import protocol, synthetic_label
+from trial import marks, protocol, synthetic_label
 from trial.protocol import Measure, Population
 from trial.templatetags.cordline import count
 
@@ -207,4 +207,4 @@ def provenance(data: PaperData) -> str:
     ]
     if stamp.synthetic:
         words.append(_("Synthetic data"))
-    return "; ".join(words) + "."
+    return marks.semicolon().join(words) + marks.stop()

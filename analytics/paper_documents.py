@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from analytics.paper_figures import Picture
 from analytics.paper_tables import Entry, Table
-from trial import protocol
+from trial import marks, protocol
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 _STYLE = Path(settings.BASE_DIR) / "trial" / "static" / "cordline" / "paper_file.css"
@@ -50,9 +50,14 @@ def html(
     for picture, png in pictures:
         figure = _child(body, "figure")
         coded = base64.b64encode(png).decode()
-        _child(figure, "img", src=f"data:image/png;base64,{coded}", alt=f"{picture.name}. {picture.title}.")
+        _child(
+            figure,
+            "img",
+            src=f"data:image/png;base64,{coded}",
+            alt=f"{picture.name}. {picture.title}{marks.stop()}",
+        )
         caption = _child(figure, "figcaption")
-        _child(caption, "strong", f"{picture.name}. {picture.title}. ")
+        _child(caption, "strong", f"{picture.name}. {picture.title}{marks.stop()} ")
         _child(caption, "span", " ".join((*picture.caption, picture.provenance)))
     if methods:
         _child(body, "h2", _("Statistical methods"))
@@ -72,7 +77,7 @@ def _child(parent: ET.Element, tag: str, words: str = "", **attributes: str) -> 
 def _html_table(body: ET.Element, table: Table) -> None:
     made = _child(_child(body, "section"), "table")
     caption = _child(made, "caption")
-    _child(caption, "strong", f"{table.name}. ").tail = f"{table.title}."
+    _child(caption, "strong", f"{table.name}. ").tail = f"{table.title}{marks.stop()}"
     head = _child(made, "thead")
     upper = _child(head, "tr")
     _child(upper, "th", table.label_head, scope="col", rowspan="2")
@@ -135,9 +140,9 @@ def docx(
             shape = holder.add_run().add_picture(io.BytesIO(png), width=Mm(170))
             if shape.height > Mm(205):
                 shape.width, shape.height = Length(int(shape.width * Mm(205) / shape.height)), Mm(205)
-            shape._inline.docPr.set("descr", f"{picture.name}. {picture.title}.")
+            shape._inline.docPr.set("descr", f"{picture.name}. {picture.title}{marks.stop()}")
             words = document.add_paragraph()
-            words.add_run(f"{picture.name}. {picture.title}. ").bold = True
+            words.add_run(f"{picture.name}. {picture.title}{marks.stop()} ").bold = True
             words.add_run(" ".join((*picture.caption, picture.provenance)))
         if methods:
             document.add_heading(_("Statistical methods"), level=2)
@@ -170,7 +175,7 @@ def _word_table(document: Any, table: Table, *, new_page: bool) -> None:
     caption = document.add_paragraph(style="Caption")
     caption.paragraph_format.keep_with_next = True
     caption.paragraph_format.page_break_before = new_page
-    for words, bold in ((f"{table.name}. ", True), (f"{table.title}.", False)):
+    for words, bold in ((f"{table.name}. ", True), (f"{table.title}{marks.stop()}", False)):
         run = caption.add_run(words)
         run.bold, run.font.size, run.font.color.rgb = bold, Pt(10), _black()
     wide = len(table.columns) + 1

@@ -12,9 +12,10 @@ from analytics import paper, paper_words
 from analytics.cells import CellKey, CellResult, GroupResult
 from analytics.figures import MOST_DOTS
 from analytics.paper import PaperData
-from trial import protocol, units
+from trial import marks, protocol, units
 from trial.protocol import Measure
 from trial.templatetags.cordline import count
+from trial.unit_words import unit_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +169,14 @@ def _by_week(data: PaperData, number: int, stratum: str, where: str) -> Picture:
             words, strong = ("", False) if first else _p_words(change)
             clusters.append(Cluster(f"W{week}", (column,), words, strong, None if first else change_key))
         panels.append(Panel(letter, paper.name_of(code), _axis(code), tuple(clusters), has_pairs=True))
-    named = ", ".join(
+    named = marks.listed(
         f"{p.letter} {paper.name_of(code)}" for p, code in zip(panels, paper.LEVELS, strict=True)
     )
     return Picture(
         number,
         _("%(where)s: observed values by week against week 0") % {"where": where},
         (
-            named + ".",
+            named + marks.stop(),
             *_reading(data, panels),
             _("n, subjects with a value; pairs, subjects who also have one at week 0;"),
             _("P, two-sided, each week against week 0 within these pairs, not adjusted:"),
@@ -250,7 +251,7 @@ def _paired(data: PaperData, letter: str, title: str, pair: tuple[str, str], mea
             for stratum, group in zip(pair, (result.group1, result.group2), strict=True)
         )
         clusters.append(Cluster(f"W{span[0]}\N{EN DASH}{span[1]}", columns, words, strong, key))
-    unit = units.symbol(protocol.unit_of(code))
+    unit = unit_said(protocol.unit_of(code))
     axis = (
         _("Decrease in TBIL, %(unit)s")
         if measure is Measure.INTERVAL
@@ -303,7 +304,7 @@ def _p_words(result: CellResult) -> tuple[str, bool]:
 def _axis(code: str) -> str:
     unit = protocol.unit_of(code)
     name = paper.name_of(code)
-    return name if unit in ("ratio", "points") else f"{name}, {units.symbol(unit)}"
+    return name if unit in ("ratio", "points") else f"{name}{marks.comma()}{units.symbol(unit)}"
 
 
 # --- captions -------------------------------------------------------------------------------
@@ -337,7 +338,9 @@ def _tests(data: PaperData, panels: Sequence[Panel]) -> str:
                 used[method] = used.get(method, 0) + 1
     if not used:
         return _("no test could be done.")
-    words = ", ".join(f"{paper_words.test_name(method)} ({count(times)})" for method, times in used.items())
+    words = marks.listed(
+        f"{paper_words.test_name(method)} ({count(times)})" for method, times in used.items()
+    )
     return _("%(tests)s; bold, P < 0.05.") % {"tests": words}
 
 

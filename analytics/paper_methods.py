@@ -15,7 +15,7 @@ from analytics.cells import CellKey
 from analytics.paper import MELD, PaperData
 from analytics.paper_figures import Picture
 from analytics.paper_tables import Table
-from trial import protocol
+from trial import marks, protocol
 from trial.protocol import Population
 from trial.templatetags.cordline import count
 
@@ -74,7 +74,7 @@ def _subjects(data: PaperData) -> list[str]:
         )
         % {"day": protocol.LANDMARK_DAY},
     }[population]
-    sizes = ", ".join(f"{code} {count(data.subjects(code))}" for code in protocol.GROUP_CODES)
+    sizes = marks.listed(f"{code} {count(data.subjects(code))}" for code in protocol.GROUP_CODES)
     until = (
         _("infusions given until that day and not voided")
         if population is Population.LANDMARK
@@ -92,7 +92,7 @@ def _subjects(data: PaperData) -> list[str]:
 
 
 def _values() -> list[str]:
-    weeks = ", ".join(str(week) for week in protocol.WEEKS)
+    weeks = marks.listed(str(week) for week in protocol.WEEKS)
     score = protocol.SCORE_AT[MELD]
     return [
         _("Values are those of weeks %(weeks)s after the first infusion.") % {"weeks": weeks},
@@ -116,7 +116,7 @@ def _testing(done: Counter[str], untested: int) -> list[str]:
     if not done:
         words = [_("No comparison could be tested.")]
     else:
-        tests = ", ".join(
+        tests = marks.listed(
             f"{paper_words.test_name(method)} ({count(times)})" for method, times in done.most_common()
         )
         words = [
@@ -153,7 +153,7 @@ def _testing(done: Counter[str], untested: int) -> list[str]:
 
 def _source(data: PaperData) -> list[str]:
     stamp = data.stamp
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    libraries = marks.listed(f"{name} {version(name)}" for name in LIBRARIES)
     words = [
         _("Computed with Cordline %(code)s, Python %(python)s, %(libraries)s")
         % {"code": stamp.code_version, "python": platform.python_version(), "libraries": libraries}

@@ -21,6 +21,7 @@ from analytics import (
 from analytics.paper import PaperData
 from analytics.paper_figures import Picture
 from analytics.paper_tables import Table
+from trial import marks
 from trial.protocol import Population
 
 Progress = Callable[[int, int, str], None]
@@ -145,6 +146,8 @@ def files_of(
         done += 1
     for language, words in found.methods.items():
         yield f"methods-{language}.txt", f"{words}\n".encode()
-    captions = (f"{p.name}. {p.title}. {' '.join((*p.caption, p.provenance))}" for p in found.pictures)
+    captions = (
+        f"{p.name}. {p.title}{marks.stop()} {' '.join((*p.caption, p.provenance))}" for p in found.pictures
+    )
     yield "captions.txt", ("\n\n".join(captions) + "\n").encode()
     progress(total, total, "captions.txt")

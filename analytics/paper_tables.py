@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from analytics import paper, paper_words
 from analytics.cells import AGE, SEX, CellKey, CellResult, GroupResult
 from analytics.paper import PaperData
-from trial import protocol, units
+from trial import marks, protocol, units
 from trial.protocol import Measure
 from trial.templatetags.cordline import apart, count, middle, number
 
@@ -116,7 +116,9 @@ class _Marks:
     def note(self) -> str:
         if not self.methods:
             return _("No test could be done.")
-        tests = "; ".join(f"{self.letter(one)} {paper_words.test_name(one)}" for one in self.methods)
+        tests = marks.semicolon().join(
+            f"{self.letter(one)} {paper_words.test_name(one)}" for one in self.methods
+        )
         return _("P, two-sided: %(tests)s.") % {"tests": tests}
 
 
@@ -289,7 +291,7 @@ def _with_unit(code: str) -> str:
         return _("Age, years")
     unit = protocol.unit_of(code)
     name = paper.name_of(code)
-    return name if unit in ("ratio", "points") else f"{name}, {units.symbol(unit)}"
+    return name if unit in ("ratio", "points") else f"{name}{marks.comma()}{units.symbol(unit)}"
 
 
 def _location(group: GroupResult | None, code: str, normal: bool) -> str:
@@ -327,10 +329,13 @@ def _p_entries(key: CellKey, result: CellResult, marks: _Marks) -> tuple[Entry, 
 
 
 def _common_notes(data: PaperData) -> tuple[str, ...]:
-    groups = "; ".join(f"{group.code}, {_(group.label)}" for group in protocol.GROUPS)
-    words = (
-        groups
-        + ". "
-        + _("Groups are defined after baseline by the infusions given: a difference is an association.")
+    groups = marks.semicolon().join(
+        f"{group.code}{marks.comma()}{_(group.label)}" for group in protocol.GROUPS
+    )
+    words = marks.sentences(
+        (
+            groups,
+            _("Groups are defined after baseline by the infusions given: a difference is an association."),
+        )
     )
     return words, paper.provenance(data)

@@ -28,7 +28,7 @@ from patients import grading
 from patients.draw_marks import DrawMark, draw_marks
 from patients.grading import Proposal
 from patients.models import LabResult, Patient, Visit
-from trial import protocol, units, vocabulary
+from trial import marks, protocol, units, vocabulary
 
 LIVER_INPUTS = ("tbil", "albumin", "inr", "pt")
 _CONVENTIONAL: Mapping[str, str] = {"tbil": "mg/dL", "creatinine": "mg/dL", "albumin": "g/dL"}
@@ -285,7 +285,7 @@ def _albi(measured: Mapping[str, LabResult]) -> Scored:
 
 
 def _why_not(obstacles: Sequence[Any]) -> str:
-    what = "; ".join(said(one) for one in obstacles)
+    what = marks.semicolon().join(said(one) for one in obstacles)
     return said(say(liver_scores.NOT_COMPUTABLE, what=what))
 
 

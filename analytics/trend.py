@@ -27,9 +27,10 @@ from patients.models import LabResult, Outcome, Patient, Visit
 from patients.patient_header import clamps
 from patients.reference import Reference, Step, references_for, steps_for
 from patients.serious import Infused
-from trial import clock, protocol, units
+from trial import clock, marks, protocol
 from trial.models import AuditEntry
 from trial.protocol import Direction
+from trial.unit_words import unit_said
 
 TAIL = 28
 """Days that the axis shows at most after the last draw of a subject whose follow-up ended, or after the study."""
@@ -369,7 +370,7 @@ def _lab_series(analyte: protocol.Analyte, drawn: Sequence[_Drawn], held: _Held,
     return Series(
         code=analyte.code,
         label=_(analyte.label),
-        unit=analyte.unit_symbol,
+        unit=unit_said(analyte.unit),
         decimals=analyte.decimals,
         readings=tuple(
             _reading(one, result, analyte, held) for one, result in measured if words.is_understood(result)
@@ -406,9 +407,9 @@ def _score_series(variant: protocol.ScoreVariant, drawn: Sequence[_Drawn]) -> Se
         if score is None or score.value is None:
             continue
         # the integer that rules allocation is not what statistics use: both are said
-        inputs = ", ".join(
+        inputs = marks.listed(
             f"{_(protocol.ANALYTES[each['code']].label)} {Decimal(str(each['used'])).normalize():f}"
-            f" {units.symbol(protocol.ANALYTES[each['code']].unit)}"
+            f" {unit_said(protocol.ANALYTES[each['code']].unit)}"
             for each in score.inputs
         )
         lines = (
@@ -485,5 +486,5 @@ def _score_value(code: str, one: _Drawn) -> Value | None:
         return None
     if score.value is None:
         return Value(shown="\N{EN DASH}", flag="", typed="", why_none=score.why_in_words)
-    note = ", ".join(words.clamped(clamp) for clamp in clamps(score.inputs))
+    note = marks.listed(words.clamped(clamp) for clamp in clamps(score.inputs))
     return Value(f"{score.value:.1f}", "", "", plasma=one.mark.plasma, note=note)

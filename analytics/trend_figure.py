@@ -29,6 +29,7 @@ from analytics.trend_terms import (
     Trend,
     Window,
 )
+from trial import marks
 from trial.protocol import BASELINE_WEEK, Direction, Limits
 
 SCREEN = Sheet(width=1360, left=178, right=1216, strip=94, lane=26, axis=30, foot=34, letter=11.5, gap=74)
@@ -353,10 +354,10 @@ def _draws(
                 study_day=draw.study_day,
                 show_date=show,
                 cells=here,
-                words=". ".join(
+                words=marks.sentences(
                     (
-                        f"{draw.label}, {draw.date}",
-                        ", ".join(f"{cell.label} {cell.dot.shown}" for cell in here),
+                        f"{draw.label}{marks.comma()}{draw.date}",
+                        marks.listed(f"{cell.label} {cell.dot.shown}" for cell in here),
                         *draw.notes,
                     )
                 ),
@@ -382,5 +383,5 @@ def _cell(reading: Reading, dot: Dot, strip: Strip, series: Series, sheet: Sheet
         card_y=strip.top + 6,
         card_height=height,
         lines=lines,
-        words=". ".join((words, *reading.lines)),
+        words=marks.sentences((words, *reading.lines)),
     )

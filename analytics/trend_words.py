@@ -26,8 +26,10 @@ from patients.reference import Reference
 from patients.serious import Infused
 from patients.verifications import Mark
 from trial import protocol, units, vocabulary
+from trial.marks import comma, listed
 from trial.models import AuditEntry
 from trial.protocol import Limits
+from trial.unit_words import unit_said
 
 TREATMENT_LABELS = {code: term.label for code, term in vocabulary.by_code(vocabulary.TREATMENTS).items()}
 NOT_DONE_LABELS = {code: term.label for code, term in vocabulary.by_code(vocabulary.NOT_DONE_REASONS).items()}
@@ -57,7 +59,7 @@ def shown(result: LabResult, analyte: protocol.Analyte) -> str:
 
 def typed(result: LabResult) -> str:
     """Return what the report said, with its unit."""
-    return f"{result.typed_text} {units.symbol(result.typed_unit)}".strip()
+    return f"{result.typed_text} {unit_said(result.typed_unit)}".strip()
 
 
 def is_understood(result: LabResult) -> bool:
@@ -73,7 +75,7 @@ def refused(results: Iterable[tuple[Visit, LabResult]]) -> str:
         return ""
     return ngettext(
         "not drawn, unit unknown: %(values)s", "not drawn, units unknown: %(values)s", len(wrong)
-    ) % {"values": ", ".join(wrong)}
+    ) % {"values": listed(wrong)}
 
 
 def _day(visit: Visit) -> str:
@@ -316,7 +318,7 @@ def infusions_summary(
         if mark.state == "missed":
             said = _("no. %(number)s missed") % {"number": mark.number}
             why = reasons.get(mark.number)
-            parts.append(f"{said}, {_(NOT_DONE_LABELS.get(why, why))}" if why else said)
+            parts.append(f"{said}{comma()}{_(NOT_DONE_LABELS.get(why, why))}" if why else said)
     return " \N{MIDDLE DOT} ".join(parts)
 
 
@@ -367,7 +369,7 @@ def event_item(event: AdverseEvent, infused: Sequence[Infused], day_zero: date) 
     return LaneItem(
         first=(event.onset_on - day_zero).days,
         last=None,
-        label=f"{_(event.term)}, {since_infusion(event, infused)}",
+        label=f"{_(event.term)}{comma()}{since_infusion(event, infused)}",
         words=event_words(event, infused),
         look="event",
         box=str(event.grade),

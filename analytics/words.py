@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 
 from analytics import scoring
 from analytics.models import Score
+from trial import marks
 
 _ANALYTES = {"input", "inputs"}
 """Fields that hold labels of the panel, not text."""
@@ -17,7 +18,7 @@ def said(sentence: Any) -> str:
     """Return a sentence of :mod:`analytics.samples` in the language of the request."""
     fields = dict(sentence.fields)
     for name in fields.keys() & _ANALYTES:
-        fields[name] = ", ".join(gettext(label) for label in fields[name].split(", "))
+        fields[name] = marks.listed(gettext(label) for label in fields[name].split(", "))
     return gettext(sentence.text).format(**fields)
 
 

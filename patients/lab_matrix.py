@@ -17,8 +17,9 @@ from patients.models import LabResult, Patient, Visit
 from patients.patient_header import Clamp, clamps
 from patients.printing import in_print, range_text
 from patients.reference import Reference, references_for
-from trial import protocol, units
+from trial import protocol
 from trial.protocol import Analyte, Limits, Sex
+from trial.unit_words import unit_said
 
 _MISSING = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
 
@@ -201,7 +202,7 @@ def _analyte_line(
     return Line(
         analyte.code,
         analyte.label,
-        units.symbol(analyte.unit),
+        unit_said(analyte.unit),
         analyte.decimals,
         newest.limits,
         tuple(

@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from patients import ranges
 from patients.actions.laboratories import in_unit
 from patients.models import Laboratory, LaboratoryUnit, ReferenceRange
-from trial import protocol, story, trail_words, units
+from trial import protocol, story, trail_words
 from trial import selectors as trail
 from trial.models import AuditEntry, Revision, User
 from trial.protocol import Analyte, Limits, Sex
+from trial.unit_words import unit_said
 
 NEWEST_CHANGES = 20
 
@@ -34,7 +35,7 @@ class RangeLine:
 
     @property
     def unit(self) -> str:
-        return units.symbol(self.row.typed_unit)
+        return unit_said(self.row.typed_unit)
 
     @property
     def sex(self) -> str:
@@ -65,7 +66,7 @@ class AnalyteLines:
 
     @property
     def unit_symbol(self) -> str:
-        return units.symbol(self.unit)
+        return unit_said(self.unit)
 
 
 def laboratories(user: User) -> QuerySet[Laboratory]:

@@ -27,10 +27,11 @@ from patients.models import (
 )
 from patients.printing import in_print
 from patients.query_life import Step, steps
-from trial import protocol, units
+from trial import marks, protocol
 from trial import trail_words as words
 from trial.models import AuditEntry, User
 from trial.roles import Role
+from trial.unit_words import unit_said
 
 MOST_EARLIER = 4
 
@@ -188,7 +189,7 @@ def _value(query: DataQuery) -> Value | None:
     if place is None:
         return Value(words.analyte_label(analyte.code), _("no value is stored"), "", "", None, ())
     here = results[place]
-    standard = "" if here.value is None else f"{here.comparator}{_standard(here)} {analyte.unit_symbol}"
+    standard = "" if here.value is None else f"{here.comparator}{_standard(here)} {unit_said(analyte.unit)}"
     before = results[max(0, place - MOST_EARLIER) : place]
     return Value(
         label=words.analyte_label(analyte.code),
@@ -223,7 +224,7 @@ def _typed(row: Mapping[str, object]) -> str:
     """Return what a row of the trail says as typed: a value with its unit, or why there is none."""
     if reason := row.get("missing_reason"):
         return str(words.value_text(LabResult._meta.db_table, "missing_reason", reason, words.Names()))
-    return f"{row.get('typed_text') or ''} {units.symbol(str(row.get('typed_unit') or ''))}".strip()
+    return f"{row.get('typed_text') or ''} {unit_said(str(row.get('typed_unit') or ''))}".strip()
 
 
 def _visit(visit: Visit) -> dict[str, object]:
@@ -237,7 +238,7 @@ def _standard(result: LabResult) -> str:
 def _shown(result: LabResult) -> str:
     if result.value is None:
         return shown(result)
-    return f"{result.comparator}{_standard(result)} {units.symbol(protocol.ANALYTES[result.analyte].unit)}"
+    return f"{result.comparator}{_standard(result)} {unit_said(protocol.ANALYTES[result.analyte].unit)}"
 
 
 # --- what can be asked about ----------------------------------------------------------------
@@ -280,13 +281,15 @@ def choices(patient: Patient) -> Sequence[Choice]:
         _row("screening", each.pk, _("screening of %(day)s") % {"day": each.screened_on})
         for each in rows[Screening]
     ]
-    found += [_row("event", each.pk, f"{_(each.term)}, {each.onset_on}") for each in rows[AdverseEvent]]
     found += [
-        _row("treatment", each.pk, f"{_(each.get_kind_display())}, {each.started_on}")
+        _row("event", each.pk, f"{_(each.term)}{marks.comma()}{each.onset_on}") for each in rows[AdverseEvent]
+    ]
+    found += [
+        _row("treatment", each.pk, f"{_(each.get_kind_display())}{marks.comma()}{each.started_on}")
         for each in rows[Treatment]
     ]
     found += [
-        _row("outcome", each.pk, f"{_(each.get_kind_display())}, {each.happened_on}")
+        _row("outcome", each.pk, f"{_(each.get_kind_display())}{marks.comma()}{each.happened_on}")
         for each in rows[Outcome]
     ]
     return found

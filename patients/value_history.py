@@ -11,8 +11,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from patients.models import Laboratory, LabResult, Patient
-from trial import protocol, trail_words, units, value_reasons
+from trial import protocol, trail_words, value_reasons
 from trial.models import AuditEntry, User
+from trial.unit_words import unit_said
 
 SHOWN = ("value", "comparator", "typed_text", "typed_unit", "missing_reason", "laboratory_id", "sampled_at")
 """What makes a version: a row that was written without one of these changing is none."""
@@ -114,7 +115,7 @@ def _version(entry: AuditEntry, laboratories: Mapping[int, str], value: str) -> 
     why, note = (_(why), note) if why else trail_words.reason_parts(value_reasons.whole(revision.reason))
     missing = row.get("missing_reason") or ""
     labels = {reason.code: reason.label for reason in protocol.MISSING_REASONS}
-    unit = units.symbol(row.get("typed_unit") or "")
+    unit = unit_said(row.get("typed_unit") or "")
     return Version(
         revision=revision.number or 0,
         made_at=revision.made_at,

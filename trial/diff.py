@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from trial import marks
 from trial import trail_words as words
 from trial.models import AuditEntry
 from trial.trail_words import LABS, TABLES, Names, Row
@@ -137,7 +138,7 @@ def _together(table: str, entries: Sequence[AuditEntry], how: _How) -> RowDiff:
         subject = how.names.subject(entry.patient_id)
         name = words.row_name(table, row, how.names)
         label = name if not subject or subject == name else f"{subject} · {name}"
-        lines.append(Line(label, "", "; ".join(facts), "row"))
+        lines.append(Line(label, "", marks.semicolon().join(facts), "row"))
     op = entries[0].op
     return RowDiff(words.counted(table, len(entries)), "", op, _verb(op), "", tuple(lines))
 

@@ -23,7 +23,7 @@ from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from trial import roles, story
+from trial import marks, roles, story
 from trial import trail_words as words
 from trial.diff import TableDiff, build
 from trial.exact_json import ExactDecoder
@@ -356,7 +356,7 @@ class Shown:
         """How much of it the reader sees: ``2 rows, 2 tables``."""
         rows = ngettext("%(n)s row", "%(n)s rows", self.rows) % {"n": f"{self.rows:,}"}
         tables = ngettext("%(n)s table", "%(n)s tables", len(self.counts)) % {"n": len(self.counts)}
-        return f"{rows}, {tables}"
+        return f"{rows}{marks.comma()}{tables}"
 
 
 def revision_or_404(eyes: Reader, number: int, *, patient: int | None = None, rows_after: int = 0) -> Shown:

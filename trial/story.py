@@ -9,6 +9,7 @@ from itertools import groupby
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from trial import marks
 from trial import trail_words as words
 from trial.diff import changed_columns
 from trial.models import AuditEntry
@@ -117,10 +118,10 @@ def tell_in_numbers(counts: Iterable[tuple[str, str, int]], *, at_least: bool = 
     ordered = sorted(counts, key=lambda c: ("IUD".find(c[1]), order.get(c[0], len(order))))
     patterns = {"I": _("%(what)s entered"), "U": _("%(what)s changed"), "D": _("%(what)s deleted")}
     sentences = [
-        patterns[op] % {"what": ", ".join(words.counted(table, rows) for table, _op, rows in of_op)}
+        patterns[op] % {"what": marks.listed(words.counted(table, rows) for table, _op, rows in of_op)}
         for op, of_op in groupby(ordered, key=lambda c: c[1])
     ]
-    text = "; ".join(sentences)
+    text = marks.semicolon().join(sentences)
     corrects = any(op != "I" for _table, op, _rows in ordered)
     return Told("file", _("at least %(what)s") % {"what": text} if at_least else text, is_correction=corrects)
 
@@ -149,7 +150,7 @@ def _added_results(entries: Sequence[AuditEntry], by_table: ByTable, names: Name
         draw = names.draw(rows[0])
         missing = sum(row.get("value") is None for row in rows)
         if visit not in new_visits and len(rows) <= MOST_LINES:
-            analytes = ", ".join(words.analyte_label(row.get("analyte")) for row in rows)
+            analytes = marks.listed(words.analyte_label(row.get("analyte")) for row in rows)
             text = _("%(draw)s added: %(analytes)s") % {"draw": draw, "analytes": analytes}
         else:
             count = ngettext("%(n)s analyte", "%(n)s analytes", len(rows)) % {"n": len(rows)}
@@ -192,7 +193,7 @@ def _added_infusions(entries: Sequence[AuditEntry], by_table: ByTable, names: Na
             parts.append(_("%(cells)s cells") % {"cells": words.cells_text(row["cells"])})
         weight = words.value_text(INFUSIONS, "weight_kg", row.get("weight_kg"), names)
         facts = [f"{weight} kg" if weight else "", str(row.get("reaction") or "") or _("no reaction")]
-        told.append(Told("drop", ", ".join(parts), note=" · ".join(filter(None, facts))))
+        told.append(Told("drop", marks.comma().join(parts), note=" · ".join(filter(None, facts))))
     return told
 
 

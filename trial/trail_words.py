@@ -23,7 +23,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
-from trial import protocol, units, value_reasons, vocabulary
+from trial import marks, protocol, units, value_reasons, vocabulary
 from trial.sentences import Sentence
 
 Row = Mapping[str, Any]
@@ -443,7 +443,7 @@ def reason_parts(reason: str) -> tuple[str, str]:
     """
     known = [coded.label for coded in protocol.CHANGE_REASONS]
     if given := [(label, values) for label, values in value_reasons.counted(reason) if label in known]:
-        counts = "; ".join(f"{_(label)} ({values})" for label, values in given)
+        counts = marks.semicolon().join(f"{_(label)} ({values})" for label, values in given)
         return value_reasons.whole(reason), counts
     known += [term.label for term in (*vocabulary.VOID_REASONS, *vocabulary.MERGE_REASONS)]
     for label in known:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from analytics import flow, flow_figure, flow_files, flow_reading, looks, selectors
 from analytics.flow import Box, Flow, Part
 from patients.models import Patient
-from trial import protocol
+from trial import marks, protocol
 from trial.roles import Permission, requires
 
 MOST_LISTED = 500
@@ -114,7 +114,7 @@ def _title(found: Flow, box: Box) -> str:
         if box.part is Part.OUT and box.parent not in ("", "registered", "enrolled")
         else []
     )
-    return ": ".join(_words(one) for one in [*above, box])
+    return marks.colon().join(_words(one) for one in [*above, box])
 
 
 def _problem(found: Flow, one: flow.Problem) -> dict[str, str]:

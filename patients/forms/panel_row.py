@@ -22,6 +22,7 @@ from patients.selectors import LastValue
 from trial import typed, units
 from trial.protocol import Analyte, Limits
 from trial.typed import Unreadable
+from trial.unit_words import unit_said
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class Row:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        return [(unit, units.symbol(unit)) for unit in self.analyte.accepted]
+        return [(unit, unit_said(unit)) for unit in self.analyte.accepted]
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ from patients.forms.treatment import TreatmentForm
 from patients.forms.treatment import texts_of as treatment_texts
 from patients.models import AdverseEvent, Patient, Treatment
 from patients.views import voiding
-from trial import clock, idempotency, protocol
+from trial import clock, idempotency, marks, protocol
 from trial.refusals import Conflict, Refused
 from trial.roles import Permission, allowed, requires
 
@@ -199,7 +199,7 @@ def void_event(request: HttpRequest, subject_id: str, event_id: int) -> HttpResp
     if voiding.was_struck(request):
         return _after(subject_id, "events")
     event = selectors.event_or_404(request.user, subject_id, event_id)
-    return _void(request, event, f"{_(event.term)}, {event.onset_on.isoformat()}", "events")
+    return _void(request, event, f"{_(event.term)}{marks.comma()}{event.onset_on.isoformat()}", "events")
 
 
 def _void(request: HttpRequest, row: AdverseEvent | Treatment, what: str, part: str) -> HttpResponse:
@@ -313,4 +313,4 @@ def void_treatment(request: HttpRequest, subject_id: str, treatment_id: int) -> 
         return _after(subject_id, "treatments")
     treatment = selectors.treatment_or_404(request.user, subject_id, treatment_id)
     what = f"{_(treatment.get_kind_display())} {treatment.agent}".strip()
-    return _void(request, treatment, f"{what}, {treatment.started_on.isoformat()}", "treatments")
+    return _void(request, treatment, f"{what}{marks.comma()}{treatment.started_on.isoformat()}", "treatments")

@@ -16,9 +16,10 @@ from patients.forms.grid import COLUMNS, SUGGESTED, VERSIONS, SheetForm, SheetRo
 from patients.grid import Kind
 from patients.imports import columns as headers
 from patients.imports.kinds import SUBJECT
-from trial import address, drafts, idempotency, protocol, units
+from trial import address, drafts, idempotency, protocol
 from trial.models import Site
 from trial.roles import Permission, requires
+from trial.unit_words import unit_said
 
 _PLACE = "grid:"
 _DAY_HEADERS = (
@@ -279,7 +280,7 @@ def _head(analyte: protocol.Analyte, unit: str) -> dict[str, Any]:
         "analyte": analyte,
         "code": analyte.code,
         "unit": unit,
-        "symbol": units.symbol(unit),
+        "symbol": unit_said(unit),
         "names": _names(analyte.code, analyte.label, analyte.name, *analyte.aliases),
     }
 

@@ -16,7 +16,7 @@ from patients.actions import merge as merging
 from patients.forms.identity import IdentityForm, MergeForm
 from patients.forms.registration import IDENTITY
 from patients.models import IdentityView, Outcome, Patient, Screening, Visit
-from trial import idempotency, protocol
+from trial import idempotency, marks, protocol, trail_words
 from trial.refusals import Refused
 from trial.roles import Permission, requires
 
@@ -138,19 +138,21 @@ def _shown(collision: merging.Collision, form: MergeForm) -> dict[str, Any]:
                 "all": len(protocol.CRITERIA),
             }
         if isinstance(row, Outcome):
-            return f"{_(row.get_kind_display())}, {row.happened_on}"
+            return f"{_(row.get_kind_display())}{marks.comma()}{row.happened_on}"
+        if collision.table == trail_words.INFUSIONS:
+            return _("infusion %(number)s, %(day)s") % {"number": row.number, "day": row.given_on}
         if not isinstance(row, Visit):
             return str(row)
         results = row.lab_results.order_by("id")
-        told = ", ".join(
+        told = marks.listed(
             f"{_(protocol.label_of(r.analyte))} {r.typed_text or _(r.get_missing_reason_display())}"
             for r in results
         )
-        return f"{row.visited_on or '–'}: {told}"
+        return f"{row.visited_on or '–'}{marks.colon()}{told}"
 
     return {
         "key": collision.key,
-        "what": f"{collision.first._meta.verbose_name} {collision.place}",
+        "what": f"{trail_words.table_label(collision.table)} {collision.place}",
         "first": words(collision.first),
         "second": words(collision.second),
         "chosen": form.shown(collision.key),

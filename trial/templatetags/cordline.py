@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from trial import protocol, units
+from trial import marks, protocol
+from trial.unit_words import unit_said
 
 register = template.Library()
 
@@ -206,10 +207,40 @@ def p_value(value: Any) -> str:
     return rounded(exact, decimals)
 
 
+@register.simple_tag
+def comma() -> str:
+    """The mark between the parts of one line; a Chinese line has marks of full width."""
+    return marks.comma()
+
+
+@register.simple_tag
+def semicolon() -> str:
+    """The mark between what could stand alone."""
+    return marks.semicolon()
+
+
+@register.simple_tag
+def colon() -> str:
+    """The mark before what is said of the thing in front of it."""
+    return marks.colon()
+
+
+@register.simple_tag
+def stop() -> str:
+    """The mark at the end of a sentence."""
+    return marks.stop()
+
+
+@register.filter
+def listed(words: Iterable[Any]) -> str:
+    """Join the words of a list."""
+    return marks.listed(str(word) for word in words)
+
+
 @register.filter
 def unit(value: Any) -> str:
     """Return a unit as it is printed; stored units stay plain ASCII."""
-    return units.symbol(str(value or ""))
+    return unit_said(str(value or ""))
 
 
 @register.filter
