@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from patients.models.scope import ScopedQuerySet
+from trial import marks
 from trial.triggers import refuse_change, refuse_truncate
 
 
@@ -99,7 +100,10 @@ class Score(models.Model):
         if not self.obstacle:
             return self.why_not
         text, *fields = self.obstacle
-        return gettext(text).format(**dict(fields))
+        known = dict(fields)
+        for name in known.keys() & {"input", "inputs"}:
+            known[name] = marks.listed(gettext(label) for label in known[name].split(", "))
+        return gettext(text).format(**known)
 
 
 class Cell(models.Model):

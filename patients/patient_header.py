@@ -258,7 +258,7 @@ def _meld_now(patient: Patient, outcomes: list[Any]) -> MeldNow:
         # both numbers are printed, so the younger one says how far they have been computed
         revision=max(s.revision for s in (shown, first or shown)),
         clamps=clamps(shown.inputs),
-        why_not=scores[-1].why_not,
+        why_not=scores[-1].why_in_words,
     )
 
 
