@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from trial import accounts, actions, tokens
 from trial.models import Site, User
@@ -120,7 +120,7 @@ class SiteForm(forms.Form):
         },
     )
     name = forms.CharField(
-        label=_("Name"),
+        label=pgettext_lazy("of a place", "Name"),
         max_length=120,
         error_messages={"required": _("It is empty. Type the name of the hospital.")},
     )

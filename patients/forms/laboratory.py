@@ -7,17 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from patients import ranges
 from patients.actions.laboratories import RangeEntry, in_unit
 from patients.forms.fields import CorrectionForm, TypedForm, said, text_field
 from patients.models import Laboratory, ReferenceRange
-from trial import protocol, typed, units
+from trial import protocol, typed
 from trial.models import Site
 from trial.protocol import Analyte
 from trial.typed import Unreadable
+from trial.unit_words import unit_said
 
 
 def _sites() -> list[tuple[str, Any]]:
@@ -28,7 +29,7 @@ class NewLaboratoryForm(TypedForm):
     """A laboratory that is not there yet."""
 
     code = text_field(_("Code"))
-    name = text_field(_("Name"))
+    name = text_field(pgettext_lazy("of a place", "Name"))
     site = forms.ChoiceField(label=_("Site"), required=False)
 
     def __init__(self, data: Any = None, **options: Any) -> None:
@@ -60,7 +61,7 @@ class LaboratoryForm(CorrectionForm, NewLaboratoryForm):
         del self.fields["code"]
         for analyte in protocol.PANEL:
             self.fields[f"unit_{analyte.code}"] = forms.ChoiceField(
-                label=_(analyte.label), choices=[(unit, units.symbol(unit)) for unit in analyte.accepted]
+                label=_(analyte.label), choices=[(unit, unit_said(unit)) for unit in analyte.accepted]
             )
 
     def clean(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class RangeForm(CorrectionForm):
                 "version": stored.version,
             }
         super().__init__(data, initial=initial)
-        self.fields["unit"].choices = [(u, units.symbol(u)) for u in analyte.accepted]  # type: ignore[attr-defined]
+        self.fields["unit"].choices = [(u, unit_said(u)) for u in analyte.accepted]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
