@@ -89,6 +89,7 @@ FURTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "platelet",
             "血小板",
             "血小板计数",
+            "血小板数",
             "plat",
         ),
         "wbc": (
@@ -97,6 +98,7 @@ FURTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "leukocytes",
             "白细胞",
             "白细胞计数",
+            "白细胞数",
         ),
         "hbv_dna": (
             "hbv dna",

@@ -135,6 +135,7 @@ _UNITS: Mapping[str, str] = MappingProxyType(
         **{_plain_unit(symbol): code for code, symbol in units.SYMBOLS.items() if code in units.UCUM},
         "iu/l": "U/L",
         "g/l": "g/L",
+        "k/ul": "10^3/uL",
         "sec": "s",
         "\u79d2": "s",
         "INR": "ratio",

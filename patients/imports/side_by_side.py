@@ -19,7 +19,7 @@ _FEWEST = 2
 _MOST_NAMED = 6
 _VISIT = re.compile(
     r"(?<![a-z0-9])(?:w|wk|week|visit|v) ?(?P<week>[0-9]{1,3})(?![0-9])"
-    r"|(?P<weeks>[0-9]{1,3}) ?(?:w|wk|weeks?|\u5468)(?![a-z])"
+    r"|(?P<weeks>[0-9]{1,3}) ?(?:周|(?:w|wk|weeks?)(?![a-z]))"
     r"|(?P<first>baseline|\u57fa\u7ebf|\u6cbb\u7597\u524d)"
 )
 

@@ -246,7 +246,7 @@ def _staged_cells(lines: list[int]) -> dict[int, dict[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT line, 'visit_date', visited_on::text, '' FROM {ROWS} WHERE line = ANY(%(lines)s)"
-            " AND visited_on IS NOT NULL UNION ALL SELECT line, analyte, coalesce(typed_text, missing_reason),"
+            " AND visited_on IS NOT NULL UNION ALL SELECT line, analyte, coalesce(nullif(typed_text, ''), missing_reason),"
             f" typed_unit FROM {VALUES} WHERE line = ANY(%(lines)s)",
             {"lines": lines},
         )

@@ -462,15 +462,11 @@ def test_of_rows_that_say_the_same_the_first_is_taken(hospital: Hospital, patien
     ]
     long = "subject_id,week,analyte,value\n"
     # a value written in two ways is one value; other units make another one
-    rows = (
-        "S001,12,alt,50",
-        "S001,12,GPT,50.0 U/L",
-        "S001,12,tbil,17",
-        "S001,12,tbil,17 mg/dL",
-        "S001,12,ast,9",
-    )
-    assert hospital.visits(*rows, header=long).rows == Counts(new=2, refused=3)
-    assert "tbil 17 / 17 mg/dL" in str(hospital.problems[1].sentence)
+    rows = ("S001,12,alt,50", "S001,12,GPT,50.0 U/L", "S001,12,tbil,17", "S001,12,tbil,17 mg/dL", "S001,12,ast,9",
+            "S001,24,alt,溶血", "S001,24,alt,50")  # fmt: skip
+    assert hospital.visits(*rows, header=long).rows == Counts(new=2, refused=5)
+    said = [str(problem.sentence) for problem in hospital.problems]
+    assert "tbil 17 / 17 mg/dL" in said[1] and "alt haemolysed / 50" in said[3]
     assert value("S001", 12, "alt") == 50
     outcome = hospital.subjects(*["S002,M,45,liver_failure,2014-12-29"] * 3, site="GE")
     assert outcome.rows == Counts(new=1, refused=2)

@@ -218,7 +218,7 @@ def test_what_is_not_known_is_ignored_and_said(write: Write, header: str) -> Non
     [
         ("INR(比值)", "inr", ""), ("PTA（活动度）", "pta", ""), ("PTA（%）", "pta", "%"), ("PTA(活动度)(%)", "pta", "%"),
         ("TBIL(总)", "tbil", ""), ("HBV-DNA(定量)(IU/mL)", "hbv_dna", "IU/mL"), ("Creatinine (serum)", "creatinine", ""),
-        ("PT(秒)", "pt", "s"), ("PT(S)", "pt", "s"),
+        ("PT(秒)", "pt", "s"), ("PT(S)", "pt", "s"), ("PLT (K/uL)", "platelets", "10^3/uL"),
         ("活动度(PTA)", "pta", ""), ("PLT计数", "platelets", ""), ("HBV-DNA载量", "hbv_dna", ""), ("INR(0.8-1.2)", "inr", ""),
         ("ALT结果", "alt", ""), ("TBIL Result", "tbil", ""),
         ("总\u3000胆 红\n素", "tbil", ""), ("总胆红素μmol/L", "tbil", "umol/L"), ("总胆红素g/L", "", ""),
@@ -293,6 +293,7 @@ def test_a_unit_the_study_does_not_take_refuses_the_file(write: Write) -> None:
     [
         (["编号,项目,第0周,第1周", "S001,ALT,312,198"], 1, "第0周, 第1周"),
         (["subject_id,ALT_W0,ALT_W1,TBIL_W0,TBIL_W1", "S001,1,2,3,4"], 1, "ALT_W0, ALT_W1"),
+        (["受试者编号,基线ALT,4周ALT", "S001,312,198"], 1, "基线ALT, 4周ALT"),
         (["检验结果汇总", "项目,基线,4周,12周", "ALT,312,198,80"], 2, "基线, 4周, 12周"),
         ([",,Week 0,,Week 4,", "subject,sex,ALT,AST,ALT2,AST2", "S001,M,1,2,3,4"], 1, "Week 0, Week 4"),
     ],
