@@ -218,9 +218,17 @@ const start =
   firstOf(
     "main [aria-invalid=true], main .fact:has(.fact-note .danger) input, main .change-reason.is-wrong input[type=radio]",
   ) ??
+  refusal() ??
   firstOf("[data-focus-first] :is(input:not([type=hidden]), select, textarea)");
 const focused = document.activeElement;
 if (start && (!focused || focused === document.body || focused.autofocus)) chosenOf(start).focus();
+
+// what was refused as a whole has no field of its own: the sentence that says why
+function refusal() {
+  const said = firstOf("main form[method=post] .banner-danger[role=alert]");
+  if (said) said.tabIndex = -1;
+  return said;
+}
 
 // of several circles the one that is chosen, as Tab would have it
 function chosenOf(field) {
