@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,6 +102,16 @@ def only_one_contrast(cells: Rows) -> Rows:
         for row in cells
         if (row["group1"], row["group2"]) == ("A", "B") and row["population"] != "eligible"
     ]
+
+
+def test_python_forgives_shapiro_of_thousands_what_scipy_rounds() -> None:
+    script = runpy.run_path(str(scripts.FILES_AT / "reproduce.py"))
+    compare, row = script["compare"], dict.fromkeys([*script["KEY"], *P_VALUES, "method", "n2"], "")
+    row |= {"n1": "5000", "p_value": "0.5", "shapiro_p1": "0.5"}
+    study = SimpleNamespace(cells=[row], pooled=[])
+    for column, gap, differ in (("shapiro_p1", 2e-6, 0), ("shapiro_p1", 1e-5, 1), ("p_value", 2e-6, 1)):
+        mine: dict[str, Any] = dict.fromkeys(row) | {"n1": 5000, "p_value": 0.5, "shapiro_p1": 0.5}
+        assert compare(study, [mine | {column: 0.5 * (1 + gap)}], set()) == differ
 
 
 @pytest.mark.slow
