@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from django.contrib.auth.models import AbstractUser
@@ -71,7 +72,9 @@ class User(AbstractUser):
     @property
     def shown_name(self) -> str:
         """Family name first, as names are written where the study runs."""
-        return " ".join(part for part in (self.last_name, self.first_name) if part) or self.username
+        parts = [part for part in (self.last_name, self.first_name) if part]
+        between = "" if re.fullmatch("[\u3400-\u9fff\u00b7]+", "".join(parts)) else " "
+        return between.join(parts) or self.username
 
     @property
     def initials(self) -> str:
