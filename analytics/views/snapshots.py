@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -116,7 +118,7 @@ def compared(request: HttpRequest, snapshot_id: int) -> HttpResponse:
         "labs_further": found["counts"]["labs"] - len(labs),
         "subjects": changed,
         "subjects_further": found["counts"]["subjects"] - len(changed),
-        "cells": [{**cell, "label": _(protocol.label_of(cell["analyte"]))} for cell in found["cells"]],
+        "cells": [_shown(cell) for cell in found["cells"]],
         "cells_further": found["counts"]["cells"] - len(found["cells"]),
         "made": made,
         "behind": 0 if other else selectors.freshness().behind,
@@ -137,6 +139,18 @@ def archive(request: HttpRequest, snapshot_id: int) -> HttpResponseBase:
     answer.headers["Content-Length"] = str(frozen.size)
     answer.headers["Content-Disposition"] = f'attachment; filename="{snapshots.file_name(frozen)}"'
     return answer
+
+
+def _shown(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the words of a comparison; a change within a group has one n."""
+    return {
+        **cell,
+        "label": _(protocol.label_of(cell["analyte"])),
+        "measure_label": _(protocol.MEASURE_LABELS[protocol.Measure(cell["measure"])]),
+        "population_label": _(protocol.POPULATION_LABELS[protocol.Population(cell["population"])]),
+        "n_old": [n for n in cell["n_old"] if n],
+        "n_new": [n for n in cell["n_new"] if n],
+    }
 
 
 def _one(snapshot_id: int) -> Snapshot:

@@ -57,7 +57,7 @@ document.addEventListener("results-changed", (event) => {
   if (!revision || revision === told) return;
   told = revision;
   if (document.querySelector("[data-revision]"))
-    notice("note", `${words.updated} ${Number(revision).toLocaleString("en")}.`);
+    notice("note", `${words.updated} ${Number(revision).toLocaleString("en")}`);
 });
 
 // paper says which results it holds, who printed it and when
