@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -459,3 +460,20 @@ def test_a_draw_sent_again_leads_to_what_is_stored(browser: Client, patient: Pat
         draw = Visit.objects.get(patient=patient, week=None)
         assert response["Location"] == f"/patients/{patient.subject_id}/draws/{draw.pk}/?saved=1"
     assert browser.post(page, {"visited_on": "2024-03-01"}).status_code == 422, "nothing typed beside it"
+
+
+def test_a_form_goes_over_midnight_at_the_site(browser: Client, patient: Patient) -> None:
+    page = f"/patients/{patient.subject_id}/visits/new/"
+    sent = {"visited_on": "2026-11-24", "alt": "44", "submission_key": "one"}
+    with time_machine.travel(datetime(2026, 11, 23, 15, 59, 30, tzinfo=UTC), tick=False):
+        shown = browser.get(page).text
+        assert 'value="2026-11-23"' in shown, "a minute before midnight in Guangzhou"
+        early = browser.post(page, sent)
+        assert early.status_code == 422 and "2026-11-24 is after today, 2026-11-23 at the site" in early.text
+        assert 'value="44"' in early.text
+    with time_machine.travel(datetime(2026, 11, 23, 16, 0, 30, tzinfo=UTC), tick=False):
+        assert browser.post(page, sent).status_code == 302, "the same form, a minute later"
+        yesterday = browser.post(page, {"visited_on": "2026-11-23", "alt": "45", "submission_key": "two"})
+        assert yesterday.status_code == 302, "the day that the page suggested"
+    draws = Visit.objects.filter(patient=patient, week=None).order_by("visited_on")
+    assert [f"{draw.visited_on}" for draw in draws] == ["2026-11-23", "2026-11-24"]
