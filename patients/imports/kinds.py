@@ -350,6 +350,7 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
         cursor.execute(
             f"SELECT line, sentence FROM {PROBLEMS} WHERE rule = 'twice' AND line = ANY(%s)", [list(cells)]
         )
+        said = {}
         for line, sentence in cursor.fetchall():
             stored = json.loads(sentence) if isinstance(sentence, str) else sentence
             others = [int(other) for other in str(stored["values"]["lines"]).split(",")]
@@ -368,10 +369,13 @@ def say_how_twins_differ(cells: Mapping[int, Mapping[str, str]]) -> None:
                 else _("The file has %(key)s more than once: also in line %(lines)s, which says the same.")
             )
             stored["values"]["differences"] = "; ".join(differences[:6])
-            cursor.execute(
-                f"UPDATE {PROBLEMS} SET sentence = %s::jsonb WHERE rule = 'twice' AND line = %s",
-                [json.dumps(stored), line],
-            )
+            said[line] = json.dumps(stored)
+        # at once: the refusals of a whole file are looked through each time
+        cursor.execute(
+            f"UPDATE {PROBLEMS} p SET sentence = said.sentence::jsonb FROM unnest(%s::integer[], %s::text[])"
+            " AS said (line, sentence) WHERE p.rule = 'twice' AND p.line = said.line",
+            [list(said), list(said.values())],
+        )
 
 
 def stage_choices(context: Context) -> None:
