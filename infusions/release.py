@@ -105,9 +105,11 @@ def obstacles(results: Mapping[str, str], *, state: str, to: str) -> tuple[Sente
 
 def _names(tests: tuple[str, ...]) -> Sentence:
     labels = vocabulary.by_code(vocabulary.RELEASE_TESTS)
-    # a sentence of its own, so that each name is said in the reader's language
-    slots = {f"t{place}": Sentence(labels[test].label) for place, test in enumerate(tests)}
-    return Sentence(", ".join(f"%({slot})s" for slot in slots), slots)
+    # sentences of their own, so that each name and what stands between is said in the reader's language
+    first, *further = (Sentence(labels[test].label) for test in tests)
+    for following in further:
+        first = Sentence(_("%(first)s, %(next)s"), {"first": first, "next": following})
+    return first
 
 
 def is_alarm(results: Mapping[str, str], *, state: str, given: int) -> bool:

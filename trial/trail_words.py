@@ -247,7 +247,6 @@ def row_name(table: str, row: Row, names: Names) -> str:
 _NAMED_BY: Mapping[str, str] = {
     INFUSIONS: "number",
     "infusions_plannedinfusion": "number",
-    EVENTS: "term",
     SCREENINGS: "screened_on",
     PATIENTS: "subject_id",
     LOTS: "code",
@@ -288,8 +287,8 @@ def _row_name(table: str, row: Row, names: Names) -> tuple[str, ...]:
             return (analyte_label(row.get("analyte")),)
         case "patients_referencerange":
             return analyte_label(row.get("analyte")), str(row.get("valid_from", ""))
-        case "patients_confirmedgrade":
-            return (_(str(row.get("term", ""))),)
+        case "patients_adverseevent" | "patients_confirmedgrade":
+            return (_(str(row["term"])) if row.get("term") else "",)
         case "patients_screeninganswer":
             return (criterion_label(row.get("criterion")),)
         case "patients_patientidentity":

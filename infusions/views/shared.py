@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from infusions import actions, dosing
-from trial import idempotency
+from trial import idempotency, marks
 from trial.models import Revision
 from trial.templatetags.cordline import count
 
@@ -32,11 +32,11 @@ def said(what: str, revision: int | None, group: dosing.GroupChange) -> str:
     parts = [what]
     if revision is not None:
         parts.append(_("revision %(number)s") % {"number": count(revision)})
-    sentence = ", ".join(parts)
+    sentence = marks.comma().join(parts)
     if group.happens:
         return _("%(sentence)s; group %(before)s → %(after)s.") % {
             "sentence": sentence,
             "before": group.group_before,
             "after": group.group_after,
         }
-    return f"{sentence}."
+    return sentence + marks.stop()
