@@ -6,7 +6,7 @@ reverse relations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -35,6 +35,7 @@ __all__ = [
     "end_of_observation",
     "event_or_404",
     "events",
+    "follow_given_up",
     "header",
     "labs_until",
     "last_before",
@@ -95,6 +96,13 @@ def patient_or_404(user: User, subject_id: str) -> Patient:
             raise Moved(gone.subject_id, _kept(gone).subject_id)
         raise Http404
     return found
+
+
+def follow_given_up(user: User, patients: Collection[int]) -> None:
+    """Raise :class:`Moved` if one of these subjects was merged into another since a page showed it."""
+    gone = Patient.objects.given_up(user).filter(pk__in=patients).order_by("pk").first()
+    if gone is not None:
+        raise Moved(gone.subject_id, _kept(gone).subject_id)
 
 
 def _kept(patient: Patient) -> Patient:

@@ -168,7 +168,7 @@ class SheetRow:
 
     @property
     def is_touched(self) -> bool:
-        return self.is_bound and not self.is_locked and bool(self.touched or self.is_day_touched)
+        return self.is_bound and bool(self.touched or self.is_day_touched)
 
     @property
     def is_fine(self) -> bool:
@@ -291,7 +291,8 @@ class SheetForm(CorrectionForm):
 
     def _row(self, line: Line) -> SheetRow:
         pk = line.patient.pk
-        is_bound = self.is_bound and pk not in self.saved and line.lock is None
+        # what was typed before somebody locked the row stays on the screen; the save refuses it
+        is_bound = self.is_bound and pk not in self.saved
         suggested = line.suggested_day
         day_text = (line.visit.visited_on or suggested or "") and f"{line.visit.visited_on or suggested}"
         if is_bound:

@@ -124,6 +124,9 @@ class _Sheet:
     def saved(self) -> HttpResponse:
         """Save every row that can be saved, and show the others with everything typed."""
         form = self.form()
+        gone = set(_posted_rows(self.request.POST.get(VERSIONS, ""))) - {row.pk for row in form.rows}
+        if gone:
+            selectors.follow_given_up(self.request.user, gone)
         form.is_valid()
         if form.use_unit:
             return self.page(form, status=422)
@@ -147,7 +150,7 @@ class _Sheet:
             if row.pk in written.refused:
                 row.add_problems(written.refused[row.pk])
             row.conflict = written.conflicts.get(row.pk)
-        if left.waiting or left.errors:
+        if left.waiting or left.errors or self._gone(left):
             return self.page(left, status=409 if written.conflicts else 422, back=back)
         return redirect(self._address(saved=back.revision.pk if back else ""))
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from patients import actions
 from patients.actions import laboratories, locking
+from patients.actions import merge as merging
 from patients.entries import LabEntry
 from patients.models import DataQuery, LabResult, Patient, Visit
 from tests import factories
@@ -411,8 +412,28 @@ def test_a_locked_row_is_read_only_and_says_why(
     assert "source verified" in page
     assert re.search(rf'name="{cell(one, "alt")}"[^>]* readonly', page)
     form = fields(page) | {cell(one, "alt"): "45", cell(two, "alt"): "46"}
-    browser.post(url(), form)
+    answer = browser.post(url(), form)
     assert (stored(one)["alt"].value, stored(two)["alt"].value) == (44, 46)
+    # typed while somebody locked it: it is not dropped from the screen as if it had been saved
+    assert answer.status_code == 422 and re.search(rf'name="{cell(one, "alt")}" value="45"', text(answer))
+    assert "is locked" in text(answer)
+
+
+def test_what_is_typed_for_a_subject_merged_meanwhile_is_not_dropped(
+    browser: Client, several: list[Patient], opened: Sheet, data_manager: User, coordinator: User
+) -> None:
+    one, two, _three = several
+    form = opened() | {cell(one, "alt"): "44", cell(two, "alt"): "46", drafts.FIELD: "grid:GE:4"}
+    drafts.keep(
+        person=coordinator, place="grid:GE:4", path="/patients/grid/", fields={cell(two, "alt"): ["46"]}
+    )
+    choices = {collision.key: merging.FIRST for collision in merging.collisions(one, two)}
+    merging.merge(first=one, second=two, choices=choices, by=data_manager, reason="registered twice")
+    audit.settle()
+    answer = browser.post(url(), form, follow=True)
+    assert f"{two.subject_id} is {one.subject_id} now; nothing was saved." in text(answer)
+    assert not LabResult.objects.exists()
+    assert [draft.fields for draft in drafts.of(coordinator)] == [{cell(two, "alt"): ["46"]}]
 
 
 def test_the_page_without_a_week_goes_on_where_something_is_typed(browser: Client, coordinator: User) -> None:
