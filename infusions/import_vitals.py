@@ -66,21 +66,23 @@ def write() -> None:
         for moment in MOMENTS
     )
     signs = ", ".join(SIGNS)
+    # the infusion is looked up row by row: a join would be planned for the table before its first rows came
     source = (
-        f"{JUDGED} j JOIN patients_patient p ON p.subject_id = j.subject JOIN infusions_infusion i"
-        " ON i.patient_id = p.id AND i.number = j.number AND i.voided_at IS NULL,"
+        "(SELECT j.*, p.id AS patient_pk, (SELECT i.id FROM infusions_infusion i WHERE i.patient_id = p.id"
+        " AND i.number = j.number AND i.voided_at IS NULL) AS infusion_pk"
+        f" FROM {JUDGED} j JOIN patients_patient p ON p.subject_id = j.subject OFFSET 0) j,"
         f" LATERAL (VALUES {rows}) AS v(moment, {signs}, differs)"
     )
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE infusions_vitalsigns t SET {', '.join(f'{sign} = v.{sign}' for sign in SIGNS)} FROM {source}"
-            " WHERE v.differs AND t.infusion_id = i.id AND t.moment = v.moment"
+            " WHERE v.differs AND t.infusion_id = j.infusion_pk AND t.moment = v.moment"
         )
         cursor.execute(
             f"INSERT INTO infusions_vitalsigns (patient_id, infusion_id, moment, {signs})"
-            f" SELECT p.id, i.id, v.moment, {', '.join(f'v.{sign}' for sign in SIGNS)} FROM {source}"
-            " WHERE v.differs AND NOT EXISTS (SELECT FROM infusions_vitalsigns x WHERE x.infusion_id = i.id"
-            " AND x.moment = v.moment) ORDER BY j.line"
+            f" SELECT j.patient_pk, j.infusion_pk, v.moment, {', '.join(f'v.{sign}' for sign in SIGNS)} FROM {source}"
+            " WHERE v.differs AND j.infusion_pk IS NOT NULL AND NOT EXISTS (SELECT FROM infusions_vitalsigns x"
+            " WHERE x.infusion_id = j.infusion_pk AND x.moment = v.moment) ORDER BY j.line"
         )
 
 
