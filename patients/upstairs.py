@@ -189,6 +189,13 @@ def _lots() -> QuerySet[Any]:
     return rows
 
 
+def results_revision() -> int | None:
+    """Return the revision as of which all results are there; None before they were ever computed."""
+    run: Any = _related("scores").model._meta.get_field("run").related_model
+    newest: int | None = run._default_manager.order_by("-id").values_list("revision", flat=True).first()
+    return newest
+
+
 def _related(name: str) -> QuerySet[Any]:
     model: Any = Patient._meta.get_field(name).related_model
     rows: QuerySet[Any] = model._default_manager.all()

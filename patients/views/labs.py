@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from patients import actions, lab_matrix, query_marks, selectors
+from patients import actions, lab_matrix, query_marks, selectors, upstairs
 from patients.views import voiding
 from trial.roles import Permission, requires
 
@@ -21,6 +21,8 @@ def labs(request: HttpRequest, subject_id: str) -> HttpResponse:
         "tab": "labs",
         "patient": patient,
         "header": selectors.header(patient, request.user),
+        # read before the scores: the page may be newer than it says, never older
+        "results_revision": upstairs.results_revision(),
         "matrix": lab_matrix.matrix(patient),
         "may_enter": request.user.may(Permission.ENTER_CLINICAL_DATA),
         "may_raise": request.user.may(Permission.RAISE_QUERIES),

@@ -101,6 +101,18 @@ def test_newer_results_call_the_page(
     assert json.loads(response.headers.get("HX-Trigger", "null")) == (expected if event else None)
 
 
+def test_labs_that_a_revision_did_not_touch_are_not_read_again(coordinator: User, signed_in: SignIn) -> None:
+    untouched, other = (factories.a_patient(site=coordinator.site) for _n in range(2))
+    for patient in (untouched, other):
+        factories.a_visit(patient, 0, tbil="40", inr="1.4", creatinine="80")
+        audit.settle()
+        refresh.refresh()
+
+    page = signed_in(coordinator).get(reverse("patients:labs", args=[untouched.subject_id])).content.decode()
+
+    assert f'data-revision="{selectors.freshness().shown}"' in page
+
+
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 def test_freshness_is_only_read(statistician: User, signed_in: SignIn, method: str) -> None:
     assert getattr(signed_in(statistician), method)(reverse("analytics:freshness")).status_code == 405
