@@ -11,13 +11,13 @@ from analytics.datasets import DATASETS
 from analytics.exports import taken
 from analytics.exports.formats import FORMATS
 from analytics.models import Snapshot
-from trial import protocol
+from trial import marks, protocol
 from trial.models import User
 from trial.roles import Permission
 
 
 def _frozen(snapshot: Snapshot) -> str:
-    return f"{snapshot.pk}: {snapshot.title}, r{snapshot.revision}"
+    return f"{snapshot.pk}{marks.colon()}{snapshot.title}{marks.comma()}r{snapshot.revision}"
 
 
 class ExportForm(forms.Form):

@@ -295,7 +295,7 @@ def _added_messages(entries: Sequence[AuditEntry], by_table: ByTable, names: Nam
         what = words.query_label(names.row(QUERIES, row.get("query_id")), names)
         pattern = patterns.get(str(row.get("step")), "%(what)s: %(text)s")
         told.append(
-            Told("query", (pattern % {"what": what, "text": words.message_text(row)}).removesuffix(": "))
+            Told("query", (pattern % {"what": what, "text": words.message_text(row)}).rstrip(": \uff1a"))
         )
     return told
 
