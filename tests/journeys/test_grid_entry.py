@@ -16,7 +16,7 @@ from trial.models import Revision, User
 pytestmark = pytest.mark.committed
 
 SOON = 15_000
-BLOCK = """受试者\t谷丙转氨酶\tTotal bilirubin (mg/dL)\tINR\tCortisol
+BLOCK = """受试者\t谷丙转氨酶(ALT)\tTotal bilirubin (mg/dL)\tINR（比值）\tCortisol
 GE-002\t58\t8.2 ↑\t1.68\t12
 GE-001\t64\t7.9\t1.72\t13
 GE-999\t44\t1.0\t1.00\t14

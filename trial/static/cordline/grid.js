@@ -335,10 +335,16 @@ const columnOf = (header) => {
   return head ? { column: head.dataset.column, unit: head.dataset.unit ? otherUnit(head, unit) : "" } : null;
 };
 
+// brackets may hold another name of the same analyte, or a Chinese part of one
+const isItsName = (head, text) =>
+  head.dataset.names
+    .split("|")
+    .some((name) => name === plain(text) || (/^[\u4e00-\u9fff]+$/.test(text) && name.includes(text)));
+
 const otherUnit = (head, unit) => {
   const same = (text) => text.normalize("NFKC").toLowerCase().replaceAll("μ", "u").replace(/[\s×x]/g, "");
   const mine = [head.dataset.unit, head.querySelector("[data-symbol]").textContent];
-  return !unit || mine.some((one) => same(one) === same(unit)) ? "" : unit;
+  return !unit || isItsName(head, unit) || mine.some((one) => same(one) === same(unit)) ? "" : unit;
 };
 
 const subjectNames = () => form.querySelector("thead .grid-subject").dataset.names.split("|");
