@@ -11,10 +11,12 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
+from django.utils import translation
 
 from tests import factories
 from trial import accounts
 from trial.models import AuditEntry, User
+from trial.passwords import LongEnough
 from trial.roles import PERMISSION_LABELS, Permission, Role
 
 PASSWORD = "correct horse battery"
@@ -31,6 +33,19 @@ def li_min(db: None) -> User:
     return factories.a_user(
         username="li.min", role=Role.COORDINATOR, site=factories.a_site(), password=PASSWORD, last_name="Li"
     )
+
+
+def test_a_chinese_name_is_written_without_a_space() -> None:
+    assert User(last_name="张", first_name="三").shown_name == "张三"
+    assert User(last_name="Li", first_name="Min").shown_name == "Li Min"
+    assert User(last_name="张", first_name="San").shown_name == "张 San"
+
+
+def test_a_short_password_is_refused_in_the_reader_s_language() -> None:
+    rule = LongEnough(min_length=12)
+    assert rule.get_error_message().endswith("at least 12 characters.")
+    with translation.override("zh-hans"):
+        assert "12 个字符" in rule.get_error_message()
 
 
 def log_in(username: str = "li.min", password: str = PASSWORD) -> Client:
