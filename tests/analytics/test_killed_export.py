@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from errno import ENOSPC
 from inspect import GEN_CLOSED, getgeneratorstate
@@ -12,7 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models.functions import Now
+from django.test import Client
 
 from analytics.datasets import DATASETS
 from analytics.exports import bundle
@@ -80,3 +82,30 @@ def test_a_full_disk_keeps_no_half_of_an_upload(data_manager: User) -> None:
         jobs.queue("import_preview", data_manager, {}, upload=blocks())
     assert sorted(settings.JOB_FILES.glob("*")) == before
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(
+            "django.core.files.uploadhandler.MemoryFileUploadHandler.receive_data_chunk", id="arriving"
+        ),
+        pytest.param("trial.jobs.queue", id="kept"),
+    ],
+)
+def test_a_full_disk_is_said_to_who_uploads(
+    data_manager: User,
+    signed_in: Callable[[User], Client],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    def full(*_given: Any, **_named: Any) -> Any:
+        raise OSError(ENOSPC, "No space left on device")
+
+    browser = signed_in(data_manager)
+    browser.raise_request_exception = False
+    # a disk cannot be filled for a test; the error is the one that the kernel gives
+    monkeypatch.setattr(place, full)
+    file = SimpleUploadedFile("visits.csv", b"subject_id,week\nGE-001,0\n")
+    answer = browser.post("/data/import/", {"file": file, "kind": "visits"})
+    assert answer.status_code == 507 and "The disk of the server is full" in answer.content.decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EDQUOT, ENOSPC
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -15,14 +16,17 @@ _SECRET = ("password", "code")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what broke: 503 while the database is away, 500 otherwise.
+    """Answer what broke: 503 while the database is away, 507 on a full disk, 500 otherwise.
 
     Neither page asks for a session or a row. A form of the study that the
     database could not take is repeated in the page with its one-time key: one
     button sends it again, and it is saved once.
     """
-    if not isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        return HttpResponse(loader.render_to_string("500.html"), status=500)
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        is_full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+        page = loader.render_to_string("500.html", {"is_full": is_full})
+        return HttpResponse(page, status=507 if is_full else 500)
     context = {"address": request.get_full_path(), "fields": _sent(request)}
     answer = HttpResponse(loader.render_to_string("503.html", context), status=503)
     answer["Retry-After"] = RETRY_AFTER
