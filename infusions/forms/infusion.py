@@ -34,7 +34,7 @@ from infusions.forms.fields import (
 from infusions.models import CellLot, Infusion
 from infusions.particulars import Circumstances, NewLot, Particulars
 from infusions.vitals import Vitals
-from trial import protocol, vocabulary
+from trial import marks, protocol, vocabulary
 from trial.clock import moment_at, zone
 
 LEAST_WEIGHT, MOST_WEIGHT = Decimal(25), Decimal(250)
@@ -331,7 +331,7 @@ class InfusionForm(Refusing):
         for term in vocabulary.VITAL_MOMENTS:
             for column, label in vitals.COLUMNS.items():
                 found += [
-                    f"{_(term.label)}, {_(label)}: {message}"
+                    f"{_(term.label)}{marks.comma()}{_(label)}{marks.colon()}{message}"
                     for message in self.errors.get(f"v_{term.code}_{column}", ())
                 ]
         return found

@@ -30,7 +30,7 @@ from infusions.forms.fields import (
 )
 from infusions.models import CellLot, ReleaseTest
 from patients import selectors as patient_selectors
-from trial import clock, vocabulary
+from trial import clock, marks, vocabulary
 from trial.models import Site, User
 
 MOST_BAGS = 500
@@ -152,8 +152,12 @@ class ReleaseTestsForm(Refusing, ReasonFields):
                 choices=choices_of(vocabulary.RELEASE_RESULTS)
             )
             label = _(term.label)
-            self.fields[f"{term.code}_finding"] = text_field(f"{label}, {_('finding')}", most=120)
-            self.fields[f"{term.code}_on"] = DayField(label=f"{label}, {_('date')}", required=False)
+            self.fields[f"{term.code}_finding"] = text_field(
+                f"{label}{marks.comma()}{_('finding')}", most=120
+            )
+            self.fields[f"{term.code}_on"] = DayField(
+                label=f"{label}{marks.comma()}{_('date')}", required=False
+            )
             self.fields[f"{term.code}_version"] = version_field()
 
     def rows(self) -> Iterator[TestRow]:
