@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from patients import edit_checks
-from trial import protocol, typed, vocabulary
+from trial import marks, protocol, typed, vocabulary
 from trial.refusals import Conflict, Problem, Refused
 from trial.typed import Unreadable
 
@@ -26,7 +26,7 @@ def said(error: Unreadable | Problem | edit_checks.Breach) -> str:
 
 def named(label: str, error: str) -> str:
     """Return a message that says which field it is about, unless it does so already."""
-    return error if label in error else f"{label}: {error}"
+    return error if label in error else f"{label}{marks.colon()}{error}"
 
 
 def about(label: str, value: str, error: str) -> str:
@@ -38,10 +38,11 @@ def about(label: str, value: str, error: str) -> str:
     'To age “-3”: An age is whole years.'
     """
     shown = typed.printable(value.strip())
-    if not label or error.startswith((f"{label}:", f"{label} “")):
+    if not label or error.startswith((f"{label}{marks.colon()}", f"{label} “")):
         return error
     is_said = not shown or f"“{shown}”" in error or error.startswith(shown)
-    return f"{label}: {error}" if is_said else f"{label} “{shown}”: {error}"
+    head = label if is_said else f"{label} “{shown}”"
+    return f"{head}{marks.colon()}{error}"
 
 
 def about_field(label: str, value: str, error: Any) -> forms.ValidationError:
@@ -81,7 +82,7 @@ class TypedForm(forms.Form):
     def _name_of(self, field: str) -> str:
         day = self.HOURS.get(field)
         names = [day, field] if day is not None else [field]
-        return ", ".join(str(self.fields[name].label or "") for name in names)
+        return marks.comma().join(str(self.fields[name].label or "") for name in names)
 
     def posted(self, name: str) -> str:
         """Return the text of a field as it was sent."""
