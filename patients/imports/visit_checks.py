@@ -17,7 +17,7 @@ from patients.imports.kinds import (
 )
 from patients.imports.lab_cells import plain_number
 from patients.imports.problems import FileRefused
-from patients.imports.staging import refuse_where
+from patients.imports.staging import PROBLEMS, refuse_where
 from patients.imports.tables import Table
 from patients.imports.visit_names import FINDINGS, ROWS, VALUES, VISIT_FIELDS
 from patients.models import Laboratory
@@ -31,6 +31,7 @@ def _(message: str) -> str:
 
 
 _FEWEST_TO_DOUBT_A_UNIT = 3
+_FEWEST_TO_DOUBT_A_VISIT = 2
 
 
 def refuse_assumed_units(table: Table) -> None:
@@ -49,6 +50,33 @@ def refuse_assumed_units(table: Table) -> None:
                 meant = analyte.in_standard_unit(median, other)
                 if other != analyte.unit and analyte.soft.holds(meant):
                     raise _looks_like(table, analyte, median, other)
+
+
+def refuse_numbers_of_visits(table: Table) -> None:
+    """Refuse a file whose visits are numbered: the fourth visit would be read as week 4."""
+    header = header_of(table, "week")
+    if "week" in header.casefold() or "周" in header:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT value FROM {PROBLEMS} WHERE rule = 'week' AND field = %s"
+            " AND value ~ '^ *[0-9]{1,2} *$' ORDER BY value",
+            [header],
+        )
+        numbers = [value.strip() for (value,) in cursor.fetchall()]
+    if len(numbers) >= _FEWEST_TO_DOUBT_A_VISIT:
+        weeks = ", ".join(map(str, protocol.WEEKS))
+        raise FileRefused(
+            "visit_numbers",
+            Sentence(
+                _("“%(header)s” seems to number the visits: %(numbers)s are no weeks of the protocol."),
+                {"header": header, "numbers": ", ".join(numbers)},
+            ),
+            Sentence(
+                _("Write the week into each row (%(weeks)s), and name the column “week”."), {"weeks": weeks}
+            ),
+            columns=[header],
+        )
 
 
 def say_assumed_units(table: Table) -> None:

@@ -22,7 +22,12 @@ from patients.imports.kinds import (
 )
 from patients.imports.staging import PROBLEMS, Stage
 from patients.imports.tables import Table
-from patients.imports.visit_checks import refuse_assumed_units, refuse_impossible, say_assumed_units
+from patients.imports.visit_checks import (
+    refuse_assumed_units,
+    refuse_impossible,
+    refuse_numbers_of_visits,
+    say_assumed_units,
+)
 from patients.imports.visit_names import FINDINGS, LONG, ROWS, VALUES, VISIT_FIELDS
 from patients.imports.visit_reader import VisitReader
 from patients.models import Laboratory
@@ -97,6 +102,7 @@ class Visits(Kind):
 
         A file whose unnamed unit is plainly not the standard one is refused: its values would be wrong, not odd.
         """
+        refuse_numbers_of_visits(table)
         refuse_assumed_units(table)
         say_assumed_units(table)
         for said, words in (

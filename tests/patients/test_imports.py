@@ -431,6 +431,16 @@ def test_what_is_no_row_of_a_subject_is_refused_once(hospital: Hospital, patient
     ]  # fmt: skip
 
 
+def test_numbers_of_visits_are_no_weeks(hospital: Hospital, patient: Patient) -> None:
+    rows = [f"S001,{number},9" for number in range(1, 6)]
+    with pytest.raises(FileRefused, match="2, 3, 5 are no weeks") as refusal:
+        hospital.visits(*rows, header="subject_id,访视,alt\n", commit=False)
+    assert refusal.value.rule == "visit_numbers"
+    assert hospital.visits(*rows, header="subject_id,访视周,alt\n", commit=False).rows == Counts(
+        new=2, refused=3
+    )
+
+
 def test_a_unit_that_nobody_named_is_said(hospital: Hospital, patient: Patient) -> None:
     hospital.visits(
         "S001,0,312,17,1.2", header="subject_id,week,谷丙转氨酶,TBIL (umol/L),inr\n", commit=False
