@@ -16,7 +16,7 @@ from analytics.figures import tick_text
 from analytics.trend_group import Around
 from analytics.trend_lanes import InfusionMark, Sheet
 from analytics.trend_table import Happening, Table, Value
-from analytics.trend_terms import Draw, Happened, Reading, Series, Span, Trend
+from analytics.trend_terms import Draw, Happened, Marks, Reading, Series, Span, Trend
 from analytics.trend_words import Due, Origin
 from infusions import selectors as infusion_selectors
 from infusions.models import Infusion
@@ -192,6 +192,7 @@ def trend(
             log=wanted.log,
             relative=wanted.relative,
             sheet=sheet,
+            marks=Marks(marks.comma(), marks.between_words(), marks.between_sentences()),
         )
     readings = [reading for one in series for reading in one.readings]
     return TrendPage(

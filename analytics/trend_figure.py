@@ -20,6 +20,7 @@ from analytics.trend_terms import (
     Draw,
     GroupPoint,
     Happened,
+    Marks,
     Obstacle,
     PlacedDraw,
     Reading,
@@ -29,12 +30,12 @@ from analytics.trend_terms import (
     Trend,
     Window,
 )
-from trial import marks
 from trial.protocol import BASELINE_WEEK, Direction, Limits
 
 SCREEN = Sheet(width=1360, left=178, right=1216, strip=94, lane=26, axis=30, foot=34, letter=11.5, gap=74)
 PAPER = Sheet(width=800, left=122, right=706, strip=66, lane=22, axis=26, foot=28, letter=10.5, gap=66)
 """A sheet 174 mm wide, so that ten units are seven points."""
+ENGLISH = Marks()
 PADDING = 10.0
 MARGIN = 0.06
 """Share of the values' range that an axis leaves free at either end."""
@@ -56,6 +57,7 @@ def trend(
     log: bool = False,
     relative: bool = False,
     sheet: Sheet = SCREEN,
+    marks: Marks = ENGLISH,
 ) -> Trend:
     """Place the small multiples of one subject.
 
@@ -80,6 +82,8 @@ def trend(
         Logarithmic axes; values in percent of the reading at week 0.
     sheet
         Measures of the drawing.
+    marks
+        What stands between the words of a draw.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def trend(
     bottom = top + len(series) * sheet.strip
     labelled = [Tick(across(7 * w), text) for w, text in weeks if first_day <= 7 * w <= last_day]
     gap = sheet.gap if any(len(tick.text) > 4 for tick in labelled) else sheet.letter * 2.2
-    finished = tuple(_draws(draws, series, placed, across, sheet))
+    finished = tuple(_draws(draws, series, placed, across, sheet, marks))
     newest = max((strip.last_draw for strip in placed), key=_order(draws), default=0)
     return Trend(
         sheet=sheet,
@@ -324,14 +328,19 @@ def spaced(ticks: Sequence[Tick], gap: float) -> list[Tick]:
 
 
 def _draws(
-    draws: Sequence[Draw], series: Sequence[Series], strips: Sequence[Strip], across: Scale, sheet: Sheet
+    draws: Sequence[Draw],
+    series: Sequence[Series],
+    strips: Sequence[Strip],
+    across: Scale,
+    sheet: Sheet,
+    marks: Marks,
 ) -> list[PlacedDraw]:
     xs = [across(draw.day) for draw in draws]
     cells: dict[int, list[Cell]] = {draw.key: [] for draw in draws}
     for one, strip in zip(series, strips, strict=True):
         for reading, dot in zip(one.readings, strip.dots, strict=False):
             if reading.draw in cells:
-                cells[reading.draw].append(_cell(reading, dot, strip, one, sheet))
+                cells[reading.draw].append(_cell(reading, dot, strip, one, sheet, marks))
     placed, last_label, last_year = [], -math.inf, ""
     for place, (draw, x) in enumerate(zip(draws, xs, strict=True)):
         left = sheet.left if place == 0 else (xs[place - 1] + x) / 2
@@ -354,10 +363,10 @@ def _draws(
                 study_day=draw.study_day,
                 show_date=show,
                 cells=here,
-                words=marks.sentences(
+                words=marks.sentences.join(
                     (
-                        f"{draw.label}{marks.comma()}{draw.date}",
-                        marks.listed(f"{cell.label} {cell.dot.shown}" for cell in here),
+                        f"{draw.label}{marks.parts}{draw.date}",
+                        marks.words.join(f"{cell.label} {cell.dot.shown}" for cell in here),
                         *draw.notes,
                     )
                 ),
@@ -366,7 +375,7 @@ def _draws(
     return placed
 
 
-def _cell(reading: Reading, dot: Dot, strip: Strip, series: Series, sheet: Sheet) -> Cell:
+def _cell(reading: Reading, dot: Dot, strip: Strip, series: Series, sheet: Sheet, marks: Marks) -> Cell:
     wanted = [line for text in reading.lines for line in trend_lanes.wrapped(text, CARD_WIDTH - 24, 11.5)]
     height = 30 + CARD_LINE * len(wanted)
     # beside the crosshair, on the side that has room, so that it never covers its own value
@@ -383,5 +392,5 @@ def _cell(reading: Reading, dot: Dot, strip: Strip, series: Series, sheet: Sheet
         card_y=strip.top + 6,
         card_height=height,
         lines=lines,
-        words=marks.sentences((words, *reading.lines)),
+        words=marks.sentences.join((words, *reading.lines)),
     )

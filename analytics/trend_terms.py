@@ -118,6 +118,15 @@ class Draw:
     study_day: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Marks between the words of a draw, as the reader's language writes them."""
+
+    parts: str = ", "
+    words: str = ", "
+    sentences: str = ". "
+
+
 # --- what is placed -------------------------------------------------------------------------
 
 

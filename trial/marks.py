@@ -30,11 +30,21 @@ def stop() -> str:
     return pgettext("end of a sentence", ".")
 
 
+def between_words() -> str:
+    """The mark between the words of a list."""
+    return pgettext("between the words of a list", ", ")
+
+
+def between_sentences() -> str:
+    """The mark between what is said one after the other."""
+    return pgettext("between sentences", ". ")
+
+
 def listed(words: Iterable[str]) -> str:
     """Join the words of a list, e.g. ``TBIL, INR``."""
-    return pgettext("between the words of a list", ", ").join(words)
+    return between_words().join(words)
 
 
 def sentences(words: Iterable[str]) -> str:
     """Join what is said one after the other; the last has no stop."""
-    return pgettext("between sentences", ". ").join(words)
+    return between_sentences().join(words)
