@@ -165,13 +165,15 @@ def _day(original: str, year: int, month: int, day: int, today: date) -> date:
     try:
         found = date(year, month, day)
     except ValueError:
+        missing = (
+            _("“%(value)s” does not exist: there is no day %(day)s in month %(month)s of %(year)s.")
+            if 1 <= month <= 12
+            else _("“%(value)s” does not exist: there is no month %(month)s.")
+        )
         raise Unreadable(
             "impossible_date",
             original,
-            Sentence(
-                _("“%(value)s” does not exist: there is no day %(day)s in month %(month)s of %(year)s."),
-                {"value": value, "day": day, "month": month, "year": year},
-            ),
+            Sentence(missing, {"value": value, "day": day, "month": month, "year": year}),
             _ISO_REMEDY,
         ) from None
     latest = today + timedelta(days=365)

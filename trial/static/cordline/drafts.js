@@ -367,11 +367,13 @@ class Draft {
     } finally {
       this.discarding = false;
     }
-    const filled = this.fill(Object.fromEntries(before)).filter((one) => one.type !== "hidden");
+    // what the page's own scripts make of the fields as they were is nobody's typing either
+    this.discarding = true;
+    this.#announce(this.fill(Object.fromEntries(before)).filter((one) => one.type !== "hidden"));
     this.known = this.read();
+    this.discarding = false;
     told.made.remove();
     this.status.replaceChildren();
-    this.#announce(filled);
   }
 
   // --- saving -------------------------------------------------------------------------------------
