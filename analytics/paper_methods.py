@@ -19,7 +19,7 @@ from trial import marks, protocol
 from trial.protocol import Population
 from trial.templatetags.cordline import count
 
-LIBRARIES = ("numpy", "scipy", "statsmodels")
+LIBRARIES = ("numpy", "scipy")
 LANGUAGES = ("en", "zh-hans")
 
 

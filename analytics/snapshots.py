@@ -43,7 +43,7 @@ MANIFEST, PROTOCOL, PAPER = "manifest.json", "protocol.json", "paper"
 BLOCK = 2**20
 KEPT_IN_MEMORY = 16 * 2**20
 TRIES = 3
-LIBRARIES = ("Django", "numpy", "scipy", "pandas", "statsmodels", "matplotlib", "psycopg", "python-docx")
+LIBRARIES = ("Django", "numpy", "scipy", "pandas", "matplotlib", "psycopg", "python-docx")
 
 Progress = bundle.Progress
 
