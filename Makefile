@@ -7,8 +7,8 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsa
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps --no-compile
 TEST_DATA := $(CURDIR)/.data/tests
-# every worker has databases and ports of its own; one more than two cores, for each waits for a browser or a process at times
-PARALLEL := -n $${WORKERS:-3} --dist worksteal
+# every worker has databases and ports of its own
+PARALLEL := -n $${WORKERS:-2} --dist worksteal
 # what depends most on the server's version; CI also runs it against one of the distribution
 SERVER_TESTS := $(wildcard tests/trial/test_audit*.py) tests/trial/test_roles_db.py tests/trial/test_replay.py tests/trial/test_checks.py \
 	tests/faults/test_broker.py

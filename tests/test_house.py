@@ -139,7 +139,7 @@ def environment(tree: ast.AST, path: str) -> Iterator[int]:
 
 
 def heavy_imports(tree: ast.AST, path: str) -> Iterator[int]:
-    """pandas, scipy and statsmodels cost a second to import, and what a view imports, a start imports."""
+    """pandas, scipy and matplotlib cost a second to import, and what a view imports, a start imports."""
     if "/script_files/" in path:
         return
     for node in tree.body if isinstance(tree, ast.Module) else []:
@@ -150,7 +150,7 @@ def heavy_imports(tree: ast.AST, path: str) -> Iterator[int]:
             if isinstance(node, ast.ImportFrom)
             else []
         )
-        if any(name.split(".")[0] in {"pandas", "scipy", "statsmodels", "matplotlib"} for name in names):
+        if any(name.split(".")[0] in {"pandas", "scipy", "matplotlib"} for name in names):
             yield node.lineno
 
 
