@@ -31,7 +31,7 @@ test: .venv/.dev ## Everything that must pass, journeys in a browser included
 	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "not benchmark and not exhaustive" \
 		$${CORDLINE_TEST_SERVER:+--ignore tests/faults/test_broker.py} $(ARGS)
 
-exhaust: .venv/.dev ## The wide forms of the tests: the whole corpus of hostile text, every page in dark; CI runs them too
+exhaust: .venv/.dev ## The wide forms of the tests: all hostile texts, every page in dark, longer walks; CI runs them too
 	CORDLINE_DATA="$(TEST_DATA)" $(BIN)/python -m pytest $(PARALLEL) -m "exhaustive and not benchmark" $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, imports, migrations, settings

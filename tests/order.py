@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 LONG: dict[str, float] = {
-    "journeys": 260,
+    "journeys": 205,
     "faults": 70,
     "test_refresh": 75,
     "test_access": 56,

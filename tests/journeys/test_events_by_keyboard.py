@@ -15,6 +15,7 @@ from trial.models import Site, User
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.exhaustive
 def test_an_event_and_a_treatment_by_keyboard(
     open_page: OpenPage, sites: dict[str, Site], coordinator: User
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from patients.models import ConfirmedGrade
@@ -12,6 +13,7 @@ from tests.browsers import OpenPage
 from trial.models import User
 
 
+@pytest.mark.exhaustive
 def test_enter_confirms_and_a_digit_gives_another_grade_with_a_reason(
     hepatologist: User, open_page: OpenPage
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
@@ -51,6 +52,7 @@ def accessible(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
+@pytest.mark.exhaustive
 def test_a_month_of_the_laboratory(
     worker: None, data_manager: User, sites: dict[str, Site], open_page: OpenPage, tmp_path: Path
 ) -> None:

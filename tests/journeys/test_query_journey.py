@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from patients.models import DataQuery
@@ -10,6 +11,7 @@ from tests.browsers import OpenPage
 from trial.models import Revision, User
 
 
+@pytest.mark.exhaustive
 def test_a_doubt_becomes_a_query_and_the_correction_ends_it(
     coordinator: User, monitor: User, open_page: OpenPage
 ) -> None:

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.committed]
 PASSWORD = "correct-horse-battery"
 
 
+@pytest.mark.exhaustive
 def test_a_visit_from_its_source_to_its_lock(
     open_page: OpenPage, coordinator: User, hepatologist: User, monitor: User, data_manager: User
 ) -> None:
