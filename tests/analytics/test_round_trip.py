@@ -385,7 +385,7 @@ def empty_columns(file: bytes) -> set[str]:
     return {name for name, values in columns_of(file).items() if values <= {""}}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_quotation_marks_formulas_and_chinese_come_back(seed: int, tmp_path: Path) -> None:
     a_nasty_study(seed)
     files = assert_it_comes_back(tmp_path)
