@@ -13,13 +13,11 @@ J. R. Anderson, K. C. Cain, R. D. Gelber, Journal of Clinical Oncology 1 (1983) 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from types import MappingProxyType
 
 from trial import protocol
-from trial.protocol import LANDMARK_DAY, PROLONGED_FROM, Diagnosis, OutcomeKind
+from trial.protocol import LANDMARK_DAY, Diagnosis, OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,61 +92,3 @@ def place(subject: FollowedSubject, *, as_of: date | None = None) -> LandmarkPla
     if as_of is not None and day > as_of:
         return LandmarkPlace(False, infusions)
     return LandmarkPlace(True, infusions, group=protocol.group_of(subject.diagnosis, infusions))
-
-
-@dataclass(frozen=True, slots=True)
-class Unfairness:
-    """The counts that make the comparison by infusions given unfair.
-
-    Parameters
-    ----------
-    as_treated
-        Subjects by group, grouped by all infusions.
-    at_landmark
-        Subjects by group, grouped by infusions until the landmark.
-    fifth_after_landmark
-        Subjects whose fifth infusion came after the landmark: they change group.
-    ended_before
-        Subjects whose observation ended before the landmark, by outcome and as-treated group.
-    not_reached
-        Treated subjects whose landmark has not come yet.
-    """
-
-    as_treated: Mapping[str, int]
-    at_landmark: Mapping[str, int]
-    fifth_after_landmark: int
-    ended_before: Mapping[OutcomeKind, Mapping[str, int]]
-    not_reached: int
-
-    def ended(self, kind: OutcomeKind) -> int:
-        """Return how many subjects had an outcome before the landmark."""
-        return sum(self.ended_before.get(kind, {}).values())
-
-
-def unfairness(subjects: Iterable[FollowedSubject], *, as_of: date | None = None) -> Unfairness:
-    """Count what separates the as-treated groups from the landmark groups."""
-    as_treated = dict.fromkeys(protocol.GROUP_CODES, 0)
-    at_landmark = dict.fromkeys(protocol.GROUP_CODES, 0)
-    ended: dict[OutcomeKind, dict[str, int]] = {}
-    later = not_reached = 0
-    for subject in subjects:
-        if not subject.infusions_on:
-            continue
-        where = place(subject, as_of=as_of)
-        group = protocol.group_of(subject.diagnosis, len(subject.infusions_on))
-        as_treated[group] += 1
-        if where.inside:
-            at_landmark[where.group] += 1
-        elif where.out_because is not None:
-            by_group = ended.setdefault(where.out_because, dict.fromkeys(protocol.GROUP_CODES, 0))
-            by_group[group] += 1
-        else:
-            not_reached += 1
-        later += where.infusions < PROLONGED_FROM <= len(subject.infusions_on)
-    return Unfairness(
-        MappingProxyType(as_treated),
-        MappingProxyType(at_landmark),
-        later,
-        MappingProxyType({kind: MappingProxyType(by_group) for kind, by_group in ended.items()}),
-        not_reached,
-    )

@@ -178,13 +178,6 @@ def week_words(span: tuple[int, int]) -> str:
     return f"W{start}" if start == end else f"W{start}\N{EN DASH}W{end}"
 
 
-POPULATION_NAMES: Mapping[Population, str] = {
-    Population.ELIGIBLE: "eligible",
-    Population.TREATED: "treated",
-    Population.LANDMARK: "landmark",
-}
-
-
 def population_words(stamp: Stamp) -> str:
     """Return the population's short name in the language of the reader."""
     return {

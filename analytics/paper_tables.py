@@ -18,7 +18,6 @@ from trial.templatetags.cordline import apart, count, middle, number
 Pair = tuple[str, str]
 BY_COURSE: tuple[Pair, ...] = (("A", "B"), ("C", "D"))
 BY_DIAGNOSIS: tuple[Pair, ...] = (("A", "C"), ("B", "D"))
-BASELINE_TABLES = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)

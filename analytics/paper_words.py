@@ -28,7 +28,6 @@ TESTS: Mapping[str, str] = {
     "kruskal": gettext_noop("Kruskal-Wallis test"),
     "friedman": gettext_noop("Friedman's test"),
 }
-PARAMETRIC = frozenset({"t_pooled", "t_welch", "t_paired"})
 
 
 def test_name(method: str) -> str:

@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from analytics.code_version import CURRENT
 from analytics.locks import PUMP, RESULTS
 from analytics.models import Run, Score
-from patients.models import Patient, Visit
+from patients.models import Patient
 
 if TYPE_CHECKING:
     from analytics.cells import CellKey, CellResult
@@ -315,19 +315,8 @@ def history(key: CellKey, limit: int = 50) -> list[PastCell]:
 # --- scores ---------------------------------------------------------------------------------
 
 
-def scores_of(visits: Iterable[Visit], *, run: Run | None = None) -> dict[tuple[int, str], Score]:
-    """Return the newest score of each visit and variant; three visits or three hundred, one query."""
-    ids = [visit.pk for visit in visits]
-    return {(score.visit_id, score.variant): score for score in _newest_scores(run).filter(visit_id__in=ids)}
-
-
-def scores_of_patient(patient: Patient, *, run: Run | None = None) -> dict[tuple[int, str], Score]:
+def scores_of_patient(patient: Patient) -> dict[tuple[int, str], Score]:
     """Return the newest score of each of the patient's visits and each variant."""
-    found = _newest_scores(run).filter(patient=patient)
-    return {(score.visit_id, score.variant): score for score in found}
-
-
-def _newest_scores(run: Run | None) -> Any:
-    scores = Score.objects.select_related("visit").order_by("visit_id", "variant", "-run_id")
-    scores = scores.distinct("visit_id", "variant")
-    return scores if run is None else scores.filter(run_id__lte=run.pk)
+    scores = Score.objects.filter(patient=patient).select_related("visit")
+    newest = scores.order_by("visit_id", "variant", "-run_id").distinct("visit_id", "variant")
+    return {(score.visit_id, score.variant): score for score in newest}

@@ -6,7 +6,7 @@ is a fact and never refused (:mod:`infusions.dosing`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -214,9 +214,3 @@ def _about_lot(wish: Wish, lot: LotFacts) -> Iterator[Obstacle]:
 def free_bags(bags: int | None, *, given: int, reserved: int, discarded: int = 0) -> int | None:
     """Return how many bags nobody has been given or promised; None where the bags were not counted."""
     return None if bags is None else bags - given - reserved - discarded
-
-
-def numbers_free(given: Sequence[int], planned: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of the course that are neither given nor planned."""
-    taken = {*given, *planned}
-    return tuple(n for n in range(1, protocol.MOST_INFUSIONS + 1) if n not in taken)

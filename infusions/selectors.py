@@ -142,20 +142,6 @@ def plans(patient: Patient) -> list[PlannedInfusion]:
     )
 
 
-def plan_or_404(user: User, subject_id: str, number: int) -> PlannedInfusion:
-    """Return the plan of one infusion of a visible subject."""
-    plan: PlannedInfusion | None = (
-        PlannedInfusion.objects.visible_to(user)
-        .valid()
-        .filter(patient__subject_id=subject_id, number=number)
-        .select_related("lot", "patient__site")
-        .first()
-    )
-    if plan is None:
-        raise Http404
-    return plan
-
-
 def decision_of(patient: Patient) -> CourseDecision | None:
     """Return the decision about a subject's course, or None."""
     found: CourseDecision | None = CourseDecision.objects.valid().filter(patient=patient).first()

@@ -21,7 +21,6 @@ from trial.refusals import Conflict
 from trial.roles import Permission
 
 SOURCE = "lot"
-LOT_FIELDS = ("donor_code", "passage", "viability_percent", "expires_on", "bags", "site")
 TEST_FIELDS = ("result", "finding", "tested_on")
 
 

@@ -179,29 +179,6 @@ def change_range(
     return row
 
 
-def end_range(
-    *, stored: ReferenceRange, last_day: date, by: User, reason: str, version: int | None = None
-) -> ReferenceRange:
-    """Let a range hold no longer than a day, so that another can follow it."""
-    return change_range(
-        stored=stored,
-        entry=RangeEntry(
-            analyte=stored.analyte,
-            low=in_unit(stored.low, stored.analyte, stored.typed_unit),
-            high=in_unit(stored.high, stored.analyte, stored.typed_unit),
-            unit=stored.typed_unit,
-            valid_from=stored.valid_from,
-            valid_to=last_day,
-            sex=stored.sex,
-            age_from=stored.age_from,
-            age_to=stored.age_to,
-        ),
-        by=by,
-        reason=reason,
-        version=version,
-    )
-
-
 def void_range(*, stored: ReferenceRange, by: User, reason: str) -> ReferenceRange:
     """Strike a range that never was the laboratory's; it stays in the history."""
     demand_reason(reason)

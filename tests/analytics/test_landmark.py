@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from analytics.landmark import FollowedSubject, landmark_on, place, unfairness
+from analytics.landmark import FollowedSubject, landmark_on, place
 from trial.protocol import LANDMARK_DAY, Diagnosis, OutcomeKind
 
 FIRST = date(2015, 3, 2)
@@ -55,19 +55,3 @@ def test_no_landmark_before_the_first_infusion_or_before_its_day() -> None:
     assert not place(never).inside
     assert not place(subject(4), as_of=LANDMARK - timedelta(days=1)).inside
     assert place(subject(4), as_of=LANDMARK).inside
-
-
-def test_what_makes_the_comparison_unfair() -> None:
-    died = subject(2, (OutcomeKind.DEATH, FIRST + timedelta(days=10)))
-    moved = subject(3, (OutcomeKind.TRANSPLANT, FIRST + timedelta(days=20)))
-    counts = unfairness(
-        [subject(5), subject(5, late_by=3), died, moved, FollowedSubject("N", Diagnosis.CIRRHOSIS, ())]
-    )
-    assert dict(counts.as_treated) == {"A": 2, "B": 2, "C": 0, "D": 0}
-    assert dict(counts.at_landmark) == {"A": 1, "B": 1, "C": 0, "D": 0}
-    assert counts.fifth_after_landmark == 1
-    assert counts.ended(OutcomeKind.DEATH) == counts.ended(OutcomeKind.TRANSPLANT) == 1
-    assert counts.ended_before[OutcomeKind.DEATH]["B"] == 1
-    assert counts.ended(OutcomeKind.LOST) == counts.not_reached == 0
-    early = unfairness([subject(4)], as_of=LANDMARK - timedelta(days=1))
-    assert (early.not_reached, sum(early.at_landmark.values())) == (1, 0)

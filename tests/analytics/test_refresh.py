@@ -244,7 +244,7 @@ def test_inputs_drawn_more_than_two_days_apart_make_no_score(sites: dict[str, An
 
     refresh.refresh()
 
-    score = selectors.scores_of([visit])[visit.pk, "meld_unos_2002"]
+    score = selectors.scores_of_patient(visit.patient)[visit.pk, "meld_unos_2002"]
     assert score.value is None
     assert score.why_not == "not computable: inputs drawn more than 48 hours apart"
 

@@ -204,13 +204,19 @@ def test_a_voided_range_is_in_nobodys_way(laboratory: Laboratory, data_manager: 
 
 def test_an_ended_range_makes_room_for_the_next(laboratory: Laboratory, data_manager: User) -> None:
     row = actions.add_range(laboratory=laboratory, entry=an_entry(), by=data_manager)
-    ended = actions.end_range(stored=row, last_day=JUNE, by=data_manager, reason="new analyser")
+    ended = actions.change_range(
+        stored=row, entry=an_entry(valid_to=JUNE), by=data_manager, reason="new analyser"
+    )
     assert (ended.valid_to, ended.high, ended.version) == (JUNE, Decimal(40), 2)
     later = an_entry(high=Decimal(50), valid_from=JUNE + timedelta(days=1))
     actions.add_range(laboratory=laboratory, entry=later, by=data_manager)
     with pytest.raises(Refused) as refused:
-        actions.end_range(
-            stored=row, last_day=JUNE + timedelta(days=1), by=data_manager, reason="slip", version=2
+        actions.change_range(
+            stored=row,
+            entry=an_entry(valid_to=JUNE + timedelta(days=1)),
+            by=data_manager,
+            reason="slip",
+            version=2,
         )
     assert rules(refused) == ["overlap"]
 
