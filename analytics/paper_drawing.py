@@ -175,9 +175,9 @@ def _blank(width: float, height: float) -> Sheet:
     return Sheet(width, height, figure, axes)
 
 
-def _length(sheet: Sheet, words: str, size: float, weight: str = "normal") -> float:
+def _length(sheet: Sheet, words: str, size: float) -> float:
     """Return how long a line of words is, in millimetres."""
-    probe = sheet.axes.text(0, 0, words, fontsize=size, fontweight=weight)
+    probe = sheet.axes.text(0, 0, words, fontsize=size)
     box = probe.get_window_extent(sheet.figure.canvas.get_renderer())
     probe.remove()
     return float(box.width / DOTS_PER_INCH * MM_PER_INCH)

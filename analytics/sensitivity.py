@@ -129,7 +129,7 @@ def rows(
         _row("welch", WELCH, statistics.t_welch(a, b), None, a, b),
         _row("ranks", RANKS, ranks, shift, a, b),
         _row("exact", EXACT, exact, shift, a, b),
-        _without_plasma(study, numbers, present, one, two, span, after_plasma, pair),
+        _without_plasma(numbers, present, one, two, span, after_plasma, pair),
         _complete(study, analyte, numbers, present, one, two, pair),
         _worst(study, analyte, measure, span, numbers, present, one, two),
     ]
@@ -202,7 +202,6 @@ def _chosen(
 
 
 def _without_plasma(
-    study: StudyArrays,
     numbers: Ints,
     present: Bools,
     one: Ints,

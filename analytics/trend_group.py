@@ -6,7 +6,7 @@ Shares are of the same population and visits, worked out when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -68,13 +68,11 @@ def shares(group: str) -> Around:
     )
 
 
-def share_points(
-    study: StudyArrays, group: str, codes: Collection[str] = CODES
-) -> dict[str, list[tuple[int, float, float, float, int]]]:
+def share_points(study: StudyArrays, group: str) -> dict[str, list[tuple[int, float, float, float, int]]]:
     """Return by quantity the day, quartile, median, quartile (percent of week 0) and number of subjects."""
     members = study.members(POPULATION, group)
     found: dict[str, list[tuple[int, float, float, float, int]]] = {}
-    for code in codes:
+    for code in CODES:
         if code not in study.values:
             continue
         at_weeks = study.values[code][members]

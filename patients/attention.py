@@ -38,7 +38,6 @@ class Rise:
     """A subject whose score rose from one visit to the next."""
 
     subject_id: str
-    group_id: int
     week: int | None
     day: date
     before: int
@@ -75,13 +74,13 @@ def rises(user: User, today: date) -> list[Rise]:
         if row[4] is not None:
             by_patient.setdefault(row[0], []).append(row)
     found = []
-    for pk, rows in by_patient.items():
+    for rows in by_patient.values():
         rows.sort(key=lambda row: (row[3], row[5]))
         if len(rows) < 2:
             continue
         (*_ignored, before, _visit), (_pk, subject_id, week, day, after, _last) = rows[-2:]
         if after > before and day >= today - timedelta(days=RISE_DAYS):
-            found.append(Rise(subject_id, pk, week, day, before, after))
+            found.append(Rise(subject_id, week, day, before, after))
     return sorted(found, key=lambda rise: (-rise.by, -rise.after, rise.subject_id))
 
 
@@ -94,7 +93,7 @@ class ToSign:
     url: str
 
 
-def to_sign_again(user: User, *, most: int = SHOWN) -> list[ToSign]:
+def to_sign_again(user: User) -> list[ToSign]:
     """Return the visits and casebooks whose newest signature is void, the last signed first.
 
     What was written after a signature makes it a candidate; whether the signed
@@ -129,7 +128,7 @@ def to_sign_again(user: User, *, most: int = SHOWN) -> list[ToSign]:
         .order_by("-signed_at", "-id")
     )
     found = []
-    for signature in candidates[:most]:
+    for signature in candidates[:SHOWN]:
         visit = signature.visit
         states = signatures.signatures(signature.patient, visit=visit, only_casebook=visit is None)
         if states[0].is_valid:
@@ -144,7 +143,7 @@ def to_sign_again(user: User, *, most: int = SHOWN) -> list[ToSign]:
     return found
 
 
-def visits_to_sign(user: User, *, most: int = SHOWN) -> tuple[list[ToSign], int]:
+def visits_to_sign(user: User) -> tuple[list[ToSign], int]:
     """Return the latest visits that nobody has signed, and how many there are."""
     signed = Signature.objects.filter(visit=OuterRef("pk"))
     results = LabResult.objects.filter(visit=OuterRef("pk"))
@@ -154,7 +153,7 @@ def visits_to_sign(user: User, *, most: int = SHOWN) -> tuple[list[ToSign], int]
         .filter(~Exists(signed), Exists(results))
         .order_by("-visited_on", "patient__subject_id")
     )
-    rows = list(waiting.values_list("pk", "patient__subject_id", "week", "visited_on")[:most])
+    rows = list(waiting.values_list("pk", "patient__subject_id", "week", "visited_on")[:SHOWN])
     found = [
         ToSign(
             code,
@@ -166,12 +165,12 @@ def visits_to_sign(user: User, *, most: int = SHOWN) -> tuple[list[ToSign], int]
     return found, waiting.count()
 
 
-def casebooks_to_sign(user: User, *, most: int = SHOWN) -> tuple[list[ToSign], int]:
+def casebooks_to_sign(user: User) -> tuple[list[ToSign], int]:
     """Return the casebooks of ended subjects that nobody has signed as a whole, and how many there are."""
     signed = Signature.objects.filter(patient=OuterRef("pk"), visit__isnull=True)
     ended = Outcome.objects.valid().filter(patient=OuterRef("pk"))
     waiting = Patient.objects.visible_to(user).filter(Exists(ended), ~Exists(signed)).order_by("subject_id")
-    codes = list(waiting.values_list("subject_id", flat=True)[:most])
+    codes = list(waiting.values_list("subject_id", flat=True)[:SHOWN])
     return [
         ToSign(code, _("casebook"), reverse("patients:sign", args=[code])) for code in codes
     ], waiting.count()
@@ -226,11 +225,11 @@ def verified_by_site(user: User) -> list[SiteShare]:
     return found
 
 
-def answered(user: User, *, most: int = SHOWN) -> tuple[Sequence[query_list.QueryRow], int]:
+def answered(user: User) -> tuple[Sequence[query_list.QueryRow], int]:
     """Return the answered queries that wait to be judged, the oldest first, and how many there are."""
     waiting = DataQuery.objects.visible_to(user).filter(state=State.ANSWERED)
     shown = waiting.select_related("patient__site", "visit", "assigned_to", "opened_by").order_by("id")
-    return query_list.rows(list(shown[:most]), user), waiting.count()
+    return query_list.rows(list(shown[:SHOWN]), user), waiting.count()
 
 
 # --- data manager ---------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def undo(
         for name in tables:
             cursor.execute(_query(_LOCK, *known[name]))
         if moved := [(name, row) for name in tables for row in _moved(cursor, *known[name])]:
-            raise _changed_since(revision, moved)
+            raise _changed_since(moved)
         undone = Undone()
         for name in tables:
             _take_back(cursor, *known[name], undone)
@@ -173,7 +173,7 @@ def _query(text: str, model: type[models.Model], kept: Trail) -> sql.Composed:
     )
 
 
-def _changed_since(revision: Revision, moved: Iterable[tuple[str, int]]) -> Refused:
+def _changed_since(moved: Iterable[tuple[str, int]]) -> Refused:
     rows = list(moved)
     problems = []
     for table, row in rows[:NAMED]:

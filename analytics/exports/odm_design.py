@@ -177,9 +177,9 @@ def basic_definitions() -> Tag:
 # --- events and forms -----------------------------------------------------------------------
 
 
-def _refs(tag: str, key: str, oids: Iterable[str], *, mandatory: bool = False) -> list[Tag]:
+def _refs(tag: str, key: str, oids: Iterable[str]) -> list[Tag]:
     return [
-        (tag, {key: oid, "OrderNumber": str(place), "Mandatory": "Yes" if mandatory else "No"}, [])
+        (tag, {key: oid, "OrderNumber": str(place), "Mandatory": "No"}, [])
         for place, oid in enumerate(oids, start=1)
     ]
 

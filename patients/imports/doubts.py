@@ -50,11 +50,11 @@ def look(judged: str, judged_values: str) -> int:
     with connection.cursor() as cursor:
         for name in TABLES:
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name} CASCADE")
-        cursor.execute(_after_visits(judged, judged_values))
+        cursor.execute(_after_visits(judged))
         cursor.execute(f"CREATE UNIQUE INDEX ON {VISITS} (place)")
         cursor.execute(f"CREATE INDEX ON {VISITS} (patient_id)")
         cursor.execute(f"ANALYZE {VISITS}")
-        cursor.execute(_after_values(judged, judged_values))
+        cursor.execute(_after_values(judged_values))
         cursor.execute(f"CREATE INDEX ON {VALUES} (place)")
         cursor.execute(f"ANALYZE {VALUES}")
         cursor.execute(f"CREATE TEMPORARY TABLE {SUSPECTS} (place integer PRIMARY KEY)")
@@ -106,7 +106,7 @@ def ask(by: User) -> None:
 # --- the study as it will be ----------------------------------------------------------------
 
 
-def _after_visits(judged: str, judged_values: str) -> str:
+def _after_visits(judged: str) -> str:
     """Return the SQL of all visits of the file's subjects, in the order in which a subject's draws follow."""
     return (
         f"CREATE TEMPORARY TABLE {VISITS} AS SELECT row_number() OVER (ORDER BY patient_id,"
@@ -121,7 +121,7 @@ def _after_visits(judged: str, judged_values: str) -> str:
     )
 
 
-def _after_values(judged: str, judged_values: str) -> str:
+def _after_values(judged_values: str) -> str:
     columns = "value, comparator, typed_text, typed_unit"
     return (
         f"CREATE TEMPORARY TABLE {VALUES} AS SELECT a.place, a.patient_id, a.visited_on, n.analyte, n.lab_id, n.line,"
