@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from trial import selectors as trail
 from trial.models import User
 from trial.story import Told
+from trial.templatetags.cordline import count as shown
 
 NEWEST, MOST_COUNTED = 8, 1000
 QUERIES, MERGES = "queries", "merge"
@@ -53,8 +54,9 @@ class News:
     zone: ZoneInfo
 
     @property
-    def is_counted_whole(self) -> bool:
-        return self.count < MOST_COUNTED
+    def count_words(self) -> str:
+        """How many revisions there are; ``1,000+`` where counting stopped."""
+        return f"{shown(self.count)}{'+' if self.count == MOST_COUNTED else ''}"
 
     @property
     def since_words(self) -> str:

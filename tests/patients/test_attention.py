@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -208,7 +209,8 @@ def test_news_are_what_was_written_since_the_sitting_before(
     nothing = feed.news(coordinator, newest.made_at)
     assert (nothing.count, nothing.lines) == (0, ())
     some = feed.news(coordinator, newest.made_at - timedelta(microseconds=1))
-    assert some.count == 1
+    assert (some.count, some.count_words) == (1, "1")
+    assert replace(some, count=feed.MOST_COUNTED).count_words == "1,000+"
     assert "W0 entered: 1 analyte" in str(some.lines[0].told[0])
 
 
