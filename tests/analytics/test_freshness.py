@@ -239,9 +239,12 @@ def test_numbers_and_label_agree_while_a_run_lands() -> None:
 # --- what a revision moved ------------------------------------------------------------------
 
 
-def test_a_revision_names_what_it_moved(
-    ward: Ward, hepatologist: User, signed_in: SignIn, sites: dict[str, Any]
-) -> None:
+def test_a_revision_names_what_it_moved(hepatologist: User, signed_in: SignIn, sites: dict[str, Any]) -> None:
+    for place in range(8):
+        diagnosis = "liver_failure" if place % 2 else "cirrhosis"
+        patient = factories.a_patient(site=sites["GE"], subject_id=f"GE-{place:03}", diagnosis=diagnosis)
+        factories.an_infusion(patient, 1)
+        factories.a_visit(patient, 12, tbil=f"{20 + 9 * place}", inr="1.4", creatinine="90")
     refresh.refresh()
     result = change("tbil", 12, by="40")
     number = audit.latest_revision()
@@ -258,7 +261,8 @@ def test_a_revision_names_what_it_moved(
     assert found.run is not None
     assert (found.together_with, found.is_first) == (0, False)
     subject = Patient.objects.get(pk=result.patient_id).subject_id
-    assert {score.subject_id for score in found.scores} <= {subject}
+    assert {score.subject_id for score in found.scores} == {subject}
+    assert {cell.analyte for cell in found.cells} >= {"tbil", "meld_unos_2002"}
     assert all(
         cell.analyte in {"tbil", "meld_unos_2002", "meld_2001_raw", "meld_na_optn2016", "meld_3_0"}
         for cell in found.cells
