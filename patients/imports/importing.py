@@ -17,11 +17,11 @@ from django.db import IntegrityError, connection, transaction
 
 from patients.imports import cells, identifiers
 from patients.imports.columns import Role
+from patients.imports.header_again import HeaderAgain
 from patients.imports.kinds import (
     CELLS,
     CONSENTS,
     LEFT_OUT,
-    SUBJECT,
     Context,
     Kind,
     Moved,
@@ -294,7 +294,15 @@ def opened(
     with _long_statements():
         try:
             stage.open()
-            _read(table, stage, kind, context, progress, say)
+            _read(
+                table,
+                stage,
+                kind,
+                context,
+                progress,
+                say,
+                HeaderAgain(table, kind.layout, options or Options()),
+            )
             kind.after_staging(table)
             yield Import(kind, table.facts, table, stage, context)
         finally:
@@ -302,25 +310,33 @@ def opened(
                 _forget(kind, stage)
 
 
-def _read(table: Table, stage: Stage, kind: Kind, context: Context, progress: Progress, say: Say) -> None:
+def _read(
+    table: Table,
+    stage: Stage,
+    kind: Kind,
+    context: Context,
+    progress: Progress,
+    say: Say,
+    header_again: HeaderAgain,
+) -> None:
     read_row = kind.reader(table, stage, context)
     width, rows = table.width, 0
     reading = say(_("Reading the file"))
     marked = table.plan.marked
     subject = table.of(Role.FIELD, "subject_id")
     first = subject.position if subject else 0
-    headers = {name.strip().casefold() for name in (SUBJECT.code, *SUBJECT.aliases, table.headers[first])}
     for line, row in table.rows():
         rows += 1
-        if marked and line in marked:
+        if header_again.is_one(row):
+            header_again.refuse_other_columns(line, row)
+            stage.refuse(_no_subject(line, table.headers[first], row[first], _HEADER))
+        elif marked and line in marked:
             for position, sort in marked.pop(line):
                 stage.refuse(identifiers.problem(line, *table.plan.named(position), sort))
         elif len(row) != width and not _fits(row, width):
             stage.refuse(_ragged(line, row, width))
         elif cells.is_total(row[first]):
             stage.refuse(_no_subject(line, table.headers[first], row[first], _TOTAL))
-        elif row[first].strip().casefold() in headers:
-            stage.refuse(_no_subject(line, table.headers[first], row[first], _HEADER))
         else:
             read_row(line, row)
         if rows % ROWS_PER_BLOCK == 0:
