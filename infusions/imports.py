@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -344,7 +343,7 @@ def _reaction_grade(text: str) -> int:
 
 
 def _lot(text: str) -> str:
-    code = unicodedata.normalize("NFKC", text).strip().upper()
+    code = narrow(text).upper()
     if not cells.SUBJECT_ID.fullmatch(code):
         raise Unreadable(
             "lot",

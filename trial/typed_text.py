@@ -19,7 +19,7 @@ def read_text(text: str, *, most: int) -> str:
     Raises
     ------
     Unreadable
-        If it is longer than ``most`` characters or holds a control character.
+        If it is longer than ``most`` characters or holds a control or replacement character.
     """
     clean = unicodedata.normalize(
         "NFC", text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
@@ -34,7 +34,8 @@ def read_text(text: str, *, most: int) -> str:
             Sentence(_("Shorten it to %(most)s characters."), {"most": most}),
         )
     for place, character in enumerate(clean, start=1):
-        if unicodedata.category(character) in ("Cc", "Cs", "Cn"):
+        # a replacement character says that a program lost what was written
+        if unicodedata.category(character) in ("Cc", "Cs", "Cn") or character == "\N{REPLACEMENT CHARACTER}":
             raise Unreadable(
                 "control_character",
                 clean,

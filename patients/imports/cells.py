@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from patients.imports import columns
 from patients.imports.options import DateOrder
+from patients.imports.words import narrow
 from trial import protocol, typed
 from trial.protocol import Course, Diagnosis, Sex
 from trial.sentences import Sentence
@@ -40,6 +41,11 @@ NO_VALUE_WORDS = frozenset(
 """What stands in place of a result and does not say why there is none: not recorded, no reason is made up."""
 
 SUBJECT_ID = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,23}")
+_NO_CODE = re.compile(
+    r"NAN|NONE|TRUE|FALSE|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"|[0-9]{1,2}-(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+)
+"""What programs make of a code or of an empty cell, as a spreadsheet makes 2-Jan of 1-2."""
 _TOTAL_WORDS = frozenset(
     {"合计", "总计", "小计", "total", "subtotal", "sum", "grand total", "平均", "平均值", "average", "mean"}
 )
@@ -100,7 +106,7 @@ def _words(pairs: Mapping[str, str]) -> Mapping[str, str]:
 
 def _folded(text: str) -> str:
     """Drop case and width, and nothing else: a minus sign stays one."""
-    return unicodedata.normalize("NFKC", text).casefold().strip()
+    return narrow(text).casefold()
 
 
 def _word(text: str) -> str:
@@ -222,7 +228,7 @@ def missing_code(text: str) -> str:
 
 def read_subject(text: str) -> str:
     """Read a subject's code; full-width letters and lower case are the same code."""
-    code = unicodedata.normalize("NFKC", text).strip().upper()
+    code = narrow(text).upper()
     if not code:
         raise Unreadable(
             "no_subject",
@@ -230,7 +236,7 @@ def read_subject(text: str) -> str:
             Sentence(_("There is no subject.")),
             Sentence(_("Write the code of a subject.")),
         )
-    if not SUBJECT_ID.fullmatch(code):
+    if not SUBJECT_ID.fullmatch(code) or _NO_CODE.fullmatch(code):
         strange = next((c for c in code if not c.isascii() and not "\u4e00" <= c <= "\u9fff"), "")
         if strange:
             # it looks like a letter of the code, or like nothing at all: only its name tells
@@ -251,7 +257,9 @@ def read_subject(text: str) -> str:
             "subject_code",
             text,
             Sentence(_("“%(value)s” is not a code of a subject."), {"value": typed.printable(text)}),
-            Sentence(_("A code has up to 24 letters A to Z, digits, points and dashes.")),
+            Sentence(_("Type the code again with the letters A to Z and the digits 0 to 9."))
+            if _NO_CODE.fullmatch(code)
+            else Sentence(_("A code has up to 24 letters A to Z, digits, points and dashes.")),
         )
     return code
 
@@ -326,7 +334,7 @@ def read_day(text: str, manner: Manner, today: date) -> date:
     A time of day behind the date is dropped: days of the study are days at the
     site, as the file writes them.
     """
-    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = narrow(text)
     if found := _TIME_OF_DAY.fullmatch(plain):
         plain = found["day"]
     if manner.serial_days and _SERIAL.fullmatch(plain):
@@ -375,7 +383,7 @@ def _with_point(text: str) -> str:
 
 def read_age(text: str, manner: Manner) -> Decimal:
     """Read an age in years; outside the study's range it is a fact, outside 0 to 120 an error."""
-    plain = re.sub(r"(岁|years?|yrs?|y)\s*$", "", unicodedata.normalize("NFKC", text).casefold()).strip()
+    plain = re.sub(r"(岁|years?|yrs?|y)\s*$", "", narrow(text).casefold()).strip()
     age = read_exact(plain, manner)
     if not 0 <= age <= 120:
         raise Unreadable(

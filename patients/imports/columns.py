@@ -85,7 +85,8 @@ _OF_OTHERS = re.compile(
 _SEPARATORS = re.compile(r"[\s_\-./:]+")
 _OTHER_UNITS = frozenset(
     {"斤", "市斤", "两", "磅", "克", "g", "lb", "lbs", "pound", "pounds", "升", "l", "dl", "月", "个月", "月龄", "month", "months",
-     "天", "日", "d", "day", "days", "h", "小时", "万", "百万", "千万", "亿", "million", "millions", "billion"}
+     "天", "日", "d", "day", "days", "h", "小时", "袋", "瓶", "支", "份", "bag", "bags", "vial", "vials", "unit", "units",
+     "oz", "cl", "ul", "万", "百万", "千万", "亿", "million", "millions", "billion"}
 )  # fmt: skip
 """Units in which hospitals give what the study counts in another."""
 _POWER_OF_TEN = re.compile(r"[x×*]10|10[\^*e]|^10[0-9]+|^e[0-9]")

@@ -27,11 +27,27 @@ _MOMENT = re.compile(
     r"(?::(?P<second>[0-9]{2})(?:\.[0-9]+)?)?"
 )
 _FORMULA_GUARD = re.compile(r"'+[=+@\-\t\r]")
+_OTHER_SIGNS = ("<super>", "<sub>", "<circle>", "<font>", "<fraction>", "<square>")
+"""Signs that are no width of a letter or digit: a raised 2 behind a code is the mark of a note, and no 2."""
 
 
 def narrow(text: str) -> str:
-    """Write full-width signs as narrow ones."""
-    return unicodedata.normalize("NFKC", text).strip()
+    """Write full-width signs as narrow ones; raised and circled digits stay what they are.
+
+    Examples
+    --------
+    >>> narrow("Ｓ００１"), narrow("S001²")
+    ('S001', 'S001²')
+    """
+    if text.isascii():
+        return text.strip()
+    signs = (
+        sign
+        if unicodedata.decomposition(sign).startswith(_OTHER_SIGNS)
+        else unicodedata.normalize("NFKC", sign)
+        for sign in text
+    )
+    return unicodedata.normalize("NFC", "".join(signs)).strip()
 
 
 def word(text: str) -> str:
