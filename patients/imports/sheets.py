@@ -93,6 +93,10 @@ def notices(found: Found, sheet: Found, header_line: int) -> list[Sentence]:
                 _("The value of merged cells stands in all of them: %(cells)s."), {"cells": _listed(merged)}
             )
         )
+    if sheet["comments"]:
+        said.append(
+            Sentence(_("Comments on cells were not read: %(cells)s."), {"cells": _listed(sheet["comments"])})
+        )
     if found["days_from_1904"]:
         said.append(Sentence(_("The workbook counts its days from 1904; they were read so.")))
     if found["macros"]:

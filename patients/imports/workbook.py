@@ -9,11 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
-from functools import cache, lru_cache, partial
+from decimal import Decimal
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -21,6 +21,7 @@ from xml.parsers import expat
 from patients.imports import formats
 from patients.imports.formats import SAVE_AGAIN
 from patients.imports.problems import FileRefused
+from patients.imports.shown import Shown, shown_cells
 from trial.sentences import Sentence
 
 
@@ -37,24 +38,14 @@ _MOST_NAMED = 5
 _MOST_HIDDEN_NOTED = 10_000
 _MOST_MERGED_CELLS = 500_000
 PEEKED_ROWS = 200
-_SIGNIFICANT_DIGITS = ".15g"
+_SIGNIFICANT_DIGITS, _MOST_EXACT = ".15g", 10**15
 _DECLARES_TYPES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
-_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*>")
-_STYLE = re.compile(rb"""\bs\s*=\s*["']([0-9]{1,6})["']""")
-_PLACE = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
-_TEXT_CELL = re.compile(rb"""\bt\s*=\s*["'](?:s|str|inlineStr|b)["']""")
-_ERROR = re.compile(
-    rb"""(<(?:\w+:)?c\b[^>]*\bt\s*=\s*["']e["'][^>]*>)(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]{1,40})</""",
-    re.DOTALL,
-)
-_HOLDS_ERRORS = re.compile(rb"""\bt\s*=\s*["']e["']""")
-_NOT_SHOWN = re.compile(r"\[[^\]]*\]|_.|\*.")
-_WITH_WORDS = re.compile(r'((?:"[^"]*"|\\.|[<>=])*)(?:[0#?.,]+|General)((?:"[^"]*"|\\.|%)*)', re.IGNORECASE)
-"""A format of numbers with text in it, as ``"<"0`` or ``0" mg/dL"``: what stands before and behind."""
+_COMMENT = re.compile(rb"""<(?:\w+:)?comment\b[^>]*\bref\s*=\s*["']([A-Z]{1,3}[0-9]{1,7})["']""")
 _RELATIONS = "xl/_rels/workbook.xml.rels"
+_STYLES, _STRINGS = "xl/styles.xml", "xl/sharedStrings.xml"
 _HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
 _NUMBER_OF = {
     name: re.compile(rb"\b" + name.encode() + rb"""\s*=\s*["']([0-9]{1,7})["']""")
@@ -62,7 +53,6 @@ _NUMBER_OF = {
 }
 
 Merged = tuple[tuple[int, int], tuple[int, int]]
-Shown = Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -80,6 +70,7 @@ class Sheet:
     hidden_rows: list[int] = field(default_factory=list)
     hidden_columns: list[int] = field(default_factory=list)
     merged: list[Merged] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -188,14 +179,6 @@ def _numbered(
         yield number + 1, row
 
 
-def _percent(text: str) -> str:
-    """Return a cell as it is shown: 0.382 in a cell of per cent is 38.2%."""
-    try:
-        return f"{(Decimal(text) * 100).normalize():f}%"
-    except InvalidOperation:
-        return text
-
-
 def _merged_by_row(merged: list[Merged], sheet: Any) -> dict[int, list[Merged]]:
     height, width = sheet.total_height, sheet.total_width
     by_row: dict[int, list[Merged]] = {}
@@ -224,6 +207,8 @@ def text_of(cell: object) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float | int):
+        if abs(cell) >= _MOST_EXACT:
+            return format(cell, ".15G")  # the digits at its end are lost: as a code or a count it is none
         # a spreadsheet keeps 15 digits; what is beyond is noise of binary fractions
         text = format(cell, _SIGNIFICANT_DIGITS)
         return text if text[-1].isdigit() and "e" not in text else f"{Decimal(text):f}"
@@ -266,6 +251,7 @@ def _look_inside(path: Path, head: bytes) -> Workbook:
                 data = _checked(archive, name)
                 if name in sheets and sheets[name].visible:
                     _look_at_sheet(data, sheets[name])
+                    sheets[name].comments = _commented(archive, name)
         return found
 
 
@@ -341,16 +327,32 @@ class _Outline:
 
 
 class _Targets:
-    """Reads which part of the archive a relation leads to."""
+    """Reads which part of the archive a relation of a part in ``folder`` leads to."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "xl") -> None:
         self.parts: dict[str, str] = {}
+        self._folder = folder
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if _local(name) == "Relationship":
             target = attributes.get("Target", "")
-            part = target.lstrip("/") if target.startswith("/") else posixpath.join("xl", target)
+            part = target.lstrip("/") if target.startswith("/") else posixpath.join(self._folder, target)
             self.parts[attributes.get("Id", "")] = posixpath.normpath(part)
+
+
+def _commented(archive: zipfile.ZipFile, part: str) -> list[str]:
+    """Return the cells of a sheet that have a comment."""
+    folder, name = posixpath.split(part)
+    targets, relations = _Targets(folder), f"{folder}/_rels/{name}.rels"
+    if relations in archive.namelist():
+        _parse(_checked(archive, relations), targets.start)
+    found = {
+        place[1].decode()
+        for target in targets.parts.values()
+        if target in archive.namelist() and "comment" in target.lower() and target.endswith(".xml")
+        for place in _COMMENT.finditer(_checked(archive, target))
+    }
+    return sorted(found, key=lambda place: (len(place), place))
 
 
 def _look_at_sheet(data: bytes, sheet: Sheet) -> None:
@@ -381,85 +383,21 @@ def _targets(archive: zipfile.ZipFile) -> dict[str, str]:
 
 @lru_cache(1)
 def _shown_cells(path: Path, name: str) -> Mapping[int, Mapping[int, Shown]]:
-    """Return how cells are shown that look otherwise than their value: by row and column, counted from 0.
-
-    A number may be shown as per cent or with text of its format around it; an
-    error would read as empty.
-    """
-    styles, outline = _Styles(), _Outline()
+    """Return how cells are shown that look otherwise than their value: by row and column, counted from 0."""
+    outline = _Outline()
     with zipfile.ZipFile(path) as archive:
-        if "xl/styles.xml" in archive.namelist():
-            _parse(_checked(archive, "xl/styles.xml"), styles.start)
         _parse(_checked(archive, "xl/workbook.xml"), outline.start)
-        targets = _targets(archive)
+        targets, names = _targets(archive), set(archive.namelist())
         part = next(
             (targets.get(relation, "") for relation, sheet in outline.sheets if sheet.name == name), ""
         )
-        data = _checked(archive, part) if part in archive.namelist() else b""
-    found: dict[int, dict[int, Shown]] = {}
-    for cell in _CELL.finditer(data) if styles.shown else ():
-        style, place = _STYLE.search(cell[0]), _PLACE.search(cell[0])
-        if style and place and int(style[1]) in styles.shown and not _TEXT_CELL.search(cell[0]):
-            found.setdefault(int(place[2]) - 1, {})[_column_of(place[1])] = styles.shown[int(style[1])]
-    for cell in _ERROR.finditer(data) if _HOLDS_ERRORS.search(data) else ():
-        if place := _PLACE.search(cell[1]):
-            error = cell[2].decode()
-            found.setdefault(int(place[2]) - 1, {})[_column_of(place[1])] = partial(_error, error)
-    return found
-
-
-def _error(error: str, _text: str) -> str:
-    return error
-
-
-def _worded(before: str, behind: str, text: str) -> str:
-    """Return a number with the text that its format shows around it; anything else as it is."""
-    return f"{before}{text}{behind}" if text and text.replace(".", "", 1).isdecimal() else text
-
-
-def shown_by(code: str) -> Shown | None:
-    """Return how a format of numbers shows more than the number, or None.
-
-    Examples
-    --------
-    >>> shown_by('"<"0')("5"), shown_by('0.0" mg/dL"')("1.2"), shown_by("0.0%")("0.382"), shown_by("0.00_ ")
-    ('<5', '1.2 mg/dL', '38.2%', None)
-    """
-    section = _NOT_SHOWN.sub("", code.partition(";")[0])
-    words = _WITH_WORDS.fullmatch(section)
-    if "%" in re.sub(r'"[^"]*"|\\.', "", section):
-        return _percent
-    if words is None or not (words[1] or words[2]):
-        return None
-    before, behind = (re.sub(r'["\\]', "", part) for part in words.groups())
-    return partial(_worded, before, behind)
-
-
-def _column_of(letters: bytes) -> int:
-    position = 0
-    for letter in letters:
-        position = position * 26 + letter - 64
-    return position - 1
-
-
-class _Styles:
-    """Reads xl/styles.xml: which formats of cells show more than the value."""
-
-    def __init__(self) -> None:
-        self.shown: dict[int, Shown] = {}
-        self._formats: dict[int, Shown] = {9: _percent, 10: _percent}
-        self._inside, self._next = False, 0
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        local = _local(name)
-        if local == "numFmt" and (shown := shown_by(attributes.get("formatCode", ""))):
-            self._formats[int(attributes.get("numFmtId", "-1"))] = shown
-        elif local in ("cellXfs", "cellStyleXfs", "cellStyles"):
-            self._inside = local == "cellXfs"
-        elif local == "xf" and self._inside:
-            if shown := self._formats.get(int(attributes.get("numFmtId", "0"))):
-                self.shown[self._next] = shown
-            self._next += 1
+        data, styles, strings = (
+            _checked(archive, one) if one in names else b"" for one in (part, _STYLES, _STRINGS)
+        )
+    try:
+        return shown_cells(data, styles, strings)
+    except (expat.ExpatError, ValueError):
+        raise _damaged() from None
 
 
 class _Formulas:

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
+from openpyxl.comments import Comment
 
 from infusions.imports import Infusions
-from patients.imports import cells
+from patients.imports import cells, workbook
 from patients.imports.cells import Manner
 from patients.imports.columns import recognise
 from patients.imports.header_again import HeaderAgain
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
+from patients.imports.shown import shown_cells
 from patients.imports.tables import Table, open_table
 from patients.imports.visits import Visits
 from trial import typed
@@ -99,6 +102,69 @@ def test_the_header_of_the_next_page_refuses_no_file(tmp_path: Path) -> None:
         assert again.is_one(header.split(","))
         again.refuse_other_columns(3, header.split(","))
     assert not any(again.is_one(row.split(",")) for row in ("S001,0,312,285.5", "ALP,0,1,2", ",baseline,5,6"))
+
+
+# --- what a sheet shows -------------------------------------------------------------------------
+
+STYLES = (
+    b'<styleSheet><numFmts><numFmt numFmtId="164" formatCode="000"/>'
+    b'<numFmt numFmtId="165" formatCode="[&lt;5]&quot;&lt;5&quot;;0.0"/>'
+    b'<numFmt numFmtId="166" formatCode="&quot;S&quot;000"/></numFmts>'
+    b'<fonts><font/><font><strike/></font><font><strike val="0"/></font></fonts>'
+    b'<dxfs><dxf><font><strike/></font></dxf></dxfs><cellXfs><xf/><xf numFmtId="164"/><xf numFmtId="165"/>'
+    b'<xf numFmtId="166"/><xf fontId="1"/><xf fontId="2"/></cellXfs></styleSheet>'
+)
+STRINGS = (
+    b'<sst><si><t>plain</t></si><si><r><t>31</t></r><r><rPr><vertAlign val="superscript"/></rPr><t>2</t></r></si>'
+    b"<si><r><rPr><strike/></rPr><t>28</t></r><r><t>5</t></r><rPh><t>9</t></rPh></si></sst>"
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "own", "as_shown"),
+    [
+        (b't="s"><v>1</v>', "312", "31²"),
+        (b't="s"><v>2</v>', "285", "~~28~~5"),
+        (b't="s"><v>0</v>', "plain", "plain"),
+        (b's="1"><v>7</v>', "7", "007"),
+        (b's="1"><v>7.5</v>', "7.5", "7.5"),
+        (b's="2"><v>3</v>', "3", "<5"),
+        (b's="2"><v>8</v>', "8", "8"),
+        (b's="3"><v>12</v>', "12", "S012"),
+        (b's="4"><v>312</v>', "312", "~~312~~"),
+        (b's="4" t="s"><v>0</v>', "plain", "~~plain~~"),
+        (b's="5"><v>312</v>', "312", "312"),
+        (b't="e"><v>#REF!</v>', "", "#REF!"),
+        (
+            b't="inlineStr"><is><r><t>24</t></r><r><rPr><vertAlign val="superscript"/></rPr><t>a</t></r></is>',
+            "24a",
+            "24^a",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", [b'r="B3" ', b""], ids=["placed", "counted"])
+def test_a_cell_is_read_as_it_is_shown(place: bytes, cell: bytes, own: str, as_shown: str) -> None:
+    rows = b"<row/><row/><row><c/><c " if not place else b'<row r="3"><c r="A3"/><c '
+    sheet = b"<worksheet><sheetData>" + rows + place + cell + b"</c></row></sheetData></worksheet>"
+    way = shown_cells(sheet, STYLES, STRINGS).get(2, {}).get(1)
+    assert (way(own) if way else own) == as_shown
+
+
+def test_a_number_of_more_digits_than_a_spreadsheet_keeps_is_not_filled_up() -> None:
+    assert workbook.text_of(1234567890123456.0) == "1.23456789012346E+15"
+    assert workbook.text_of(123456789012345.0) == "123456789012345"
+    assert workbook.text_of(1e308) == "1E+308"
+
+
+def test_comments_on_cells_are_named(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    sheet = made.active
+    for row in (["subject_id", "week", "alt"], ["S001", 0, 312]):
+        sheet.append(row)
+    sheet["C2"].comment = Comment("haemolysed", "laboratory")
+    made.save(tmp_path / "visits.xlsx")
+    table = open_table(tmp_path / "visits.xlsx", "visits.xlsx", Visits().layout, Options())
+    assert "Comments on cells were not read: C2." in map(str, table.facts.notices)
 
 
 # --- units --------------------------------------------------------------------------------------
