@@ -30,7 +30,12 @@ from patients.imports.options import IGNORED, DateOrder, Options
 from patients.imports.problems import FileRefused, packed
 from patients.imports.reader import Plan, Reader
 from patients.imports.second_lines import read_units, refuse_units_apart
-from patients.imports.side_by_side import refuse_visits_side_by_side
+from patients.imports.side_by_side import (
+    refuse_columns_in_one_cell,
+    refuse_infusions_side_by_side,
+    refuse_table_on_its_side,
+    refuse_visits_side_by_side,
+)
 from trial import protocol
 from trial.sentences import Sentence
 
@@ -50,7 +55,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _ELEVEN_DIGITS = Decimal(13_000_000_000)
 _LOOKED_AT_FOR_IDENTIFIERS = 300
 _HEADER_WITHIN = 40
-_WEEK = "week"
+_WEEK, _NUMBER = "week", "number"
 _COMMA_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+,([0-9]+)( *[^\d\s].*)?")
 _POINT_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+\.[0-9]+( *[^\d\s].*)?")
 _YEAR_LAST = re.compile(r"\s*([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?![0-9]).*")
@@ -214,9 +219,15 @@ def _find_header(
             if score and (best is None or score > best[0]):
                 best = (score, key, index)
     names = ", ".join(layout.required)
+
+    def named(cells: Sequence[str]) -> set[str]:
+        return recognised(cells, layout.meanings, options)
+
     if best is None:
+        first = [row for _key, rows in candidates for row in rows[:_HEADER_WITHIN]]
         if _WEEK in layout.required:
-            refuse_visits_side_by_side(row for _key, rows in candidates for row in rows[:_HEADER_WITHIN])
+            refuse_visits_side_by_side(first)
+        refuse_columns_in_one_cell(first, named)
         raise FileRefused(
             "no_header",
             Sentence(_("No header row was found in the first %(lines)s lines."), {"lines": _HEADER_WITHIN}),
@@ -226,11 +237,17 @@ def _find_header(
         )
     _score, key, index = best
     line, cells = dict(candidates)[key][index]
-    missing = [code for code in layout.required if code not in recognised(cells, layout.meanings, options)]
+    missing = [code for code in layout.required if code not in named(cells)]
     if missing:
         refuse_deidentified(cells)
+        first = dict(candidates)[key][:_HEADER_WITHIN]
         if _WEEK in missing:
-            refuse_visits_side_by_side(dict(candidates)[key][:_HEADER_WITHIN])
+            refuse_visits_side_by_side(first)
+        if _NUMBER in missing:
+            refuse_infusions_side_by_side(line, cells)
+        if len(named(cells)) == 1:
+            refuse_table_on_its_side(first, named)
+            refuse_columns_in_one_cell(first, named)
         raise FileRefused(
             "column_missing",
             Sentence(

@@ -18,6 +18,7 @@ from patients.imports.header_again import HeaderAgain
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
 from patients.imports.shown import shown_cells
+from patients.imports.side_by_side import refuse_infusions_side_by_side
 from patients.imports.tables import Table, open_table
 from patients.imports.visits import Visits
 from trial import typed
@@ -174,3 +175,43 @@ def test_comments_on_cells_are_named(tmp_path: Path) -> None:
 def test_a_number_of_bags_is_no_number_of_millilitres(header: str) -> None:
     with pytest.raises(FileRefused, match="which the study does not take"):
         recognise(["subject_id", header], Infusions().layout.meanings, Options())
+
+
+# --- tables that lie or are written otherwise ---------------------------------------------------
+
+NAMES = "subject_id,week,visit_date,alt,tbil"
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule", "named"),
+    [
+        ((NAMES.replace(",", "，"), "S001，0，，312，285"), "columns_in_one_cell", "Line 1"),
+        ((NAMES.replace(",", "；"), "S001；0；；312；285"), "columns_in_one_cell", "subject_id；week"),
+        ((NAMES.replace(",", "^"), "S001^0^^312^285"), "columns_in_one_cell", "subject_id^week"),
+        ((NAMES.replace(",", "   "), "S001   0   -   312   285"), "columns_in_one_cell", "Line 1"),
+        ((f'"{NAMES}"', '"S001,0,,312,285"'), "columns_in_one_cell", "quotation marks"),
+        (("subject_id,S001,S001", "week,0,1", "alt,312,198"), "on_its_side", "subject_id, week, alt"),
+        (("项目,S001,S002", "谷丙转氨酶,312,198", "总胆红素,285,241"), "on_its_side", "Transpose"),
+        # a file of one row per value without its weeks is none of these
+        (("analyte,subject_id,value", "ALT,S001,312", "TBIL,S001,285"), "column_missing", "week"),
+    ],
+)
+def test_a_table_that_cannot_be_read_so_is_refused_with_what_helps(
+    rows: tuple[str, ...], rule: str, named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FileRefused) as refusal:
+        table_of(tmp_path / "visits.csv", *rows)
+    assert refusal.value.rule == rule
+    assert named in f"{refusal.value} {refusal.value.remedy}"
+
+
+@pytest.mark.parametrize(
+    "headers", ["第1次,第2次,第3次", "infusion 1,infusion 2", "第一次输注日期,第二次输注日期", "输注1,输注2"]
+)
+def test_infusions_side_by_side_are_refused_with_what_helps(headers: str) -> None:
+    with pytest.raises(FileRefused, match="Line 1 has infusions side by side"):
+        refuse_infusions_side_by_side(1, ["subject_id", *headers.split(",")])
+
+
+def test_other_columns_are_no_infusions() -> None:
+    refuse_infusions_side_by_side(1, ["subject_id", "infusion date", "dose", "65", "100", "infusion"])
