@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +16,7 @@ from patients.edit_checks import Doubt, Earlier
 from patients.eligibility import Finding
 from patients.entries import AnswerEntry
 from patients.facts import FACTS, Fact, FactEntry, Kind
-from patients.forms.fields import CorrectionForm, TypedForm, named, said, text_field
+from patients.forms.fields import CorrectionForm, named, said, text_field
 from patients.models import Patient, Screening
 from trial import protocol, typed, units
 from trial.protocol import Answer, Criterion, CriterionKind
@@ -497,33 +496,3 @@ def _source_in_words(entry: FactEntry, screened_on: date | None) -> str:
     if entry.source == "screening" and screened_on is not None:
         return gettext("screening of %(day)s") % {"day": screened_on.isoformat()}
     return gettext("labs")
-
-
-class EnrolForm(TypedForm):
-    """The day of recruitment and the planned course of a subject found eligible."""
-
-    recruited_on = text_field(_("Recruited on"))
-    planned_course = forms.ChoiceField(
-        label=_("Planned course"),
-        choices=[(course.value, label) for course, label in protocol.COURSE_LABELS.items()],
-    )
-    version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
-
-    def __init__(self, data: Any = None, *, patient: Patient, life: edit_checks.Life) -> None:
-        self.patient, self.life = patient, life
-        super().__init__(
-            data,
-            initial={
-                "recruited_on": (patient.recruited_on or life.today).isoformat(),
-                "planned_course": patient.planned_course or protocol.Course.STANDARD.value,
-                "version": patient.version,
-            },
-        )
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.patient.recruited_on is None:
-            cleaned["recruited_on"] = self.read_day("recruited_on", today=self.life.today, life=self.life)
-        else:
-            cleaned["recruited_on"] = self.patient.recruited_on
-        return cleaned
