@@ -35,6 +35,12 @@ def _(message: str) -> str:
 FIRST_SITE_CODE = "S"
 FIRST_SITE_NAME = "Site 1"
 _MOST_SITES_NAMED = 12
+_MOST_ALIKE = 12
+_PLAIN_CODE = (
+    "regexp_replace(translate(regexp_replace(code, '(?<=[A-Z])[-_.]|[-_.](?=[A-Z])', '', 'g'), 'OIL', '011'),"
+    " '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
+)
+"""SQL that makes one of S-001, S001, S0O1 and S1."""
 
 
 class Subjects(RecordKind):
@@ -106,6 +112,7 @@ class Subjects(RecordKind):
             remedy=Sentence(_("Give the subject another code.")),
         )
         _refuse_other_status(table)
+        _say_codes_alike(table, context)
         self._refuse_strange_sites(table, context)
         self._refuse_new_at_frozen_sites(table)
 
@@ -166,6 +173,30 @@ class Subjects(RecordKind):
     def write(self, context: Context) -> None:
         _found_sites(context)
         super().write(context)
+
+
+def _say_codes_alike(table: Table, context: Context) -> None:
+    """Say which new codes differ from others by no more than signs, zeros in front, or letters like digits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH new AS (SELECT DISTINCT subject AS code FROM {STAGED} s WHERE NOT EXISTS"
+            " (SELECT FROM patients_patient t WHERE t.subject_id = s.subject)), known AS (SELECT code FROM new UNION"
+            " SELECT subject_id FROM patients_patient WHERE %(scope)s::bigint IS NULL OR site_id = %(scope)s),"
+            f" plain AS (SELECT code, {_PLAIN_CODE} AS plain FROM known)"
+            " SELECT string_agg(code, ' / ' ORDER BY code) FROM plain GROUP BY plain"
+            " HAVING count(*) > 1 AND bool_or(code IN (SELECT code FROM new)) ORDER BY 1 LIMIT %(most)s",
+            {**context.parameters, "most": _MOST_ALIKE + 1},
+        )
+        alike = [codes for (codes,) in cursor.fetchall()]
+    if alike:
+        more = ["…"] if len(alike) > _MOST_ALIKE else []
+        notice = Sentence(
+            _("Codes that look alike: %(codes)s. If they mean one subject, correct them before you import."),
+            {"codes": ", ".join(alike[:_MOST_ALIKE] + more)},
+        )
+        # the rows are judged again when they are written
+        if str(notice) not in map(str, table.facts.notices):
+            table.facts.notices.append(notice)
 
 
 def _refuse_other_status(table: Table) -> None:

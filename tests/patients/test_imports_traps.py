@@ -15,13 +15,18 @@ from patients.imports import cells, workbook
 from patients.imports.cells import Manner
 from patients.imports.columns import recognise
 from patients.imports.header_again import HeaderAgain
+from patients.imports.importing import opened
+from patients.imports.kinds import Context
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
 from patients.imports.shown import shown_cells
 from patients.imports.side_by_side import refuse_infusions_side_by_side
+from patients.imports.subjects import Subjects
 from patients.imports.tables import Table, open_table
 from patients.imports.visits import Visits
-from trial import typed
+from patients.models import Patient
+from trial import audit, typed
+from trial.models import Site, User
 from trial.typed import Unreadable
 
 TODAY = date(2026, 3, 20)
@@ -215,3 +220,32 @@ def test_infusions_side_by_side_are_refused_with_what_helps(headers: str) -> Non
 
 def test_other_columns_are_no_infusions() -> None:
     refuse_infusions_side_by_side(1, ["subject_id", "infusion date", "dose", "65", "100", "infusion"])
+
+
+# --- codes that look alike ----------------------------------------------------------------------
+
+
+def test_new_codes_that_look_like_others_are_said_within_the_site(
+    sites: dict[str, Site], coordinator: User, tmp_path: Path
+) -> None:
+    with audit.revision(by=coordinator, reason="roster", source="test"):
+        for code, site in (("S001", "GE"), ("T-001", "GS"), ("10-1", "GE")):
+            Patient.objects.create(
+                subject_id=code,
+                site=sites[site],
+                sex="M",
+                age_at_recruitment=45,
+                diagnosis="cirrhosis",
+                status="enrolled",
+            )
+    path = tmp_path / "subjects.csv"
+    codes = ("S-001", "S0O1", "007", "07", "T001", "1-01", "S002")
+    path.write_text("\n".join(["subject_id,sex,age,diagnosis", *(f"{code},M,45,LC" for code in codes)]))
+    context = Context(by=coordinator, today=TODAY, site="GE")
+    with opened(path, name=path.name, kind=Subjects(), context=context) as staged:
+        staged.preview()
+        staged.preview()
+        notices = list(map(str, staged.facts.notices))
+    assert len(notices) == 1
+    assert "007 / 07, S-001 / S001 / S0O1." in notices[0]
+    assert "T-001" not in notices[0]
