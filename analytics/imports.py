@@ -36,7 +36,7 @@ from trial.roles import Permission
 MENDED_BY_WORDS = frozenset(
     {
         "no_header", "column_missing", "header_twice", "header_unit", "unit_not_said", "mapping", "csv",
-        "encoding", "encoding_not_known", "no_sheet",
+        "encoding", "encoding_not_known", "no_sheet", "columns_in_one_cell", "on_its_side",
     }
 )  # fmt: skip
 """Refusals of a whole file that a person can mend by saying more about it."""
