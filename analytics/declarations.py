@@ -61,7 +61,7 @@ class Dataset:
 
     ``source`` is the FROM part of a query over the columns' SQL, ``order`` its
     ORDER BY; a dataset of results has neither and gets its rows from
-    :func:`result_rows`.
+    :mod:`analytics.exports.bundle`.
     """
 
     name: str

@@ -1,7 +1,9 @@
-"""Results. Everything here can be deleted and computed again from the study tables.
+"""Results, and what was done with them.
 
-Nothing is overwritten: a run adds the scores and cells that changed at its
-revision, so that any number can say what it was before and what moved it.
+Runs, scores, cells and reports can be computed again from the study tables. Nothing is
+overwritten: a run adds the scores and cells that changed at its revision, so that any
+number can say what it was before and what moved it. Looks, exports taken and snapshots
+are records of their own and cannot.
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ from patients.worklist import Record, Section
 from trial import drafts, protocol
 from trial.clock import zone
 from trial.models import Draft, User
-from trial.typed_dates import read_date
-from trial.typed_numbers import read_number
+from trial.typed import read_date, read_number
 from trial.unreadable import Unreadable
 
 MOST = 200

@@ -149,7 +149,7 @@ def add_range(*, laboratory: Laboratory, entry: RangeEntry, by: User, reason: st
 def change_range(
     *, stored: ReferenceRange, entry: RangeEntry, by: User, reason: str, version: int | None = None
 ) -> ReferenceRange:
-    """Correct a range that was typed wrongly; the results drawn in its dates are flagged anew.
+    """Correct a range that was typed wrongly, or end it; the results drawn in its dates are flagged anew.
 
     Raises
     ------
