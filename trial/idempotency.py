@@ -21,6 +21,8 @@ from django.http import HttpRequest
 
 from trial import audit, jobs
 from trial.models import ApiAnswer, Job, Revision, User
+from trial.refusals import refuse
+from trial.sentences import Sentence
 
 ANSWERS_KEPT = timedelta(days=30)
 """How long a program may try a write again and be told what the first try was told."""
@@ -28,6 +30,11 @@ FIELD = "submission_key"
 _LONGEST_KEY = 64
 _NOT_CONTENT = frozenset({"csrfmiddlewaretoken", "password", "code"})
 """Fields that never become part of a name that the trail keeps: tokens and secrets."""
+
+
+def _(message: str) -> str:
+    """Mark a sentence for translation; screens translate it when they show it."""
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,39 @@ def once(request: HttpRequest, *, by: User, source: str = "") -> Iterator[Attemp
         # a statement of its own: it sees what the other submission committed
         earlier = Revision.objects.filter(request_id=name, actor=by).order_by("number").first()
         yield Attempt(name, earlier)
+
+
+def refuse_second(request: HttpRequest, *, by: User) -> None:
+    """Refuse to add another row from a page that has added one already, with other words.
+
+    The answer to the first save was lost, its page stayed open, and the person
+    went on typing there. A change of a stored record is held against its
+    version; a new record would be there twice. Call it inside :func:`once`,
+    right before the action, and only where nothing else tells the two apart.
+
+    Raises
+    ------
+    Refused
+        If a form with this key was saved before; it names the revision.
+    """
+    key = request.POST.get(FIELD, "")
+    if not 0 < len(key) <= _LONGEST_KEY:
+        return
+    wait_for(f"{by.pk} {key}")
+    earlier = Revision.objects.filter(request_id__startswith=f"{key}.", actor=by).order_by("number").first()
+    if earlier is not None:
+        raise refuse(
+            "",
+            "",
+            "saved_already",
+            Sentence(_("Saved already, revision %(number)s."), {"number": earlier.number}),
+            Sentence(
+                _(
+                    "What you changed since is not saved: correct what is stored,"
+                    " or open the form anew for another one."
+                )
+            ),
+        )
 
 
 def queue_once(request: HttpRequest, kind: str, *, by: User, parameters: Mapping[str, Any]) -> Job:

@@ -176,6 +176,7 @@ def add_custody(request: HttpRequest, lot_code: str) -> HttpResponse:
             return repeated(request, tried.earlier, redirect("infusions:lot", found.code))
         if form.is_valid():
             try:
+                idempotency.refuse_second(request, by=request.user)
                 added = actions.add_custody(lot=found, by=request.user, **form.values())
             except ValidationError as refusal:
                 form.refuse(refusal)

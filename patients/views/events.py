@@ -84,6 +84,7 @@ def new_event(request: HttpRequest, subject_id: str) -> HttpResponse:
     try:
         with idempotency.once(request, by=request.user) as attempt:
             if not attempt.is_repeated:
+                idempotency.refuse_second(request, by=request.user)
                 actions.record_event(
                     patient=patient, entry=form.entry(), by=request.user, reason=form.reason_given()
                 )

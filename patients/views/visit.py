@@ -106,6 +106,8 @@ def _panel(request: HttpRequest, patient: Patient, visit: Visit) -> HttpResponse
     try:
         with idempotency.once(request, by=request.user) as attempt:
             if not attempt.is_repeated:
+                if visit._state.adding and visit.week is None:
+                    idempotency.refuse_second(request, by=request.user)
                 saved = actions.record_labs(
                     entries=entry.form.entries(),
                     by=request.user,

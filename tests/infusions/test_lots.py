@@ -266,6 +266,20 @@ def test_custody_is_only_added_to(lot: CellLot, coordinator: User) -> None:
             change()
 
 
+def test_a_step_whose_answer_was_lost_is_not_added_twice(
+    lot: CellLot, coordinator: User, signed_in: Any
+) -> None:
+    client, url = signed_in(coordinator), reverse("infusions:custody", args=[lot.code])
+    step = {"step": "received", "happened_on": "2024-01-10", "happened_at": "08:15", "submission_key": "k"}
+    for _ in range(2):
+        assert client.post(url, step).status_code == 302
+        audit.settle()
+    other = client.post(url, step | {"note": "box sealed"})
+    assert other.status_code == 422
+    assert "Saved already, revision" in other.content.decode()
+    assert len(selectors.custody(lot)) == 1
+
+
 def test_a_discarded_bag_is_not_left(lot: CellLot, coordinator: User) -> None:
     assert selectors.lot_facts(lot).bags_left == 3
     moment = datetime(2024, 1, 10, 2, tzinfo=UTC)

@@ -93,12 +93,22 @@ def test_an_event_that_cannot_be_keeps_what_was_typed(
 
 
 def test_a_form_sent_twice_is_one_event(browser: Client, patient: Patient) -> None:
-    for _ in range(2):
-        assert browser.post(at("new_event"), EVENT | {"submission_key": "k1"}).status_code == 302
-        audit.settle()
-        assert browser.post(at("new_treatment"), PLASMA | {"submission_key": "k2"}).status_code == 302
-        audit.settle()
+    for name, sent in (("new_event", EVENT), ("new_treatment", PLASMA)):
+        for _ in range(2):
+            assert browser.post(at(name), sent | {"submission_key": "k1"}).status_code == 302
+            audit.settle()
     assert (AdverseEvent.objects.count(), Treatment.objects.count()) == (1, 1)
+    page = text(browser.get(at("events")))
+    said = [page.count(words) for words in ("Adverse event recorded", "Treatment recorded")]
+    assert said == [1, 1], "nor are two of them spoken of"
+
+    other = browser.post(at("new_event"), EVENT | {"submission_key": "k1", "what": "shivering"})
+    assert other.status_code == 422
+    assert "Saved already, revision" in text(other)
+    assert 'value="shivering"' in other.content.decode()
+    assert AdverseEvent.objects.count() == 1, "typing on after a lost answer is no second event"
+    assert browser.post(at("new_event"), EVENT | {"submission_key": "k3"}).status_code == 302
+    assert AdverseEvent.objects.count() == 2
 
 
 def test_a_new_event_comes_filled_from_a_lab_result(browser: Client, patient: Patient) -> None:
