@@ -29,7 +29,7 @@ from patients.printing import in_print
 from patients.query_life import Step, steps
 from trial import marks, protocol
 from trial import trail_words as words
-from trial.models import AuditEntry, User
+from trial.models import AuditEntry, Revision, User
 from trial.roles import Role
 from trial.unit_words import unit_said
 
@@ -139,6 +139,13 @@ class Thread:
     @property
     def writes(self) -> bool:
         return bool(self.steps)
+
+
+def asked_in(revision: Revision) -> DataQuery:
+    """Return the query that a revision opened."""
+    rows = AuditEntry.objects.filter(revision=revision, table=DataQuery._meta.db_table).values("row")
+    found: DataQuery = DataQuery.objects.get(pk__in=rows)
+    return found
 
 
 def query_or_404(user: User, subject_id: str, query_id: int) -> DataQuery:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from patients import query_list, query_thread, query_words, selectors
@@ -101,7 +104,12 @@ def step(request: HttpRequest, subject_id: str, query_id: int) -> HttpResponse:
         return _thread(request, found, form, status=422)
     except Conflict:
         return _thread(request, found, form, status=409, overtaken=True)
+    _say(request, Step(form.cleaned_data["step"]))
     return redirect("patients:query", subject_id, query_id)
+
+
+def _say(request: HttpRequest, step: Step) -> None:
+    messages.success(request, capfirst(_(actions.REASONS[step])))
 
 
 def _take(form: StepForm, found: DataQuery, by: Any) -> None:
@@ -168,9 +176,12 @@ def raise_query(request: HttpRequest, subject_id: str) -> HttpResponse:
         status = 422
         if form.is_valid():
             try:
-                return redirect(_ask(request, patient, form))
+                asked_at = _ask(request, patient, form)
             except Refused as refused:
                 form.add_problems(refused)
+            else:
+                _say(request, Step.OPENED)
+                return redirect(asked_at)
     context = {
         "place": "patients",
         "tab": "queries",
@@ -198,16 +209,18 @@ def _history_url(request: HttpRequest, patient: Patient, things: Sequence[query_
 
 
 def _ask(request: HttpRequest, patient: Patient, form: AskForm) -> str:
-    """Ask once, and return the address of the thread; of all queries when it was asked before."""
+    """Ask once, and return the address of the thread."""
     with idempotency.once(request, by=request.user) as attempt:
-        if attempt.is_repeated:
-            return reverse("patients:patient_queries", args=[patient.subject_id])
-        asked = actions.open_query(
-            patient=patient,
-            about=form.thing.about,
-            field=form.cleaned_data["field"],
-            text=form.cleaned_data["text"],
-            assigned_to=form.asked_of,
-            by=request.user,
-        )
+        if attempt.earlier is not None:
+            asked = query_thread.asked_in(attempt.earlier)
+        else:
+            idempotency.refuse_second(request, by=request.user)
+            asked = actions.open_query(
+                patient=patient,
+                about=form.thing.about,
+                field=form.cleaned_data["field"],
+                text=form.cleaned_data["text"],
+                assigned_to=form.asked_of,
+                by=request.user,
+            )
     return reverse("patients:query", args=[patient.subject_id, asked.pk])

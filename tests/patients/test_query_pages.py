@@ -115,9 +115,14 @@ def test_question_and_answer_through_the_pages(
     doubted: DataQuery, coordinator: User, monitor: User, signed_in: SignIn
 ) -> None:
     at_site, watching = signed_in(coordinator), signed_in(monitor)
-    assert take(at_site, doubted, "answered", "as on the report").status_code == 302
-    assert take(watching, doubted, "reopened", "the report says 82").status_code == 302
-    assert take(watching, doubted, "assigned", to=coordinator.pk).status_code == 302
+    steps = [
+        (at_site, "answered", {"text": "as on the report"}, "Query answered"),
+        (watching, "reopened", {"text": "the report says 82"}, "Query reopened"),
+        (watching, "assigned", {"to": coordinator.pk}, "Query passed on"),
+    ]
+    for client, step, sent, said in steps:
+        assert take(client, doubted, step, **sent).status_code == 302
+        assert said in client.get(address(doubted)).content.decode()
     doubted.refresh_from_db()
     assert (doubted.state, doubted.assigned_to) == ("open", coordinator)
     assert [m.step for m in doubted.messages.all()] == ["opened", "answered", "reopened", "assigned"]
@@ -154,11 +159,16 @@ def test_somebody_asks_about_a_value(visit: Visit, monitor: User, signed_in: Sig
     assert f'value="visit-{visit.pk}" selected' in offered
     assert reverse("patients:value_history", args=["GE-001", visit.week, "tbil"]) in offered
     assert b"History of the value" not in client.get(f"{ask}?about=subject&field=tbil").content
-    sent = {"about": f"visit-{visit.pk}", "field": "tbil", "text": "Which report?", "owner": ""}
+    key = {"submission_key": "k" * 20}
+    sent = {"about": f"visit-{visit.pk}", "field": "tbil", "text": "Which report?", "owner": ""} | key
     answer = client.post(ask, sent)
+    audit.settle()
+    again = client.post(ask, sent)
+    assert again.headers["Location"] == answer.headers["Location"], "asked once, and led to the same page"
     query = DataQuery.objects.get()
     assert answer.status_code == 302
     assert answer.headers["Location"] == address(query)
+    assert "Query opened" in client.get(address(query)).content.decode()
     assert (query.visit, query.field, query.check_code, query.opened_by) == (visit, "tbil", "", monitor)
 
 
