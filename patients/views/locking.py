@@ -35,10 +35,11 @@ def lock_records(request: HttpRequest, subject_id: str) -> HttpResponse:
             if attempt.is_repeated:
                 pass
             elif visit is not None:
-                act = locking.unlock_visit if visit.locked_at else locking.lock_visit
+                act = locking.unlock_visit if _was_locked(request, target, visit) else locking.lock_visit
                 act(visit=visit, by=request.user, reason=reason)
             elif target == CASEBOOK:
-                turn = locking.unlock_casebook if patient.locked_at else locking.lock_casebook
+                is_locked = _was_locked(request, target, patient)
+                turn = locking.unlock_casebook if is_locked else locking.lock_casebook
                 turn(patient=patient, by=request.user, reason=reason)
             else:
                 return _page(request, patient, visits, status=422, missing=True)
@@ -46,6 +47,13 @@ def lock_records(request: HttpRequest, subject_id: str) -> HttpResponse:
         return _page(request, patient, visits, status=422, refused=refused)
     messages.success(request, _said(patient, visit))
     return redirect("patients:lock", subject_id)
+
+
+def _was_locked(request: HttpRequest, target: str, record: Visit | Patient) -> bool:
+    """Say whether a record was locked when the page was made: sent twice, a lock does not open again."""
+    if "locked" in request.POST:
+        return target in request.POST["locked"].split()
+    return record.locked_at is not None
 
 
 def _said(patient: Patient, visit: Visit | None) -> str:
@@ -113,7 +121,8 @@ def freeze(request: HttpRequest, site_code: str) -> HttpResponse:
     site = site_progress.site_or_404(request.user, site_code)
     problems: list[str] = []
     if request.method == "POST":
-        act = locking.unfreeze_site if site.frozen_at else locking.freeze_site
+        was_frozen = bool(request.POST.get("frozen", site.frozen_at))
+        act = locking.unfreeze_site if was_frozen else locking.freeze_site
         try:
             with idempotency.once(request, by=request.user) as attempt:
                 if not attempt.is_repeated:

@@ -317,6 +317,26 @@ def test_imports_of_infusions_and_subjects_are_refused_too(
 # --- forms ----------------------------------------------------------------------------------
 
 
+def test_a_lock_sent_again_with_another_reason_does_not_open_again(
+    sites: dict[str, Site], signed_in: Any, data_manager: User
+) -> None:
+    patient = factories.a_patient(site=sites["GE"], subject_id="GE-001")
+    browser, address = signed_in(data_manager), reverse("patients:lock", args=["GE-001"])
+    for reason, status in (("cleaned", 302), ("cleaned and read", 422)):
+        sent = {"target": "casebook", "locked": "", "reason": reason, "submission_key": "k"}
+        assert browser.post(address, sent).status_code == status
+        audit.settle()
+    patient.refresh_from_db()
+    assert patient.locked_at is not None
+    address = reverse("patients:freeze", args=["GE"])
+    for reason, status in (("interim", 302), ("interim analysis", 422)):
+        sent = {"frozen": "", "reason": reason, "submission_key": "k"}
+        assert browser.post(address, sent).status_code == status
+        audit.settle()
+    sites["GE"].refresh_from_db()
+    assert sites["GE"].frozen_at is not None
+
+
 @pytest.mark.parametrize(
     ("name", "more"),
     [
