@@ -23,7 +23,7 @@ def mark_missed(request: HttpRequest, subject_id: str, number: int) -> JsonRespo
     if not 1 <= number <= protocol.MOST_INFUSIONS:
         raise Http404
     plan = next((plan for plan in selectors.plans(patient) if plan.number == number), None)
-    if plan is not None and plan.not_done:
+    if plan is not None and plan.not_done and not idempotency.was_saved(request, by=request.user):
         return refused(_("Somebody else recorded this infusion as not given meanwhile."), status=409)
     try:
         with idempotency.once(request, by=request.user) as attempt:

@@ -26,7 +26,7 @@ def mark_missed(request: HttpRequest, subject_id: str, week: int) -> JsonRespons
     if week not in protocol.VISIT_AT:
         raise Http404
     visit = selectors.visit_of_week(patient, week)
-    if visit is not None and visit.not_done:
+    if visit is not None and visit.not_done and not idempotency.was_saved(request, by=request.user):
         # a list does not offer it: somebody said it meanwhile, and another cause is a correction
         return refused(_("Somebody else recorded this visit as not done meanwhile."), status=409)
     try:
