@@ -16,6 +16,8 @@ const notices = document.getElementById("notices");
 const AT_MOST_EVERY = 2000;
 const TRY_AGAIN_AFTER = 4000;
 const GIVE_UP_AFTER = 30_000;
+// what a front says for a server that did not answer it
+const LOST = new Set([502, 504]);
 
 // these say what the draft was typed against, and which submission it is
 const TOKENS = /^(version|submission_key)/;
@@ -413,7 +415,8 @@ class Draft {
     }
     form.removeAttribute("aria-busy");
     this.submitting = false;
-    if (!answer) this.keep(words.notSaved, submitter);
+    // what was sent may have been saved, and only its answer lost
+    if (!answer || LOST.has(answer.status)) this.keep(navigator.onLine ? words.notKnown : words.notSaved, submitter);
     else if (answer.headers.has("X-Location")) this.go(answer.headers.get("X-Location"));
     else if (answer.status === 401) {
       const then = () => this.save(submitter, { again });
