@@ -8,7 +8,6 @@ database and a broker.
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import environ
@@ -302,5 +301,3 @@ LOGGING = {
         **({"celery.app.trace": {"level": "CRITICAL"}} if PRODUCTION else {}),
     },
 }
-
-DJANGO_VERSION = version("django")
