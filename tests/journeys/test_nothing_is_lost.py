@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from patients.models import LabResult
 from tests import factories, processes
-from trial.models import Draft, Revision, User
+from trial.models import Draft, Revision, Site, User
 from trial.roles import Role
 
 PASSWORD = "a long sentence of a test"
@@ -289,6 +290,64 @@ def test_the_server_dies_during_the_save(sign_in: SignIn, server: Server, failpo
         server.stop()
         server.start()
         page.get_by_role("button", name="Save again").click()
+
+
+def lose_answers(page: Page) -> None:
+    """Let every form reach the server, and none of its answers come back."""
+
+    def lose(route: Any) -> None:
+        if route.request.headers.get("x-form") == "1":
+            route.fetch(max_redirects=0)
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/*", lose)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("who", "path", "typed", "chosen"),
+    [
+        (Role.COORDINATOR, "/patients/GE-001/events/new/", {"id_term": "Fever", "id_onset_on": "2024-02-01", "id_what": "rigors"}, "#grade_2"),
+        (Role.COORDINATOR, "/infusions/lots/UC-1/custody/", {"id_happened_on": "2024-02-01", "id_happened_at": "08:15", "id_note": "sealed"}, "#id_step"),
+        (Role.MONITOR, "/patients/GE-001/queries/new/", {"id_text": "Which report?"}, ""),
+        (Role.DATA_MANAGER, "/patients/GE-001/lock/", {"id_reason": "cleaned"}, "#target-casebook"),
+    ],
+    ids=["event", "custody", "query", "lock"],
+)  # fmt: skip
+def test_the_answer_of_a_save_is_lost(
+    sign_in: SignIn, who: Role, path: str, typed: dict[str, str], chosen: str
+) -> None:
+    """Everything stays, nobody is told that it is not saved, and neither a second try nor typing on saves twice."""
+    factories.a_lot("UC-1", site=Site.objects.get())
+    if who is not Role.COORDINATOR:
+        factories.a_user(username="who.else", role=who, password=PASSWORD)
+    page = sign_in("li.min" if who is Role.COORDINATOR else "who.else")
+    before = Revision.objects.count()
+    page.goto(path)
+    if chosen == "#id_step":
+        page.locator(chosen).select_option("received")
+    elif chosen:
+        page.locator(chosen).evaluate("choice => choice.click()")
+    type_in(page, typed)
+    lose_answers(page)
+    page.locator("main form[data-draft] .btn-primary").first.click()
+    expect(page.get_by_text("It is not known whether this is saved")).to_be_visible()
+    assert typed_on(page, typed) == typed
+    assert Revision.objects.count() == before + 1
+    page.unroute("**/*")
+    last = list(typed)[-1]
+    page.locator(f"#{last}").focus()
+    page.keyboard.press("End")
+    page.keyboard.type(" 2")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save again").click()
+    expect(page.locator("[role=alert]:visible").first).to_contain_text(
+        re.compile("already|not locked|locked")
+    )
+    assert typed_on(page, {last: ""})[last] == f"{typed[last]} 2"
+    assert Revision.objects.count() == before + 1
 
 
 def test_a_refused_form_shows_why_and_keeps_what_was_typed(sign_in: SignIn) -> None:
