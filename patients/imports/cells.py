@@ -397,12 +397,19 @@ def read_age(text: str, manner: Manner) -> Decimal:
 
 def read_exact(text: str, manner: Manner) -> Decimal:
     """Read a number that may not be a limit: an age, a weight, a volume."""
-    found = read_decimal(text, manner)
+    not_plain = Unreadable(
+        "exact",
+        text,
+        Sentence(_("“%(value)s” is not a plain number."), {"value": typed.printable(text)}),
+        Sentence(_("Write the number alone; its unit belongs into the header.")),
+    )
+    try:
+        found = read_decimal(text, manner)
+    except Unreadable as refusal:
+        # the L of 0.1L is a unit here, and no mark of a laboratory
+        if refusal.rule in ("mark", "unknown_unit"):
+            raise not_plain from None
+        raise
     if found.comparator or found.unit:
-        raise Unreadable(
-            "exact",
-            text,
-            Sentence(_("“%(value)s” is not a plain number."), {"value": typed.printable(text)}),
-            Sentence(_("Write the number alone; its unit belongs into the header.")),
-        )
+        raise not_plain
     return found.value

@@ -187,6 +187,9 @@ class LabCells:
         try:
             return cells.read_decimal(written, manner)
         except Unreadable as refusal:
+            if refusal.rule == "unknown_unit":
+                breach = edit_checks.unit_breach(self.analyte, "")
+                raise Unreadable(refusal.rule, text, refusal.sentence, breach.remedy) from None
             if written != text.strip():
                 with suppress(Unreadable):
                     cells.read_decimal(text, manner)

@@ -12,11 +12,12 @@ from openpyxl.comments import Comment
 
 from infusions.imports import Infusions
 from patients.imports import cells, workbook
-from patients.imports.cells import Manner
+from patients.imports.cells import Manner, NotRead
 from patients.imports.columns import recognise
 from patients.imports.header_again import HeaderAgain
 from patients.imports.importing import opened
 from patients.imports.kinds import Context
+from patients.imports.lab_cells import Wrong, lab_cells
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
 from patients.imports.shown import shown_cells
@@ -182,6 +183,21 @@ def test_a_number_of_bags_is_no_number_of_millilitres(header: str) -> None:
         recognise(["subject_id", header], Infusions().layout.meanings, Options())
 
 
+@pytest.mark.parametrize("text", ["0.1L", "130斤", "100 cc", "65kg(130斤)"])
+def test_a_unit_behind_a_volume_is_no_mark_of_a_laboratory(text: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        cells.read_exact(text, Manner())
+    assert "Type 0.1" not in str(refusal.value.remedy)
+
+
+@pytest.mark.parametrize("text", ["16.7毫克/分升", "16.7 mg%", "312 nmol/L"])
+def test_a_unit_that_is_not_known_is_refused_with_those_that_are(text: str) -> None:
+    found = lab_cells("tbil", "", Manner(), NotRead()).read(text, "", "", "")
+    assert isinstance(found, Wrong)
+    assert "is not a unit the study knows" in str(found.refusal.sentence)
+    assert str(found.refusal.remedy) == "Units of TBIL: µmol/L, mg/dL."
+
+
 # --- tables that lie or are written otherwise ---------------------------------------------------
 
 NAMES = "subject_id,week,visit_date,alt,tbil"
@@ -225,7 +241,7 @@ def test_other_columns_are_no_infusions() -> None:
 # --- codes that look alike ----------------------------------------------------------------------
 
 
-def test_new_codes_that_look_like_others_are_said_within_the_site(
+def test_new_codes_that_look_like_others_and_ages_that_do_not_fit_are_said(
     sites: dict[str, Site], coordinator: User, tmp_path: Path
 ) -> None:
     with audit.revision(by=coordinator, reason="roster", source="test"):
@@ -240,12 +256,14 @@ def test_new_codes_that_look_like_others_are_said_within_the_site(
             )
     path = tmp_path / "subjects.csv"
     codes = ("S-001", "S0O1", "007", "07", "T001", "1-01", "S002")
-    path.write_text("\n".join(["subject_id,sex,age,diagnosis", *(f"{code},M,45,LC" for code in codes)]))
+    rows = [f"{code},M,45,LC,2015-01-05,{1990 if code == 'S002' else 1969}-05-01" for code in codes]
+    path.write_text("\n".join(["subject_id,sex,age,diagnosis,recruited_on,birth_date", *rows]))
     context = Context(by=coordinator, today=TODAY, site="GE")
     with opened(path, name=path.name, kind=Subjects(), context=context) as staged:
         staged.preview()
         staged.preview()
         notices = list(map(str, staged.facts.notices))
-    assert len(notices) == 1
+    assert len(notices) == 2
+    assert "do not fit each other: S002." in notices[1]
     assert "007 / 07, S-001 / S001 / S0O1." in notices[0]
     assert "T-001" not in notices[0]
