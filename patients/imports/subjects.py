@@ -35,7 +35,7 @@ def _(message: str) -> str:
 FIRST_SITE_CODE = "S"
 FIRST_SITE_NAME = "Site 1"
 _MOST_SITES_NAMED = 12
-_MOST_ALIKE = 12
+_MOST_NAMED = 12
 _PLAIN_CODE = (
     "regexp_replace(translate(regexp_replace(code, '(?<=[A-Z])[-_.]|[-_.](?=[A-Z])', '', 'g'), 'OIL', '011'),"
     " '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
@@ -113,6 +113,7 @@ class Subjects(RecordKind):
         )
         _refuse_other_status(table)
         _say_codes_alike(table, context)
+        _say_ages_apart(table)
         self._refuse_strange_sites(table, context)
         self._refuse_new_at_frozen_sites(table)
 
@@ -185,18 +186,40 @@ def _say_codes_alike(table: Table, context: Context) -> None:
             f" plain AS (SELECT code, {_PLAIN_CODE} AS plain FROM known)"
             " SELECT string_agg(code, ' / ' ORDER BY code) FROM plain GROUP BY plain"
             " HAVING count(*) > 1 AND bool_or(code IN (SELECT code FROM new)) ORDER BY 1 LIMIT %(most)s",
-            {**context.parameters, "most": _MOST_ALIKE + 1},
+            {**context.parameters, "most": _MOST_NAMED + 1},
         )
         alike = [codes for (codes,) in cursor.fetchall()]
     if alike:
-        more = ["…"] if len(alike) > _MOST_ALIKE else []
-        notice = Sentence(
+        _say(
+            table,
             _("Codes that look alike: %(codes)s. If they mean one subject, correct them before you import."),
-            {"codes": ", ".join(alike[:_MOST_ALIKE] + more)},
+            alike,
         )
-        # the rows are judged again when they are written
-        if str(notice) not in map(str, table.facts.notices):
-            table.facts.notices.append(notice)
+
+
+def _say_ages_apart(table: Table) -> None:
+    """Say whose age is not that of the day of birth; both are kept, as the form keeps them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT subject FROM {STAGED} WHERE"
+            " abs(floor(age) - extract(year FROM age(recruited_on, birth_date))) > 1 ORDER BY line LIMIT %s",
+            [_MOST_NAMED + 1],
+        )
+        subjects = [subject for (subject,) in cursor.fetchall()]
+    if subjects:
+        _say(
+            table,
+            _("Age and date of birth do not fit each other: %(codes)s. Look which of them is right."),
+            subjects,
+        )
+
+
+def _say(table: Table, sentence: str, codes: list[str]) -> None:
+    """Note something about subjects, once: the rows are judged again when they are written."""
+    more = ["…"] if len(codes) > _MOST_NAMED else []
+    notice = Sentence(sentence, {"codes": ", ".join(codes[:_MOST_NAMED] + more)})
+    if str(notice) not in map(str, table.facts.notices):
+        table.facts.notices.append(notice)
 
 
 def _refuse_other_status(table: Table) -> None:
