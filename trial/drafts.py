@@ -39,7 +39,7 @@ _LONGEST_PLACE, _LONGEST_PATH, _LONGEST_TITLE = 200, 500, 200
 _MOST_FIELDS = 1000
 MOST_OF_A_PERSON = 200
 """Forms that one person can have open and unsaved; one more is refused, so that none of them is lost for it."""
-_NEVER = frozenset({"csrfmiddlewaretoken", "password", "code", "hospital_number", "phone", FIELD})
+_NEVER = frozenset({"csrfmiddlewaretoken", "password", "hospital_number", "phone", FIELD})
 _WITH_IDENTITY = frozenset({"name"})
 _OWN_FORM = "form:"
 _OF_A_VERSION = ("version", "seen_version", idempotency.FIELD)
@@ -83,7 +83,9 @@ def _fit_to_keep(fields: Mapping[str, list[str]]) -> Fields:
     """Leave out what must not lie in a draft: secrets, and who a subject is."""
     never = _NEVER | _WITH_IDENTITY if "hospital_number" in fields else _NEVER
     return {
-        name: list(values) for name, values in fields.items() if name not in never and "password" not in name
+        name: list(values)
+        for name, values in fields.items()
+        if name not in never and "password" not in name and not idempotency.is_second_factor(name, fields)
     }
 
 

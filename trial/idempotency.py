@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,7 @@ ANSWERS_KEPT = timedelta(days=30)
 """How long a program may try a write again and be told what the first try was told."""
 FIELD = "submission_key"
 _LONGEST_KEY = 64
-_NOT_CONTENT = frozenset({"csrfmiddlewaretoken", "password", "code"})
+_NOT_CONTENT = frozenset({"csrfmiddlewaretoken", "password"})
 """Fields that never become part of a name that the trail keeps: tokens and secrets."""
 
 
@@ -68,11 +68,24 @@ def request_id(request: HttpRequest) -> str:
     digest = hashlib.sha256()
     parts = [str(request.user.pk), request.path]
     for name, values in sorted(request.POST.lists()):
-        if name not in _NOT_CONTENT:
+        if name not in _NOT_CONTENT and not is_second_factor(name, request.POST):
             parts += [name, *values, ""]
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode())
     return f"{key}.{digest.hexdigest()[:32]}"
+
+
+def is_second_factor(name: str, among: Iterable[str]) -> bool:
+    """Say whether a field is the code of a person's app: it stands beside a password.
+
+    Elsewhere a ``code`` names a lot, a laboratory or a site, and is content like any other.
+
+    Examples
+    --------
+    >>> is_second_factor("code", ["code", "password"]), is_second_factor("code", ["code", "bags"])
+    (True, False)
+    """
+    return name == "code" and any("password" in other for other in among)
 
 
 def was_saved(request: HttpRequest, *, by: User) -> bool:

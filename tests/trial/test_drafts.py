@@ -13,7 +13,7 @@ import time_machine
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import OperationalError
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from patients.models import LabResult, Patient
@@ -21,6 +21,7 @@ from tests import factories
 from trial import drafts, filled_page, idempotency
 from trial.models import Draft, User
 from trial.roles import Role
+from trial.views import failures
 
 PASSWORD = "correct horse battery"
 PLACE = "visit:GE-001:4"
@@ -89,7 +90,9 @@ def test_secrets_and_the_persons_behind_a_subject_are_never_kept() -> None:
         "sex": ["M"],
     }
     assert drafts.read_fields(json.dumps(typed)) == {"sex": ["M"]}
-    assert drafts.read_fields('{"name": ["Central laboratory"]}') == {"name": ["Central laboratory"]}
+    assert drafts.read_fields(json.dumps(typed | {"code": ["123456"]})) == {"sex": ["M"]}
+    laboratory = {"name": ["Central laboratory"], "code": ["GE-LAB"]}
+    assert drafts.read_fields(json.dumps(laboratory)) == laboratory
 
 
 @pytest.mark.parametrize(
@@ -388,6 +391,17 @@ def test_a_save_that_meets_no_database_is_on_the_page_to_be_sent_again(
     assert f'<form method="post" action="{PAGE}">' in page
     for value in (fields[idempotency.FIELD], "44", "&quot;&gt;&lt;3O"):
         assert f"hidden>\n{value}</textarea>" in page
+
+
+def test_a_lot_that_meets_no_database_is_repeated_with_its_code() -> None:
+    request = RequestFactory().post(
+        "/infusions/lots/new/", {idempotency.FIELD: "k", "code": "UC-7", "donor_code": "CORD-7"}
+    )
+    try:
+        raise OperationalError
+    except OperationalError:
+        page = failures.server_error(request).content.decode()
+    assert all(f"hidden>\n{value}</textarea>" in page for value in ("UC-7", "CORD-7"))
 
 
 def test_a_password_is_never_repeated(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,11 @@ def test_a_submission_is_named_by_who_where_key_and_content(coordinator: User, h
         post(coordinator, submission_key="k", a="2"),
         post(coordinator, submission_key="k", a="1", b=""),
         post(coordinator, submission_key="k", ab="1"),
+        post(coordinator, submission_key="k", a="1", code="UC-1"),
+        post(coordinator, submission_key="k", a="1", code="UC-2"),
     ]
+    signed = {"submission_key": "k", "a": "1", "password": "x"}
+    assert idempotency.request_id(post(coordinator, **signed, code="123456")) == name
     assert len({name, *(idempotency.request_id(other) for other in others)}) == len(others) + 1
 
 

@@ -12,7 +12,8 @@ from django.template import loader
 from trial import idempotency
 
 RETRY_AFTER = "5"
-_SECRET = ("password", "code")
+_TYPED_ANEW = "password"
+"""A form with one is typed anew; the code of an authenticator is asked for beside it."""
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -40,6 +41,6 @@ def _sent(request: HttpRequest) -> list[tuple[str, str]]:
         posted = request.POST
     except UnreadablePostError:
         return []
-    if not posted.get(idempotency.FIELD) or any(name.endswith(_SECRET) for name in posted):
+    if not posted.get(idempotency.FIELD) or any(name.endswith(_TYPED_ANEW) for name in posted):
         return []
     return [(name, str(value)) for name, values in posted.lists() for value in values]

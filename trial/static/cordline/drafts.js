@@ -26,6 +26,7 @@ const IGNORED_TYPES = new Set(["password", "file", "submit", "button", "image", 
 const isKept = (control) =>
   control.name &&
   !IGNORED_TYPES.has(control.type) &&
+  control.autocomplete !== "one-time-code" &&
   (control.type !== "hidden" || TOKENS.test(control.name)) &&
   !control.closest("[data-no-draft]");
 
