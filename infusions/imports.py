@@ -54,6 +54,8 @@ FEWEST_CELLS_PER_KG = Decimal(1000)
 MOST_CELLS = Decimal(10) ** 13
 MOST_VOLUME = Decimal(10_000)
 MOST_REACTION = 5
+MOST_APART = Decimal("0.05")
+"""How far a rounded dose per kg may lead from the number of cells."""
 _SUBJECTS_PER_PAGE = 2000
 
 
@@ -195,10 +197,15 @@ class _InfusionReader(RecordReader):
         given: date | None = self.required(line, row, "given_on", self.past_day)
         weight = self.cell(line, row, "weight_kg", self._weight)
         count = self.cell(line, row, "cells", self._cells)
-        if count is None:
-            per_kg = self.cell(line, row, "cells_per_kg", self._per_kg)
-            if per_kg is not None and weight is not None:
-                count = (per_kg * weight).quantize(Decimal(1), ROUND_HALF_EVEN)
+        per_kg = self.cell(line, row, "cells_per_kg", self._per_kg)
+        if per_kg is not None and not self.text(row, "weight_kg") and not self.text(row, "cells"):
+            self.refuse(line, "cells_per_kg", self.text(row, "cells_per_kg"), _WRONG("no_weight"))
+        elif per_kg is not None and weight is not None:
+            counted = (per_kg * weight).quantize(Decimal(1), ROUND_HALF_EVEN)
+            if count is None:
+                count = counted
+            elif abs(counted - count) > count * MOST_APART:
+                self.refuse(line, "cells_per_kg", self.text(row, "cells_per_kg"), _WRONG("other_count"))
         volume = self.cell(line, row, "volume_ml", self._volume)
         lot = self.cell(line, row, "lot", _lot)
         times = self._times(line, row)
@@ -309,6 +316,14 @@ def _refuse_grade_alone(table: Table) -> None:
 
 _WRONG = RowRules(
     {
+        "no_weight": (
+            _("Cells per kg say no number of cells without a weight."),
+            _("Give the weight, or the number of cells."),
+        ),
+        "other_count": (
+            _("The number of cells is not what the cells per kg and the weight amount to."),
+            _("Correct the one that is wrong."),
+        ),
         "note_alone": (
             _("A note explains a deviation, but none is coded."),
             _("Code the deviation, or leave the note out."),

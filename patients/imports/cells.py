@@ -54,6 +54,7 @@ _TIME_OF_DAY = re.compile(
 )
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
 _DIGITS = "〇一二三四五六七八九"
+_THREE_BEHIND = re.compile(r"[<>≤≥＜＞]? *[0-9]{1,3}\.[0-9]{3}( *[^\d\s].*)?")
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
 _SERIAL_DAY_ZERO, _SERIAL_DAY_ZERO_1904 = date(1899, 12, 30), date(1904, 1, 1)
 # not V4 and not visit 4: that may be the fourth visit
@@ -73,6 +74,7 @@ class Manner:
     dates: DateOrder | None = None
     serial_days: bool = False
     days_from_1904: bool = False
+    points_in_doubt: bool = False
 
 
 @dataclass(slots=True)
@@ -360,21 +362,27 @@ def read_day(text: str, manner: Manner, today: date) -> date:
 
 def read_decimal(text: str, manner: Manner) -> typed.Typed:
     """Read a number as a form does, after what the file has shown about its decimals."""
+    if manner.points_in_doubt and _THREE_BEHIND.fullmatch(text.strip()):
+        raise _other_decimals(text)
     return typed.read_number(_with_point(text) if manner.decimal_comma else text)
+
+
+def _other_decimals(text: str) -> Unreadable:
+    return Unreadable(
+        "decimal_point",
+        text,
+        Sentence(
+            _("“%(value)s” has a decimal point, but this file writes decimals with a comma."),
+            {"value": typed.printable(text)},
+        ),
+        Sentence(_("Write all decimals of the file in one way.")),
+    )
 
 
 def _with_point(text: str) -> str:
     if "," not in text:
         if "." in text:
-            raise Unreadable(
-                "decimal_point",
-                text,
-                Sentence(
-                    _("“%(value)s” has a decimal point, but this file writes decimals with a comma."),
-                    {"value": typed.printable(text)},
-                ),
-                Sentence(_("Write all decimals of the file in one way.")),
-            )
+            raise _other_decimals(text)
         return text
     if text.count(",") == 1 and "." not in text:
         return text.replace(",", ".")

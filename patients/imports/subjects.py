@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 
@@ -20,11 +21,12 @@ from patients.imports.problems import Problem
 from patients.imports.records import JUDGED, STAGED, RecordColumn, RecordKind, RecordReader, staged_cells
 from patients.imports.staging import Stage, refuse_where
 from patients.imports.tables import Table
-from patients.imports.words import STATUSES
-from trial import locks
+from patients.imports.words import STATUSES, narrow
+from trial import locks, typed
 from trial.lock_functions import SITE_FROZEN
 from trial.models import Site
 from trial.sentences import Sentence
+from trial.typed import Unreadable
 
 
 def _(message: str) -> str:
@@ -36,6 +38,7 @@ FIRST_SITE_CODE = "S"
 FIRST_SITE_NAME = "Site 1"
 _MOST_SITES_NAMED = 12
 _MOST_NAMED = 12
+_FOUR_DIGITS = re.compile("[0-9]{4}")
 _PLAIN_CODE = (
     "regexp_replace(translate(regexp_replace(code, '(?<=[A-Z])[-_.]|[-_.](?=[A-Z])', '', 'g'), 'OIL', '011'),"
     " '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
@@ -291,7 +294,7 @@ class _SubjectReader(RecordReader):
             return
         sex = self.required(line, row, "sex", cells.read_sex)
         diagnosis = self.required(line, row, "diagnosis", cells.read_diagnosis)
-        birth = self.cell(line, row, "birth_date", self.past_day)
+        birth = self.cell(line, row, "birth_date", self._birth)
         age = self.cell(line, row, "age", lambda text: cells.read_age(text, self.manner))
         recruited = self.cell(line, row, "recruited_on", self.past_day)
         course = self.cell(line, row, "planned_course", cells.read_course)
@@ -325,6 +328,21 @@ class _SubjectReader(RecordReader):
         if birth is not None and recruited is not None and age == _years_between(birth, recruited):
             age = None  # it follows from the two days, and would not follow them when one is corrected
         self.stage_record(line, subject, site, sex, birth, age, diagnosis, recruited, course, status)
+
+    def _birth(self, text: str) -> date:
+        """Read a day of birth, of which a year of two digits may be of either century."""
+        day = self.past_day(text)
+        if not _FOUR_DIGITS.search(narrow(text)):
+            raise Unreadable(
+                "two_digit_year",
+                text,
+                Sentence(
+                    _("“%(value)s” has a year of two digits that may be %(early)s or %(late)s."),
+                    {"value": typed.printable(text), "early": day.year - 100, "late": day.year},
+                ),
+                Sentence(_("Write the year with four digits.")),
+            )
+        return day
 
 
 def _years_between(birth: date, day: date) -> int:

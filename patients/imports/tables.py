@@ -58,6 +58,7 @@ _HEADER_WITHIN = 40
 _WEEK, _NUMBER = "week", "number"
 _COMMA_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+,([0-9]+)( *[^\d\s].*)?")
 _POINT_NUMBER = re.compile(r"[<>\u2264\u2265\uff1c\uff1e]? *[0-9]+\.[0-9]+( *[^\d\s].*)?")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(\.[0-9]{3}){2,}( *[^\d\s].*)?")
 _YEAR_LAST = re.compile(r"\s*([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?![0-9]).*")
 
 
@@ -299,6 +300,7 @@ def _table(
     if own:
         read = _as_it_was(read)
     comma = not in_workbook and facts.separator != "," and _decimal_comma(columns, sample, layout)
+    in_doubt = not in_workbook and not comma and _points_in_doubt(columns, sample, layout)
     dates = (
         options.dates or _said_in(headers, own) or _date_order(columns, sample, layout, dotted_is_day=comma)
     )
@@ -323,7 +325,7 @@ def _table(
     return Table(
         facts,
         columns,
-        Manner(comma, dates, serial_days=in_workbook or bool(own)),
+        Manner(comma, dates, serial_days=in_workbook or bool(own), points_in_doubt=in_doubt),
         len(headers),
         read,
         tuple(headers),
@@ -454,6 +456,14 @@ def _decimal_comma(columns: list[Column | None], sample: list[Row], layout: Layo
         if found := _COMMA_NUMBER.fullmatch(text):
             proven = proven or len(found[1]) != 3
     return proven
+
+
+def _points_in_doubt(columns: list[Column | None], sample: list[Row], layout: Layout) -> bool:
+    """Whether some number of the file shows that a point with three digits behind it may stand for thousands."""
+    return any(
+        _THOUSANDS.fullmatch(text) or ((comma := _COMMA_NUMBER.fullmatch(text)) and len(comma[1]) != 3)
+        for text in _cells(columns, sample, layout.numbers)
+    )
 
 
 def _date_order(

@@ -146,6 +146,15 @@ def test_a_dose_written_in_millions_is_not_taken_for_cells(run: Run, patient: Pa
     assert "10^6/kg" in str(problems[0].remedy)
 
 
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [(",,1000000", "no_weight"), ("65,65000000,2000000", "other_count"), ("65,65000000,1000000", "")],
+)
+def test_cells_per_kg_are_never_passed_over(run: Run, patient: Patient, said: str, rule: str) -> None:
+    _outcome, problems = run(f"S001,1,2015-01-05,{said}", header=f"{HEADER},weight_kg,cells,cells_per_kg")
+    assert [(p.column, p.rule) for p in problems] == ([("cells_per_kg", rule)] if rule else [])
+
+
 def test_a_lot_is_founded_once_and_used_again(run: Run, patient: Patient) -> None:
     run("S001,1,2015-01-05,L1", "S001,2,2015-01-12,L1", header=HEADER + ",lot")
     run("S001,3,2015-01-19,L1", "S001,4,2015-01-26,L2", header=HEADER + ",lot")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import openpyxl
@@ -196,6 +197,28 @@ def test_a_unit_that_is_not_known_is_refused_with_those_that_are(text: str) -> N
     assert isinstance(found, Wrong)
     assert "is not a unit the study knows" in str(found.refusal.sentence)
     assert str(found.refusal.remedy) == "Units of TBIL: µmol/L, mg/dL."
+
+
+@pytest.mark.parametrize(
+    ("rows", "in_doubt"),
+    [
+        (("S001;0;1.285.000;1", "S001;1;12.500;1"), True),
+        (("S001;0;285,5;1", "S001;1;12.5;1"), True),
+        (("S001;0;1,285;1", "S001;1;12.500;1"), False),
+        (("S001;0;1.44;1", "S001;1;12.500;1"), False),
+    ],
+)
+def test_a_point_may_stand_for_thousands_where_the_file_shows_it(
+    rows: tuple[str, ...], in_doubt: bool, tmp_path: Path
+) -> None:
+    table = table_of(tmp_path / "visits.csv", "subject_id;week;hbv_dna;alt", *rows)
+    assert (table.manner.decimal_comma, table.manner.points_in_doubt) == (False, in_doubt)
+    if in_doubt:
+        with pytest.raises(Unreadable, match="decimal point"):
+            cells.read_decimal("12.500", table.manner)
+    else:
+        assert cells.read_decimal("12.500", table.manner).value == Decimal("12.5")
+    assert cells.read_decimal("12.5", table.manner).value == Decimal("12.5")
 
 
 # --- tables that lie or are written otherwise ---------------------------------------------------
