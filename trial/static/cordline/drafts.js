@@ -392,7 +392,8 @@ class Draft {
       return;
     }
     event.preventDefault();
-    if (!this.submitting) this.save(submitter);
+    // once it is saved, the page only waits for the next one, which has the words about it
+    if (!this.submitting && !this.saved) this.save(submitter);
   }
 
   async save(submitter, { again = false } = {}) {
