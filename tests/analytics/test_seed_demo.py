@@ -124,6 +124,14 @@ def test_a_study_that_has_subjects_is_left_alone() -> None:
     assert audit.latest_revision() == before
 
 
+def test_a_site_of_the_same_code_is_named_before_anything_is_written(sites: dict[str, Site]) -> None:
+    assert "GE" in sites
+    before = audit.latest_revision()
+    with pytest.raises(CommandError, match="empty database"):
+        seed(patients=2)
+    assert audit.latest_revision() == before
+
+
 def test_an_installation_that_is_not_labelled_synthetic_is_left_alone(settings: Any) -> None:
     settings.SYNTHETIC = False
     with pytest.raises(CommandError, match="synthetic"):

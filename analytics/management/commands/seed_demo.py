@@ -28,9 +28,8 @@ from analytics.synthetic_files import infusion_rows, subject_rows, visit_rows
 from analytics.synthetic_study import SITES, Study
 from patients.imports.importing import opened
 from patients.imports.kinds import Context
-from patients.models import Patient
 from trial import synthetic_label
-from trial.models import User
+from trial.models import Site, User
 from trial.study_command import StudyCommand
 
 IMPORTER = "huang.lei"
@@ -56,8 +55,11 @@ class Command(StudyCommand):
             raise CommandError(
                 "This installation does not label its data as synthetic; set CORDLINE_SYNTHETIC=1 if it is for trying out."
             )
-        if Patient.objects.exists():
-            raise CommandError("There are subjects already. The synthetic study needs an empty database.")
+        names = [person.username for person in demonstration.PEOPLE]
+        if Site.objects.exists() or User.objects.filter(username__in=names).exists():
+            raise CommandError(
+                "There are sites, or accounts of the same names, already. The synthetic study needs an empty database."
+            )
         if options["patients"] < 1:
             raise CommandError("--patients: at least 1.")
         synthetic_label.put_on()
