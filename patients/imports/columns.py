@@ -89,6 +89,8 @@ _OTHER_UNITS = frozenset(
      "oz", "cl", "ul", "万", "百万", "千万", "亿", "million", "millions", "billion"}
 )  # fmt: skip
 """Units in which hospitals give what the study counts in another."""
+_NO_WEEKS = re.compile("[天日月次序]|day|month")
+"""Words in a header of visits that say that its numbers are no weeks, as ``访视(第几天)``."""
 _POWER_OF_TEN = re.compile(r"[x×*]10|10[\^*e]|^10[0-9]+|^e[0-9]")
 UNIT_WORDS = ("unit", "units", "单位")
 _MISSING_WORDS = ("missing", "missing reason")
@@ -406,7 +408,8 @@ def _said_unit(header: str, code: str, text: str) -> str:
 def _refuse_other_unit(header: str, code: str, text: str, units: Sequence[str]) -> None:
     """Refuse the number of a field in a unit or power of ten that would be read as another number."""
     written = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
-    if written not in units and (written in _OTHER_UNITS or _POWER_OF_TEN.search(written)):
+    counts_others = "weeks" in units and _NO_WEEKS.search(written)
+    if written not in units and (counts_others or written in _OTHER_UNITS or _POWER_OF_TEN.search(written)):
         raise _not_taken(header, code, text, units)
 
 

@@ -80,7 +80,12 @@ def test_text_that_a_program_lost_is_not_stored() -> None:
 
 # --- a second table -----------------------------------------------------------------------------
 
-FIRST = ("subject_id,week,alt,tbil (umol/L)", "S001,0,312,285.5")
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of one subject."""
+    path = tmp_path_factory.mktemp("first") / "visits.csv"
+    return table_of(path, "subject_id,week,alt,tbil (umol/L)", "S001,0,312,285.5")
 
 
 @pytest.mark.parametrize(
@@ -93,9 +98,8 @@ FIRST = ("subject_id,week,alt,tbil (umol/L)", "S001,0,312,285.5")
         "Proband,week,tbil,alt",
     ],
 )
-def test_rows_below_a_header_with_other_columns_are_never_read(header: str, tmp_path: Path) -> None:
-    table = table_of(tmp_path / "visits.csv", *FIRST)
-    again, row = HeaderAgain(table, Visits().layout, Options()), header.split(",")
+def test_rows_below_a_header_with_other_columns_are_never_read(header: str, first: Table) -> None:
+    again, row = HeaderAgain(first, Visits().layout, Options()), header.split(",")
     assert again.is_one(row)
     with pytest.raises(FileRefused) as refusal:
         again.refuse_other_columns(3, row)
@@ -103,9 +107,8 @@ def test_rows_below_a_header_with_other_columns_are_never_read(header: str, tmp_
     assert "than line 1" in str(refusal.value)
 
 
-def test_the_header_of_the_next_page_refuses_no_file(tmp_path: Path) -> None:
-    table = table_of(tmp_path / "visits.csv", *FIRST)
-    again = HeaderAgain(table, Visits().layout, Options())
+def test_the_header_of_the_next_page_refuses_no_file(first: Table) -> None:
+    again = HeaderAgain(first, Visits().layout, Options())
     for header in ("subject_id,week,alt,tbil (umol/L)", "受试者编号,访视周,谷丙转氨酶,总胆红素"):
         assert again.is_one(header.split(","))
         again.refuse_other_columns(3, header.split(","))
@@ -182,6 +185,19 @@ def test_comments_on_cells_are_named(tmp_path: Path) -> None:
 def test_a_number_of_bags_is_no_number_of_millilitres(header: str) -> None:
     with pytest.raises(FileRefused, match="which the study does not take"):
         recognise(["subject_id", header], Infusions().layout.meanings, Options())
+
+
+@pytest.mark.parametrize("header", ["访视(第几天)", "visit (study day)", "随访（第几次）", "visit (months)"])
+def test_a_visit_counted_in_days_is_no_week(header: str) -> None:
+    with pytest.raises(FileRefused, match="which the study does not take"):
+        recognise(["subject_id", header, "alt"], Visits().layout.meanings, Options())
+
+
+def test_a_week_may_say_more_of_itself() -> None:
+    for header in ("访视(第几周)", "week (of the protocol)", "访视（周）"):
+        found = recognise(["subject_id", header], Visits().layout.meanings, Options())[1]
+        assert found is not None
+        assert found.code == "week"
 
 
 @pytest.mark.parametrize("text", ["0.1L", "130斤", "100 cc", "65kg(130斤)"])
