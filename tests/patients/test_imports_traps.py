@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from openpyxl.comments import Comment
 from infusions.imports import Infusions
 from patients.imports import cells, workbook
 from patients.imports.cells import Manner, NotRead
-from patients.imports.columns import recognise
+from patients.imports.columns import recognise, recognised
 from patients.imports.header_again import HeaderAgain
 from patients.imports.importing import opened
 from patients.imports.kinds import Context
@@ -22,7 +23,11 @@ from patients.imports.lab_cells import Wrong, lab_cells
 from patients.imports.options import Options
 from patients.imports.problems import FileRefused
 from patients.imports.shown import shown_cells
-from patients.imports.side_by_side import refuse_infusions_side_by_side
+from patients.imports.side_by_side import (
+    refuse_columns_in_one_cell,
+    refuse_infusions_side_by_side,
+    refuse_table_on_its_side,
+)
 from patients.imports.subjects import Subjects
 from patients.imports.tables import Table, open_table
 from patients.imports.visits import Visits
@@ -220,7 +225,6 @@ def test_a_unit_that_is_not_known_is_refused_with_those_that_are(text: str) -> N
     [
         (("S001;0;1.285.000;1", "S001;1;12.500;1"), True),
         (("S001;0;285,5;1", "S001;1;12.5;1"), True),
-        (("S001;0;1,285;1", "S001;1;12.500;1"), False),
         (("S001;0;1.44;1", "S001;1;12.500;1"), False),
     ],
 )
@@ -242,27 +246,40 @@ def test_a_point_may_stand_for_thousands_where_the_file_shows_it(
 NAMES = "subject_id,week,visit_date,alt,tbil"
 
 
+def named(cells: Sequence[str]) -> set[str]:
+    return recognised(cells, Visits().layout.meanings, Options())
+
+
 @pytest.mark.parametrize(
-    ("rows", "rule", "named"),
+    "cell", [NAMES.replace(",", mark) for mark in ("，", "；", "、", "^", "   ")] + [NAMES]
+)
+def test_a_line_in_one_cell_is_refused_with_the_separators_there_are(cell: str) -> None:
+    with pytest.raises(FileRefused, match="Line 2 holds several columns in one cell: “subject_id") as refusal:
+        refuse_columns_in_one_cell([(1, ["report of May"]), (2, [cell])], named)
+    assert "quotation marks around whole lines" in str(refusal.value.remedy)
+
+
+@pytest.mark.parametrize("names", [("subject_id", "week", "alt"), ("项目", "谷丙转氨酶", "总胆红素(μmol/L)")])
+def test_a_table_on_its_side_is_refused_with_what_helps(names: tuple[str, ...]) -> None:
+    with pytest.raises(FileRefused, match=", ".join(map(re.escape, names))) as refusal:
+        refuse_table_on_its_side([(line, [name, "312", "198"]) for line, name in enumerate(names, 1)], named)
+    assert "Transpose" in str(refusal.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule"),
     [
-        ((NAMES.replace(",", "，"), "S001，0，，312，285"), "columns_in_one_cell", "Line 1"),
-        ((NAMES.replace(",", "；"), "S001；0；；312；285"), "columns_in_one_cell", "subject_id；week"),
-        ((NAMES.replace(",", "^"), "S001^0^^312^285"), "columns_in_one_cell", "subject_id^week"),
-        ((NAMES.replace(",", "   "), "S001   0   -   312   285"), "columns_in_one_cell", "Line 1"),
-        ((f'"{NAMES}"', '"S001,0,,312,285"'), "columns_in_one_cell", "quotation marks"),
-        (("subject_id,S001,S001", "week,0,1", "alt,312,198"), "on_its_side", "subject_id, week, alt"),
-        (("项目,S001,S002", "谷丙转氨酶,312,198", "总胆红素,285,241"), "on_its_side", "Transpose"),
-        # a file of one row per value without its weeks is none of these
-        (("analyte,subject_id,value", "ALT,S001,312", "TBIL,S001,285"), "column_missing", "week"),
+        (("subject_id,S001,S001", "week,0,1", "alt,312,198"), "on_its_side"),
+        # one row per value, without its weeks
+        (("analyte,subject_id,value", "ALT,S001,312", "TBIL,S001,285"), "column_missing"),
     ],
 )
-def test_a_table_that_cannot_be_read_so_is_refused_with_what_helps(
-    rows: tuple[str, ...], rule: str, named: str, tmp_path: Path
+def test_only_a_file_without_a_header_lies_on_its_side(
+    rows: tuple[str, ...], rule: str, tmp_path: Path
 ) -> None:
     with pytest.raises(FileRefused) as refusal:
         table_of(tmp_path / "visits.csv", *rows)
     assert refusal.value.rule == rule
-    assert named in f"{refusal.value} {refusal.value.remedy}"
 
 
 @pytest.mark.parametrize(
