@@ -23,7 +23,6 @@ from trial.unit_words import unit_said
 register = template.Library()
 
 MINUS = "\u2212"
-RANGE = "\u2013"
 NOTHING = "\u2013"
 """What stands where there is no number."""
 THRESHOLD = Decimal("0.05")
