@@ -43,6 +43,7 @@ _DECLARES_TYPES = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
+_CELL_PLACE = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\br\s*=\s*["']([A-Z]{1,3}[0-9]{1,7})["']""")
 _COMMENT = re.compile(rb"""<(?:\w+:)?comment\b[^>]*\bref\s*=\s*["']([A-Z]{1,3}[0-9]{1,7})["']""")
 _RELATIONS = "xl/_rels/workbook.xml.rels"
 _STYLES, _STRINGS = "xl/styles.xml", "xl/sharedStrings.xml"
@@ -356,6 +357,10 @@ def _commented(archive: zipfile.ZipFile, part: str) -> list[str]:
 
 
 def _look_at_sheet(data: bytes, sheet: Sheet) -> None:
+    places = _CELL_PLACE.findall(data)
+    if len(set(places)) < len(places):
+        raise _damaged()  # readers would differ on which of two values of one cell counts
+    del places
     if _HIDDEN.search(data):
         hidden = (tag[0] for tag in _ROW.finditer(data) if _HIDDEN.search(tag[0]))
         found = (_NUMBER_OF["r"].search(tag) for tag in hidden)
