@@ -115,7 +115,7 @@ def test_question_and_answer_through_the_pages(
     doubted: DataQuery, coordinator: User, monitor: User, signed_in: SignIn
 ) -> None:
     at_site, watching = signed_in(coordinator), signed_in(monitor)
-    steps = [
+    steps: list[tuple[Client, str, dict[str, Any], str]] = [
         (at_site, "answered", {"text": "as on the report"}, "Query answered"),
         (watching, "reopened", {"text": "the report says 82"}, "Query reopened"),
         (watching, "assigned", {"to": coordinator.pk}, "Query passed on"),
