@@ -20,7 +20,7 @@ from patients.edit_checks import Earlier, Life
 from patients.models import AdverseEvent, LabResult, Outcome, Patient, Screening, Treatment, Visit
 from patients.patient_header import Header, header
 from patients.plasma import Given, Moment
-from trial import protocol, vocabulary
+from trial import vocabulary
 from trial.clock import moment_at, today_at, zone
 from trial.models import AuditEntry, Revision, Site, User
 from trial.protocol import OutcomeKind
@@ -51,10 +51,8 @@ __all__ = [
     "patients",
     "plasma_given",
     "plasma_hours",
-    "required_open",
     "result_of",
     "results_of",
-    "screening_on",
     "screenings",
     "serious_waiting",
     "sites_for",
@@ -64,7 +62,6 @@ __all__ = [
     "treatments",
     "visit_at",
     "visit_of_week",
-    "visit_or_404",
     "with_course",
 ]
 
@@ -189,11 +186,6 @@ def visit_at(patient: Patient, week: int | None, day: date | None) -> Visit | No
     return found
 
 
-def visit_or_404(user: User, subject_id: str, week: int) -> Visit:
-    """Return the valid visit of a week of a visible subject."""
-    return _visit_or_404(user, subject_id, week=week)
-
-
 def draw_or_404(user: User, subject_id: str, visit_id: int) -> Visit:
     """Return a valid unscheduled draw of a visible subject."""
     return _visit_or_404(user, subject_id, pk=visit_id, week__isnull=True)
@@ -308,11 +300,6 @@ def screenings(patient: Patient) -> Sequence[Screening]:
     )
 
 
-def screening_on(patient: Patient, day: date) -> Screening | None:
-    """Return the valid screening of a day, or None."""
-    return next((s for s in screenings(patient) if s.screened_on == day), None)
-
-
 def outcomes(patient: Patient) -> Sequence[Outcome]:
     """Return the valid outcomes of a subject by date."""
     return list(Outcome.objects.valid().filter(patient=patient).order_by("happened_on", "id"))
@@ -330,11 +317,6 @@ def outcome_or_404(user: User, subject_id: str, outcome_id: int) -> Outcome:
     if found is None:
         raise Http404
     return found
-
-
-def required_open(results: Mapping[str, LabResult]) -> tuple[str, ...]:
-    """Return the analytes that every visit of the protocol needs and this one has no entry for."""
-    return tuple(code for code in protocol.REQUIRED_ANALYTES if code not in results)
 
 
 # --- treatment ------------------------------------------------------------------------------
