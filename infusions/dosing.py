@@ -26,14 +26,8 @@ def _(message: str) -> str:
     return message
 
 
-WEIGHT_JUMP = Decimal("0.10")
-"""Share of the last weight beyond which a weight asks for a second look; our assumption."""
-
 LATE, EARLY = time(18), time(6)
 """An infusion that starts from here on may stop after midnight, until there; our assumption."""
-
-WEIGHT_JUMP_KG_PER_WEEK = Decimal(5)
-"""Change of the weight per week beyond which it asks for a second look as well; our assumption."""
 
 MILLION = Decimal(1_000_000)
 
@@ -139,17 +133,6 @@ def is_within_tolerance(cells: Decimal, weight_kg: Decimal) -> bool:
     return abs(cells - target) <= protocol.DOSE.tolerance * target
 
 
-def is_weight_jump(weight_kg: Decimal, last_weight_kg: Decimal) -> bool:
-    """Return whether a weight differs from the last one by more than 10 %."""
-    return abs(weight_kg - last_weight_kg) > WEIGHT_JUMP * last_weight_kg
-
-
-def is_weight_change_fast(weight_kg: Decimal, last_weight_kg: Decimal, days: int) -> bool:
-    """Return whether a weight changed by more than 5 kg, and faster than 5 kg a week."""
-    change = abs(weight_kg - last_weight_kg)
-    return change > WEIGHT_JUMP_KG_PER_WEEK and change * 7 > WEIGHT_JUMP_KG_PER_WEEK * abs(days)
-
-
 def is_duration_possible(started_at: time, stopped_at: time) -> bool:
     """Return whether an infusion can have run between two hours; a late one may end after midnight."""
     return stopped_at > started_at or (started_at >= LATE and stopped_at <= EARLY)
@@ -158,12 +141,6 @@ def is_duration_possible(started_at: time, stopped_at: time) -> bool:
 def is_gap_short(first: date, second: date) -> bool:
     """Return whether two infusions lie fewer than the minimum number of days apart."""
     return abs((second - first).days) < protocol.MINIMUM_DAYS_BETWEEN_INFUSIONS
-
-
-def last_weight(number: int, others: Sequence[Given]) -> Given | None:
-    """Return the nearest infusion before ``number`` that tells a weight."""
-    known = [other for other in others if other.number < number and other.weight_kg is not None]
-    return max(known, key=lambda other: other.number, default=None)
 
 
 def breaches(

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.db import connection
 
-from infusions import dosing, import_vitals
+from infusions import dosing, import_vitals, weights
 from infusions.actions.agreement import ask_about_courses
 from infusions.particulars import LONGEST_OBSERVATION_DAYS
 from patients.actions.rules import LONGEST_NOTE
@@ -48,7 +48,6 @@ def _(message: str) -> str:
     return message
 
 
-LIGHTEST, HEAVIEST = Decimal(25), Decimal(250)
 FEWEST_CELLS_PER_KG = Decimal(1000)
 """Below this a dose per kg is surely written in millions."""
 MOST_CELLS = Decimal(10) ** 13
@@ -236,7 +235,7 @@ class _InfusionReader(RecordReader):
         return started, stopped
 
     def _weight(self, text: str) -> Decimal:
-        return self._within(text, LIGHTEST, HEAVIEST, _("a weight in kg"), Decimal("0.1"))
+        return self._within(text, weights.LEAST, weights.MOST, _("a weight in kg"), Decimal("0.1"))
 
     def _volume(self, text: str) -> Decimal:
         return self._within(text, Decimal("0.1"), MOST_VOLUME, _("a volume in mL"), Decimal("0.1"))

@@ -41,6 +41,13 @@ class LotRow:
         return on is not None and 0 <= (on - self.today).days <= selectors.EXPIRING_DAYS
 
     @property
+    def viability_doubt(self) -> str:
+        """What the viability of the lot should be, when it is lower."""
+        viability = self.lot.viability_percent
+        is_low = viability is not None and viability < release.LEAST_VIABILITY
+        return _(release.CRITERIA["viability"]) if is_low else ""
+
+    @property
     def is_givable(self) -> bool:
         return self.lot.release in release.GIVABLE and not self.is_expired and self.bags_left != 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from infusions import dosing, release, selectors, vitals
+from infusions import dosing, release, selectors, vitals, weights
 from infusions.forms import InfusionForm
 from infusions.lot_pages import rows_of, shown_clashes
 from infusions.models import Infusion, PlannedInfusion
@@ -29,7 +29,7 @@ CALENDAR_DAYS = 14
 
 def introduction(around: Circumstances) -> str:
     """Say what the last infusion was like."""
-    last = dosing.last_weight(around.number, around.others_given)
+    last = weights.last_weight(around.number, around.others_given)
     if last is None:
         return _("No weight is known from before.")
     return _("Last weight %(weight)s kg, at infusion %(number)s on %(on)s.") % {

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from infusions import dosing
+from infusions import dosing, weights
 from infusions.dosing import Breach, Given, GroupChange
 from infusions.models import CellLot, Infusion, PlannedInfusion
 from infusions.vitals import Vitals, doubts
@@ -189,7 +189,7 @@ class Assessment:
     target: str = ""
     off_target: Decimal | None = None
     within_tolerance: bool = True
-    weight_jump: str = ""
+    weight_doubt: str = ""
     timing: str = ""
     breaches: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -216,11 +216,12 @@ def assess(
     weight, cells = particulars.weight_kg, particulars.cells
     both = weight is not None and cells is not None
     found = breaches(particulars, around, is_stored=is_stored)
+    asked = weights.doubt(Given(around.number, particulars.given_on, weight), around.others_given)
     return Assessment(
         target=dosing.millions(dosing.target_cells(weight)) if weight is not None else "",
         off_target=dosing.percent_off_target(cells, weight) if both else None,  # type: ignore[arg-type]
         within_tolerance=not both or dosing.is_within_tolerance(cells, weight),  # type: ignore[arg-type]
-        weight_jump=weight_jump(weight, around, particulars.given_on),
+        weight_doubt=asked.said(_) if asked else "",
         timing=_timing(particulars.given_on, around),
         breaches=tuple(
             breach.sentence.said(_)
@@ -256,32 +257,6 @@ def consequence(change: GroupChange) -> str:
         "count": change.given_after,
         "group": change.group_after,
     }
-
-
-def weight_jump(weight_kg: Decimal | None, around: Circumstances, given_on: date | None = None) -> str:
-    """Say by how much a weight differs from the last one when that is much; empty when it is not."""
-    last = dosing.last_weight(around.number, around.others_given)
-    if weight_kg is None or last is None or last.weight_kg is None:
-        return ""
-    said = {
-        "weight": weight_kg,
-        "last": last.weight_kg,
-        "number": last.number,
-        "on": last.given_on.isoformat(),
-    }
-    if not dosing.is_weight_jump(weight_kg, last.weight_kg):
-        if given_on is None or not dosing.is_weight_change_fast(
-            weight_kg, last.weight_kg, (given_on - last.given_on).days
-        ):
-            return ""
-        return (
-            _(
-                "%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 5 kg a week. "
-                "Ascites, albumin, diuretics?"
-            )
-            % said
-        )
-    return _("%(weight)s kg, but %(last)s kg at infusion %(number)s on %(on)s: more than 10 %% apart.") % said
 
 
 def _timing(given_on: date, around: Circumstances) -> str:

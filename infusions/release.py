@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 from trial import vocabulary
@@ -29,6 +30,9 @@ CRITERIA: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a test has to show; the paper names the tests, the limits are our assumption after usual specifications."""
+
+LEAST_VIABILITY = Decimal(80)
+"""Percent of living cells below which a lot asks for a second look; our assumption after the criterion above."""
 
 MAY_BE_PENDING: frozenset[str] = frozenset({"bacteria", "fungi", "mycoplasma"})
 """Cultures take longer than the cells live: a lot may be released before they are read."""

@@ -13,7 +13,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from infusions import dosing, particulars, selectors, vitals
+from infusions import dosing, particulars, selectors, vitals, weights
 from infusions.forms.fields import (
     MOST_SHELF_LIFE_DAYS,
     DayField,
@@ -37,7 +37,6 @@ from infusions.vitals import Vitals
 from trial import marks, protocol, vocabulary
 from trial.clock import moment_at, zone
 
-LEAST_WEIGHT, MOST_WEIGHT = Decimal(25), Decimal(250)
 MOST_MILLIONS = Decimal(10_000)
 MOST_VOLUME = Decimal(1000)
 
@@ -67,8 +66,8 @@ class InfusionForm(Refusing):
     weight_kg = ExactNumberField(
         label=gettext_lazy("Body weight, kg"),
         required=False,
-        least=LEAST_WEIGHT,
-        most=MOST_WEIGHT,
+        least=weights.LEAST,
+        most=weights.MOST,
         places=1,
         unit="kg",
         remedy=gettext_lazy("Check value and unit."),
@@ -145,7 +144,6 @@ class InfusionForm(Refusing):
     ) -> None:
         self.around, self.infusion, self.is_typing = around, infusion, is_typing
         self.assessment = particulars.Assessment()
-        self.weight_jump = ""
         self.stored_vitals = selectors.vitals_of(infusion) if infusion else {}
         super().__init__(data, initial=self._starts_with(), use_required_attribute=False)
         for moment in vitals.MOMENTS:
@@ -227,7 +225,7 @@ class InfusionForm(Refusing):
         for field, sentence in particulars.refusals(given, self.around, is_stored=is_stored).items():
             self.add_error(field if field in self.fields else None, sentence)
         if (
-            self.assessment.weight_jump
+            self.assessment.weight_doubt
             and not cleaned.get("weight_confirmed")
             and self._weight_is_new(cleaned)
         ):

@@ -224,14 +224,6 @@ def test_only_a_late_infusion_runs_past_midnight(
             give(patient, coordinator, lot, **hours)
 
 
-@pytest.mark.parametrize(
-    ("weight", "days", "fast"),
-    [("65.0", 7, False), ("65.1", 7, True), ("65.1", 3, True), ("69.9", 14, False), ("54.9", 7, True)],
-)
-def test_five_kilograms_a_week(weight: str, days: int, fast: bool) -> None:
-    assert dosing.is_weight_change_fast(Decimal(weight), Decimal(60), days) is fast
-
-
 # --- vital signs ----------------------------------------------------------------------------
 
 WARM = Vitals(temperature_c=Decimal("36.8"), pulse=72)

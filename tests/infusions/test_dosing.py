@@ -105,26 +105,6 @@ def test_an_undocumented_dose_is_said_and_no_arithmetic_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weight", "jump"),
-    [
-        pytest.param("66.0", False, id="10_percent_more"),
-        pytest.param("66.1", True, id="beyond_it"),
-        pytest.param("54.0", False, id="10_percent_less"),
-        pytest.param("53.9", True, id="beyond_that"),
-    ],
-)
-def test_weight_jump(weight: str, jump: bool) -> None:
-    assert dosing.is_weight_jump(Decimal(weight), Decimal("60.0")) is jump
-
-
-def test_last_weight_is_that_of_the_nearest_infusion_before() -> None:
-    given = [a_dose(1, weight="60"), a_dose(2, weight="62"), Given(3, DAY), a_dose(5, weight="70")]
-    nearest = dosing.last_weight(4, given)
-    assert nearest is not None and nearest.number == 2
-    assert dosing.last_weight(1, given) is None
-
-
-@pytest.mark.parametrize(
     ("diagnosis", "before", "after", "groups", "happens"),
     [
         pytest.param("liver_failure", 4, 5, ("B", "A"), True, id="the_fifth_makes_B_become_A"),

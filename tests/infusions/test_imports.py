@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -250,6 +251,18 @@ def test_a_file_whose_count_and_time_disagree_opens_one_query(run: Run, patient:
     query.refresh_from_db()
     assert query.state == "closed"
     assert [message.step for message in query.messages.all()] == ["opened", "closed"]
+
+
+def test_a_weight_in_a_file_is_asked_about_as_in_the_form(run: Run, patient: Patient) -> None:
+    head = "subject_id,number,given_on,weight_kg"
+    run("S001,1,2015-01-05,39.9", "S001,2,2015-01-12,45.0", header=head)
+    query = DataQuery.objects.get()
+    assert (query.field, query.check_code, query.state) == ("course", "weight", "open")
+    asked = query.messages.get()
+    assert json.loads(asked.values)["values"]["number"] == 2, "the newest of them"
+    run("S001,1,2015-01-05,44.0", "S001,2,2015-01-12,45.0", header=head, overwrite=True)
+    query.refresh_from_db()
+    assert query.state == "closed"
 
 
 def ask_about_course_again(patient: Patient) -> None:

@@ -17,7 +17,7 @@ from django.urls import reverse
 from infusions import actions
 from infusions.models import CellLot, Infusion
 from infusions.particulars import Particulars
-from patients.models import Patient
+from patients.models import DataQuery, Patient
 from tests.corpus import TEXTS
 from tests.factories import RECRUITED_ON, a_decision, a_lot, a_patient, an_infusion, settle
 from trial import audit, protocol
@@ -193,6 +193,26 @@ def test_a_weight_that_jumps_asks_once_more(browser: Client, patient: Patient, l
     assert "Confirm the weight, or correct it." in text_of(answer)
     confirmed = typed(lot, weight_kg="46", cells="46", weight_confirmed="on")
     assert browser.post(url("give", patient, 5), confirmed).status_code == 302
+
+
+def test_a_weight_outside_the_usual_asks_once_more_and_opens_a_query(
+    browser: Client, patient: Patient, lot: CellLot
+) -> None:
+    answer = browser.post(url("give", patient, 5), typed(lot, weight_kg="39.9", cells="39.9"))
+    assert answer.status_code == 422
+    assert "39.9 kg: usual are 40 to 120 kg." in text_of(answer)
+    confirmed = typed(lot, weight_kg="39.9", cells="39.9", weight_confirmed="on")
+    assert browser.post(url("give", patient, 5), confirmed).status_code == 302
+    query = DataQuery.objects.get()
+    assert (query.topic, query.field, query.check_code, query.state) == (
+        "infusion",
+        "course",
+        "weight",
+        "open",
+    )
+    assert "Infusion 5: 39.9 kg: usual are 40 to 120 kg." in text_of(
+        browser.get(reverse("patients:query", args=[patient.subject_id, query.pk]))
+    )
 
 
 def test_a_lot_that_is_not_in_the_list_is_registered_or_found(
@@ -470,6 +490,14 @@ def test_a_lot_is_registered_with_its_particulars(browser: Client) -> None:
     again = browser.post(reverse("infusions:new_lot"), {"code": "UC-1"})
     assert again.status_code == 422
     assert "registered already" in text_of(again)
+
+
+@pytest.mark.parametrize(("viability", "asks"), [("79.99", True), ("80", False)])
+def test_a_lot_of_few_living_cells_says_so(browser: Client, viability: str, asks: bool) -> None:
+    lot = a_lot("UC-1", viability_percent=Decimal(viability))
+    page = browser.get(reverse("infusions:lot", args=[lot.code])).content.decode()
+    facts = page[page.index("Viability</dt>") : page.index("Site</dt>")]
+    assert ("at least 80 % before it is given" in facts) is asks
 
 
 # --- who may ---------------------------------------------------------------------------------
