@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from django.core.management.base import CommandError
 
 from tests.processes import ROOT, wait_until
 from trial import embedded
+from trial.management.commands import run
 
 
 @pytest.fixture
@@ -127,3 +130,20 @@ def test_taken_port_is_named(data: Path) -> None:
         output = run.communicate(timeout=60)[0]
     assert run.returncode == 1
     assert f"port {port}: Address already in use. Choose another with --port." in output
+
+
+@pytest.mark.django_db
+def test_a_study_that_was_interrupted_is_not_taken_for_a_whole_one(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(name: str, **_options: Any) -> None:
+        if name == "seed_demo":
+            raise KeyboardInterrupt
+
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(run, "call_command", interrupted)
+    monkeypatch.setattr(run.connections, "close_all", lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        run.Command().prepare(empty=False)
+    with pytest.raises(CommandError, match=r"interrupted while it was made.*make clean"):
+        run.Command().prepare(empty=False)

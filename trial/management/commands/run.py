@@ -68,6 +68,12 @@ class Command(BaseCommand):
 
     def prepare(self, *, empty: bool) -> str:
         """Bring the database up to date, with a study to look at; return the demonstration's password."""
+        unfinished = settings.DATA_DIR / "synthetic_study_unfinished"
+        if unfinished.exists():
+            raise CommandError(
+                f"The synthetic study in {settings.DATA_DIR} was interrupted while it was made, and part of it is missing."
+                " Start over with make clean, or with another directory in CORDLINE_DATA."
+            )
         self.stdout.write("Preparing the database…")
         call_command("migrate", verbosity=0)
         password = _demonstration_password(settings.DATA_DIR / "demonstration_password")
@@ -75,7 +81,9 @@ class Command(BaseCommand):
             synthetic_label.take_off()
         if not empty and settings.SYNTHETIC and not Site.objects.exists():
             self.stdout.write("Creating a synthetic study…")
+            unfinished.touch()
             call_command("seed_demo", password=password, stdout=self.stdout)
+            unfinished.unlink()
         connections.close_all()
         return password
 
