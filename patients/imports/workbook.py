@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+import string
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -44,6 +46,7 @@ _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b[^>]*>")
 _CELL_PLACE = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\br\s*=\s*["']([A-Z]{1,3}[0-9]{1,7})["']""")
+_LETTERS = string.ascii_uppercase.encode()
 _COMMENT = re.compile(rb"""<(?:\w+:)?comment\b[^>]*\bref\s*=\s*["']([A-Z]{1,3}[0-9]{1,7})["']""")
 _RELATIONS = "xl/_rels/workbook.xml.rels"
 _STYLES, _STRINGS = "xl/styles.xml", "xl/sharedStrings.xml"
@@ -356,11 +359,24 @@ def _commented(archive: zipfile.ZipFile, part: str) -> list[str]:
     return sorted(found, key=lambda place: (len(place), place))
 
 
+def _repeats_a_cell(data: bytes) -> bool:
+    """Return whether a place stands twice; row by row, since the places of a large sheet fill the memory there is."""
+    numbers: set[bytes] = set()
+    for start, end in pairwise([0, *(tag.start() for tag in _ROW.finditer(data)), len(data)]):
+        places = _CELL_PLACE.findall(data, start, end)
+        here = {place.lstrip(_LETTERS) for place in places}
+        is_split = not numbers.isdisjoint(here)
+        if is_split:
+            places = _CELL_PLACE.findall(data)
+        if is_split or len(set(places)) < len(places):
+            return len(set(places)) < len(places)
+        numbers |= here
+    return False
+
+
 def _look_at_sheet(data: bytes, sheet: Sheet) -> None:
-    places = _CELL_PLACE.findall(data)
-    if len(set(places)) < len(places):
+    if _repeats_a_cell(data):
         raise _damaged()  # readers would differ on which of two values of one cell counts
-    del places
     if _HIDDEN.search(data):
         hidden = (tag[0] for tag in _ROW.finditer(data) if _HIDDEN.search(tag[0]))
         found = (_NUMBER_OF["r"].search(tag) for tag in hidden)
