@@ -15,11 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
+from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connections
 
 from tests.processes import ROOT, wait_until
 from trial import embedded
 from trial.management.commands import run
+from trial.models import User
 
 
 @pytest.fixture
@@ -133,6 +136,23 @@ def test_taken_port_is_named(data: Path) -> None:
 
 
 @pytest.mark.django_db
+def test_a_study_that_was_refused_stands_in_nobodys_way(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, data_manager: User
+) -> None:
+    """Somebody made an account of a name that the synthetic study uses, and no site yet."""
+    settings.DATA_DIR = tmp_path
+    # the tables are there
+    monkeypatch.setattr(
+        run, "call_command", lambda name, **its: name == "migrate" or call_command(name, **its)
+    )
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    for _again in range(2):
+        with pytest.raises(CommandError, match="accounts of the same names"):
+            run.Command().prepare(empty=False)
+    assert run.Command().prepare(empty=True)
+
+
+@pytest.mark.django_db
 def test_a_study_that_was_interrupted_is_not_taken_for_a_whole_one(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +162,7 @@ def test_a_study_that_was_interrupted_is_not_taken_for_a_whole_one(
 
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(run, "call_command", interrupted)
-    monkeypatch.setattr(run.connections, "close_all", lambda: None)
+    monkeypatch.setattr(connections, "close_all", lambda: None)
     with pytest.raises(KeyboardInterrupt):
         run.Command().prepare(empty=False)
     with pytest.raises(CommandError, match=r"interrupted while it was made.*make clean"):

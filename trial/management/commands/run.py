@@ -82,7 +82,13 @@ class Command(BaseCommand):
         if not empty and settings.SYNTHETIC and not Site.objects.exists():
             self.stdout.write("Creating a synthetic study…")
             unfinished.touch()
-            call_command("seed_demo", password=password, stdout=self.stdout)
+            try:
+                call_command("seed_demo", password=password, stdout=self.stdout)
+            except CommandError:
+                # refused before it began: what is there is somebody's own
+                if not Site.objects.exists():
+                    unfinished.unlink()
+                raise
             unfinished.unlink()
         connections.close_all()
         return password
